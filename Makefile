@@ -1,0 +1,32 @@
+# Two commands matter to a newcomer: `make demo` and `make test`. Both work on a fresh machine with Python 3.11.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST_ARGS ?=
+
+.PHONY: help venv demo test check format proto bench clean
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q -e '.[dev]'
+	@touch $@
+
+venv: $(VENV)/.installed ## the virtual environment, installed for development
+
+test: venv ## everything, real etcd included
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+check: venv ## lint, format, strict types, generated code current
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: venv ## rewrite the sources as the formatter wants them
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) .venv-protos .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info

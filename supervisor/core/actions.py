@@ -1,0 +1,185 @@
+"""Everything the core may ask for, one frozen dataclass each, and the order they must keep.
+
+**The order of duties.** The shell performs actions in the order given, and starts each without waiting for the last;
+where one must not begin before another is *done*, the core waits for the confirming event before it asks:
+
+    Arm      -> Armed     before the first Spawn of a term     no leader process without a dead-man's switch
+    Exited + Emptied      before the next Spawn of a process   no two incarnations at once
+    Emptied of every run  before Disarm                        the switch stays armed while anything lives
+    Disarm   -> Disarmed  before Resign                        the key goes last
+    Resigned (all)        before RevokeLease at shutdown       the same, for the lease
+    LeaseRevoked          before the local etcd is stopped     the store outlives those who need it
+
+Each action is answered by exactly one of the events named beside it, unless the shell ends first.
+"""
+
+from dataclasses import dataclass
+
+from supervisor.core.names import ElectionName, Instant, LeaseId, ProcessId, RunId, Term, Token
+from supervisor.core.spec import EtcdSpec, LogSpec, ProbeSpec, ProcessSpec
+
+# --- the guardian and the children ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """Hold kill-by = lease deadline - margin for this term, extended with its lease. -> Armed."""
+
+    term: Term
+    lease: LeaseId
+    lease_deadline: Instant
+    margin_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extend:
+    """The lease was renewed: every term armed under it may live until this deadline less its margin. No answer."""
+
+    lease: LeaseId
+    lease_deadline: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disarm:
+    """Forget the term's kill-by if its containment is empty. -> Disarmed | DisarmRefused."""
+
+    term: Term
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spawn:
+    """Start a child. -> Spawned | SpawnFailed; then Exited; then Emptied."""
+
+    run: RunId
+    spec: ProcessSpec
+    term: Term | None
+    """The term whose kill-by rules it; None for follower and always processes."""
+    variables: tuple[tuple[str, str], ...]
+    """SUPERVISOR_* of this run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalRun:
+    """Send a signal to the run's main process group. No answer; an ended run is nobody."""
+
+    run: RunId
+    signal: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KillRun:
+    """SIGKILL everything in the run's containment, again until it is empty. No answer but Exited and Emptied."""
+
+    run: RunId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartProbe:
+    """Probe a run until StopProbes. -> ProbeSucceeded | ProbeFailed, again and again. Replaces one of its purpose."""
+
+    run: RunId
+    process: ProcessId
+    purpose: str
+    """``ready`` or ``health``."""
+    probe: ProbeSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopProbe:
+    """End a probe of a run. No answer; no event of it comes later from a new start."""
+
+    run: RunId
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigureLog:
+    """Where the output of a process goes from now on. No answer."""
+
+    process: ProcessId
+    log: LogSpec
+
+
+# --- etcd ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connect:
+    """Use this etcd, watch its namespace. Replaces an earlier one. -> StoreReachable | StoreUnreachable as they occur."""
+
+    etcd: EtcdSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantLease:
+    """Ask for a lease. -> LeaseGranted | LeaseGrantFailed."""
+
+    ttl_seconds: int
+    timeout_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renew:
+    """Renew a lease, by another endpoint than the last when that one failed. -> Renewed | RenewFailed | LeaseGone."""
+
+    lease: LeaseId
+    timeout_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevokeLease:
+    """Give the lease back; its keys go with it. -> LeaseRevoked | LeaseRevokeFailed."""
+
+    lease: LeaseId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Campaign:
+    """Create our key under the lease if it is absent, and read who is first. -> Campaigned | CampaignFailed."""
+
+    election: ElectionName
+    lease: LeaseId
+    document: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadFirst:
+    """Read linearizably who is first in the queue. -> FirstRead | ReadFirstFailed."""
+
+    election: ElectionName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proclaim:
+    """Write the document over our key if its create revision is still this. -> Proclaimed | ProclaimFailed."""
+
+    election: ElectionName
+    lease: LeaseId
+    create_revision: Token
+    document: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resign:
+    """Delete our key if its create revision is still this. -> Resigned | ResignFailed."""
+
+    election: ElectionName
+    lease: LeaseId
+    create_revision: Token
+
+
+# --- the daemon itself ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exit:
+    """End the daemon. Nothing runs, no key of ours is left that could be removed."""
+
+    code: int
+
+
+Action = (
+    Arm | Extend | Disarm | Spawn | SignalRun | KillRun | StartProbe | StopProbe | ConfigureLog
+    | Connect | GrantLease | Renew | RevokeLease | Campaign | ReadFirst | Proclaim | Resign
+    | Exit
+)  # fmt: skip

@@ -1,0 +1,99 @@
+"""What changes between two specs, and what each change costs. The reconciler and the command line share it.
+
+Promises: equal declarations cost nothing; every difference is one of *live*, *restart* (the process only, same term and
+token) and *re-campaign* (stop, prove empty, resign, campaign anew); each change names the keys it comes from.
+"""
+
+from dataclasses import dataclass, fields
+from enum import StrEnum
+
+from supervisor.core.spec import LIVE_PROCESS_FIELDS, ElectionSpec, ProcessSpec, ReloadPolicy, Spec
+
+RECAMPAIGN_ELECTION_FIELDS = frozenset({"ttl_seconds", "lost_grace_seconds", "safety_margin_seconds"})
+"""The lease and the guardian's kill-by are made of these; a term cannot change them under its own feet."""
+
+
+class Cost(StrEnum):
+    """What a change does to what runs."""
+
+    START = "start"
+    STOP = "stop"
+    LIVE = "live"
+    RESTART = "restart"
+    RECAMPAIGN = "re-campaign"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One declared thing that differs."""
+
+    cost: Cost
+    what: str
+    """``election billing`` or ``process billing/api``."""
+    keys: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """``restart process billing/api (command)``."""
+        return f"{self.cost} {self.what}" + (f" ({', '.join(self.keys)})" if self.keys else "")
+
+
+def changed_fields(old: object, new: object) -> tuple[str, ...]:
+    """Names of the dataclass fields in which two values of one type differ."""
+    names = (f.name for f in fields(old))  # type: ignore[arg-type] # dataclasses only, by contract
+    return tuple(n for n in names if getattr(old, n) != getattr(new, n))
+
+
+def needs_restart(old: ProcessSpec, new: ProcessSpec) -> bool:
+    """Whether a running child of ``old`` cannot simply go on as one of ``new``."""
+    return old != new and not LIVE_PROCESS_FIELDS.issuperset(changed_fields(old, new))
+
+
+def needs_recampaign(old: ElectionSpec, new: ElectionSpec) -> bool:
+    """Whether a candidacy under ``old`` must end for ``new`` to hold."""
+    if old == new:
+        return False
+    if ReloadPolicy.RESIGN in (old.reload, new.reload):
+        return True
+    return not RECAMPAIGN_ELECTION_FIELDS.isdisjoint(changed_fields(old, new))
+
+
+def diff(old: Spec | None, new: Spec) -> tuple[Change, ...]:
+    """Every change from ``old`` to ``new``, elections first, in the order of their names."""
+    if old is None:
+        old = Spec(node=new.node)
+    moved = old.etcd != new.etcd
+    changes: list[Change] = []
+    for name in sorted({*old.elections, *new.elections}):
+        before, after = old.elections.get(name), new.elections.get(name)
+        what = f"election {name}"
+        if before is None:
+            changes.append(Change(cost=Cost.START, what=what))
+        elif after is None:
+            changes.append(Change(cost=Cost.STOP, what=what))
+        elif moved or needs_recampaign(before, after):
+            keys = (*(("etcd",) if moved else ()), *_keys(before, after))
+            changes.append(Change(cost=Cost.RECAMPAIGN, what=what, keys=keys))
+        elif own := tuple(k for k in _keys(before, after) if k not in ("leader", "follower")):
+            changes.append(Change(cost=Cost.LIVE, what=what, keys=own))
+    changes += _process_changes(old, new)
+    return tuple(changes)
+
+
+def _process_changes(old: Spec, new: Spec) -> list[Change]:
+    changes = []
+    before, after = old.process_specs(), new.process_specs()
+    for pid in sorted({*before, *after}):
+        was, will = before.get(pid), after.get(pid)
+        what = f"process {pid}"
+        if was is None:
+            changes.append(Change(cost=Cost.START, what=what))
+        elif will is None:
+            changes.append(Change(cost=Cost.STOP, what=what))
+        elif was != will:
+            cost = Cost.RESTART if needs_restart(was, will) else Cost.LIVE
+            changes.append(Change(cost=cost, what=what, keys=_keys(was, will)))
+    return changes
+
+
+def _keys(old: object, new: object) -> tuple[str, ...]:
+    return tuple(name.removesuffix("_seconds") for name in changed_fields(old, new))

@@ -1,0 +1,95 @@
+"""The proclaimed document, version 1: what a candidate's key says to everyone who reads it.
+
+JSON under 4 KiB, the same for the same facts (keys sorted), so that it is written only when something changed. Readers
+must expect anything: whoever may write to the range can write nonsense, and foreign candidates write plain text.
+Does not: carry secrets. Only names, states, counts and the user's own ``proclaim.value`` go in.
+"""
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from supervisor.core.names import Instant, NodeName
+from supervisor.core.state import Election, ElectionPhase, Health, Process, ProcessPhase, State
+
+VERSION = 1
+MAX_BYTES = 4096
+
+_SEVERITY = {health: rank for rank, health in enumerate(Health)}
+
+
+def process_health(process: Process) -> Health:
+    """How well one process serves, its restarts included."""
+    match process.phase:
+        case ProcessPhase.RUNNING:
+            return process.health
+        case ProcessPhase.COMPLETED:
+            return Health.HEALTHY
+        case ProcessPhase.GAVE_UP:
+            return Health.UNHEALTHY
+        case ProcessPhase.BACKOFF | ProcessPhase.CLEARING:
+            return Health.DEGRADED
+        case ProcessPhase.STOPPED | ProcessPhase.STARTING | ProcessPhase.STOPPING:
+            return Health.DEGRADED if process.failed or process.failures else Health.STARTING
+
+
+def worst(healths: Iterable[Health]) -> Health:
+    """The worst of several; healthy when there is none."""
+    return max(healths, key=_SEVERITY.__getitem__, default=Health.HEALTHY)
+
+
+def wall_time(state: State, at: Instant) -> str:
+    """An instant as people write it, UTC, to the second."""
+    return datetime.fromtimestamp(at + state.wall_offset_seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def build(state: State, election: Election, processes: Iterable[Process]) -> bytes:
+    """The document of this node for an election, from the processes of the role it plays."""
+    processes = tuple(processes)
+    shown = {
+        p.id.name: {
+            "state": p.phase.value,
+            "pid": p.pid,
+            "restarts": p.restarts,
+            "health": process_health(p).value,
+        }
+        for p in processes
+    }
+    match election.phase:
+        case ElectionPhase.LEADING:
+            standing = "leading"
+        case ElectionPhase.STEPPING_DOWN | ElectionPhase.RESIGNING:
+            standing = "stopping"
+        case _:
+            standing = "candidate"
+    since = election.since if election.won_at is None else election.won_at
+    document: dict[str, object] = {
+        "v": VERSION,
+        "node": state.node,
+        "state": standing,
+        "health": worst(map(process_health, processes)).value,
+        "since": wall_time(state, since),
+        "processes": shown,
+        "priority": 0,
+        "value": dict(election.spec.proclaim.value),
+    }
+    encoded = _encode(document)
+    if len(encoded) > MAX_BYTES:
+        # Hundreds of processes: the sum of them still says what a reader decides on.
+        document["processes"] = {}
+        encoded = _encode(document)
+    return encoded
+
+
+def node_of(value: bytes) -> NodeName | None:
+    """The node that wrote a candidate's value, or None when it is not a document of ours."""
+    try:
+        document = json.loads(value)
+    except (ValueError, RecursionError):
+        return None
+    node = document.get("node") if isinstance(document, dict) else None
+    return NodeName(node) if isinstance(node, str) and node else None
+
+
+def _encode(document: dict[str, object]) -> bytes:
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

@@ -1,0 +1,149 @@
+"""The state while one step replaces it, and the actions gathered on the way.
+
+As raft's ``Step`` fills a ``Ready``: private to a step, never seen outside the core. Promises: the state it was made
+from is untouched; a mapping is copied on its first write only, so that a step which changes one of a thousand elections
+costs one copy; every write marks what the reconciler must look at again.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Generic, TypeVar
+
+from supervisor.core.actions import Action
+from supervisor.core.names import ElectionName, Instant, LeaseId, ProcessId, RunId
+from supervisor.core.state import DoomedLease, Election, Process, Session, State
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Overlay(Generic[K, V]):
+    """A mapping that copies itself on the first write."""
+
+    __slots__ = ("_copy", "_mapping")
+
+    def __init__(self, mapping: Mapping[K, V]) -> None:
+        self._mapping = mapping
+        self._copy: dict[K, V] | None = None
+
+    def __getitem__(self, key: K) -> V:
+        return self._mapping[key]
+
+    def __contains__(self, key: K) -> bool:
+        return key in self._mapping
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(tuple(self._mapping))
+
+    def __len__(self) -> int:
+        return len(self._mapping)
+
+    def get(self, key: K) -> V | None:
+        """The value, or None."""
+        return self._mapping.get(key)
+
+    def values(self) -> tuple[V, ...]:
+        """The values as they are now; writing while walking over them is fine."""
+        return tuple(self._mapping.values())
+
+    def put(self, key: K, value: V) -> None:
+        """Write one entry."""
+        self._own()[key] = value
+
+    def drop(self, key: K) -> None:
+        """Remove one entry, if it is there."""
+        if key in self._mapping:
+            del self._own()[key]
+
+    def freeze(self) -> Mapping[K, V]:
+        """The mapping as it is now; identical to the original when nothing was written."""
+        return self._mapping
+
+    def _own(self) -> dict[K, V]:
+        if self._copy is None:
+            self._copy = dict(self._mapping)
+            self._mapping = self._copy
+        return self._copy
+
+
+class Draft:
+    """A state under change, at one instant."""
+
+    def __init__(self, state: State, now: Instant) -> None:
+        self.base = state
+        """Holds the scalar fields; the mappings are those below."""
+        self.now = now
+        self.actions: list[Action] = []
+        self.elections: Overlay[ElectionName, Election] = Overlay(state.elections)
+        self.processes: Overlay[ProcessId, Process] = Overlay(state.processes)
+        self.sessions: Overlay[int, Session] = Overlay(state.sessions)
+        self.doomed: Overlay[LeaseId, DoomedLease] = Overlay(state.doomed)
+        self.runs: Overlay[RunId, ProcessId] = Overlay(state.runs)
+        self.members: Overlay[ElectionName, tuple[ProcessId, ...]] = Overlay(state.members)
+        self.dirty: set[ElectionName] = set()
+        """Elections to reconcile, with their processes. The empty name stands for the always processes."""
+
+    def do(self, action: Action) -> None:
+        """Ask the shell for this, after everything asked for so far."""
+        self.actions.append(action)
+
+    def put_election(self, election: Election) -> Election:
+        """Write an election."""
+        self.elections.put(election.spec.name, election)
+        self.dirty.add(election.spec.name)
+        return election
+
+    def put_process(self, process: Process) -> Process:
+        """Write a process."""
+        if process.id not in self.processes:
+            election = process.id.election
+            self.members.put(election, (*(self.members.get(election) or ()), process.id))
+        self.processes.put(process.id, process)
+        self.dirty.add(process.id.election)
+        return process
+
+    def drop_process(self, process: ProcessId) -> None:
+        """Forget a process that is neither declared nor alive."""
+        self.processes.drop(process)
+        rest = tuple(pid for pid in self.members.get(process.election) or () if pid != process)
+        if rest:
+            self.members.put(process.election, rest)
+        else:
+            self.members.drop(process.election)
+        self.dirty.add(process.election)
+
+    def put_session(self, session: Session) -> Session:
+        """Write a session."""
+        self.sessions.put(session.ttl_seconds, session)
+        return session
+
+    def new_run(self, process: ProcessId) -> RunId:
+        """A number for the next child of a process."""
+        run = RunId(self.base.next_run)
+        self.base = replace(self.base, next_run=run + 1)
+        self.runs.put(run, process)
+        return run
+
+    def touch_all(self) -> None:
+        """Everything is to be reconciled: the desired state, or the time, has moved."""
+        self.dirty.update(self.elections)
+        self.dirty.update(self.members)
+
+    def session_of(self, lease: LeaseId | None) -> Session | None:
+        """The session that keeps this lease, or None when it was given up."""
+        if lease is None:
+            return None
+        return next((s for s in self.sessions.values() if s.lease == lease), None)
+
+    def finish(self) -> tuple[State, tuple[Action, ...]]:
+        """The new state, and what follows from the step."""
+        state = replace(
+            self.base,
+            elections=self.elections.freeze(),
+            processes=self.processes.freeze(),
+            sessions=self.sessions.freeze(),
+            doomed=self.doomed.freeze(),
+            runs=self.runs.freeze(),
+            members=self.members.freeze(),
+        )
+        return state, tuple(self.actions)

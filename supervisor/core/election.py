@@ -1,0 +1,319 @@
+"""The transitions of one election: what each event means in each phase.
+
+Theory of operation. An election is DETACHED until its session has a lease; then it CAMPAIGNs (creates its key), FOLLOWs
+while the watch shows an older key, and when its own is first, PROVEs it by a linearizable read: own key, own create
+revision, lowest of the prefix. Only that makes it LEAD. However the term ends it is STEPPING_DOWN until every process
+of it is proven dead and the guardian is disarmed, then RESIGNING until its key is gone, then DETACHED again.
+
+Rules of this file: an event that does not fit the phase is old news and changes nothing; nothing here asks whether a
+step was *requested*, only what is known now. What is due without an event of its own (to campaign, to step down for a
+reload, to disarm when the last process is gone) is in ``reconcile``.
+"""
+
+from dataclasses import replace
+
+from supervisor.core import timing
+from supervisor.core.actions import Arm, ReadFirst, Resign
+from supervisor.core.draft import Draft
+from supervisor.core.events import (
+    Armed,
+    Campaigned,
+    CampaignFailed,
+    Candidate,
+    Disarmed,
+    DisarmRefused,
+    FirstRead,
+    Proclaimed,
+    ProclaimFailed,
+    QueueChanged,
+    ReadFirstFailed,
+    Resigned,
+    ResignFailed,
+    ResignRequested,
+)
+from supervisor.core.names import Instant, LeaseId, Term
+from supervisor.core.restarts import retry_seconds
+from supervisor.core.state import Election, ElectionPhase, Session
+
+QUEUED = frozenset({ElectionPhase.FOLLOWING, ElectionPhase.PROVING})
+HELD = frozenset({ElectionPhase.LEADING, ElectionPhase.STEPPING_DOWN})
+RETRY_SECONDS = 0.2
+MAX_COOL_DOWN_SECONDS = 300.0
+
+
+# --- moves ---------------------------------------------------------------------------------------------------------
+
+
+def detach(draft: Draft, e: Election, cause: str) -> Election:
+    """No key of ours is left, as far as we know; nothing of a term is alive."""
+    return draft.put_election(
+        Election(
+            spec=e.spec,
+            phase=ElectionPhase.DETACHED,
+            since=draft.now,
+            cause=cause,
+            standby=e.standby,
+            hold_until=e.hold_until,
+            giveups=e.giveups,
+            queue=e.queue,
+            queue_revision=e.queue_revision,
+            queue_at=e.queue_at,
+        )
+    )
+
+
+def follow(draft: Draft, e: Election, cause: str) -> Election:
+    """Queued behind somebody: the follower role is ours to play."""
+    return draft.put_election(
+        replace(
+            e, phase=ElectionPhase.FOLLOWING, since=draft.now, cause=cause, asked=False, retry_at=None, standby=True
+        )
+    )
+
+
+def prove(draft: Draft, e: Election) -> Election:
+    """The watch says that we are first; ask etcd for the proof."""
+    draft.do(ReadFirst(election=e.spec.name))
+    since = draft.now if e.phase is not ElectionPhase.PROVING else e.since
+    cause = "first in the queue"
+    return draft.put_election(
+        replace(e, phase=ElectionPhase.PROVING, since=since, cause=cause, asked=True, retry_at=None)
+    )
+
+
+def lead(draft: Draft, e: Election, session: Session) -> Election:
+    """The office is proven ours: arm the guardian. Processes follow its acknowledgement."""
+    assert e.create_revision is not None
+    term = Term(e.spec.name, e.create_revision)
+    margin = timing.safety_margin_seconds(e.spec, session.granted_seconds)
+    draft.do(
+        Arm(
+            term=term,
+            lease=session.lease or LeaseId(0),
+            lease_deadline=session.lease_deadline,
+            margin_seconds=margin,
+        )
+    )
+    return draft.put_election(
+        replace(
+            e,
+            phase=ElectionPhase.LEADING,
+            since=draft.now,
+            cause="won",
+            term=term,
+            won_at=draft.now,
+            armed=False,
+            asked=False,
+            retry_at=None,
+            standby=False,
+            campaign_deadline=None,
+            proclaim_at=draft.now,
+        )
+    )
+
+
+def step_down(draft: Draft, e: Election, cause: str, *, lost: bool = False, key_lost: bool = False) -> Election:
+    """End the term. ``lost``: by kill-by at the latest; ``key_lost``: at once."""
+    if e.phase is ElectionPhase.STEPPING_DOWN:
+        if (lost and not e.lost) or (key_lost and not e.key_lost):
+            e = draft.put_election(replace(e, lost=e.lost or lost, key_lost=e.key_lost or key_lost, cause=cause))
+        return e
+    return draft.put_election(
+        replace(
+            e,
+            phase=ElectionPhase.STEPPING_DOWN,
+            since=draft.now,
+            cause=cause,
+            lost=lost,
+            key_lost=key_lost,
+            disarming=False,
+            retry_at=None,
+            proclaim_at=draft.now,
+        )
+    )
+
+
+def give_up(draft: Draft, e: Election, cause: str) -> Election:
+    """A leader process has used up its restarts: let another node try, and stay out for a while that grows."""
+    stood = draft.now - (e.won_at or draft.now)
+    giveups = 1 if stood > 10 * e.spec.ttl_seconds else e.giveups + 1
+    pause = min(MAX_COOL_DOWN_SECONDS, e.spec.ttl_seconds * 2.0 ** (giveups - 1))
+    return step_down(draft, replace(e, giveups=giveups, hold_until=Instant(draft.now + pause)), cause)
+
+
+def resign(draft: Draft, e: Election, cause: str) -> Election:
+    """Nothing of a term is alive: delete our key."""
+    assert e.lease is not None
+    assert e.create_revision is not None
+    draft.do(Resign(election=e.spec.name, lease=e.lease, create_revision=e.create_revision))
+    since = draft.now if e.phase is not ElectionPhase.RESIGNING else e.since
+    return draft.put_election(
+        replace(e, phase=ElectionPhase.RESIGNING, since=since, cause=cause, asked=True, retry_at=None)
+    )
+
+
+# --- what the session says -----------------------------------------------------------------------------------------
+
+
+def lease_doubted(draft: Draft, lease: LeaseId, cause: str) -> None:
+    """The renew deadline passed: terms under the lease are over. Candidates keep their place while the key lives."""
+    for e in draft.elections.values():
+        if e.lease == lease and e.phase in HELD:
+            step_down(draft, e, cause, lost=True)
+
+
+def lease_lost(draft: Draft, lease: LeaseId, cause: str) -> None:
+    """The lease, and so every key under it, is gone or must be taken for gone."""
+    for e in draft.elections.values():
+        if e.lease != lease:
+            continue
+        if e.phase in HELD:
+            step_down(draft, e, cause, lost=True, key_lost=True)
+        elif e.phase is not ElectionPhase.DETACHED:
+            detach(draft, e, cause)
+
+
+# --- events --------------------------------------------------------------------------------------------------------
+
+
+def on_campaigned(draft: Draft, e: Election, event: Campaigned) -> None:
+    """Our key is in the queue, and the same transaction told who is first."""
+    if e.phase is not ElectionPhase.CAMPAIGNING or e.lease != event.lease:
+        return
+    e = replace(e, create_revision=event.create_revision)
+    _after_reading_first(draft, e, event.first)
+
+
+def on_campaign_failed(draft: Draft, e: Election, event: CampaignFailed) -> None:
+    """The key may be there or not: the same campaign again finds out. When ending, the lease's end takes it along."""
+    if e.phase is not ElectionPhase.CAMPAIGNING or e.lease != event.lease:
+        return
+    if draft.base.stopping:
+        detach(draft, e, "campaign ended by shutdown")
+        return
+    pause = retry_seconds(1, event.chance)
+    draft.put_election(replace(e, asked=False, retry_at=Instant(draft.now + pause), cause=event.detail))
+
+
+def on_first_read(draft: Draft, e: Election, event: FirstRead) -> None:
+    """The proof, or its refutation."""
+    if e.phase is ElectionPhase.PROVING and e.asked:
+        _after_reading_first(draft, e, event.first)
+
+
+def on_read_first_failed(draft: Draft, e: Election, event: ReadFirstFailed) -> None:
+    """No proof, no term: ask again soon."""
+    if e.phase is ElectionPhase.PROVING and e.asked:
+        pause = RETRY_SECONDS * (1.0 - event.chance / 2)
+        draft.put_election(replace(e, asked=False, retry_at=Instant(draft.now + pause), cause=event.detail))
+
+
+def on_queue(draft: Draft, e: Election, event: QueueChanged) -> None:
+    """The watch's picture: reason to ask for a proof when we look first, and to end a term when our key is not in it."""
+    e = draft.put_election(replace(e, queue=event.candidates, queue_revision=event.revision, queue_at=draft.now))
+    if e.create_revision is None or event.revision < e.create_revision:
+        return  # older than our key: it cannot say anything about it
+    if not any(_is_ours(e, c) for c in event.candidates):
+        _key_vanished(draft, e, "our key was deleted")
+    elif e.phase is ElectionPhase.FOLLOWING and _is_ours(e, event.candidates[0]):
+        prove(draft, e)
+
+
+def on_armed(draft: Draft, e: Election, event: Armed) -> None:
+    """The dead-man's switch holds the term: its processes may start."""
+    if e.term == event.term and not e.armed:
+        draft.put_election(replace(e, armed=True))
+
+
+def on_disarmed(draft: Draft, e: Election, event: Disarmed) -> None:
+    """Proven empty. The key goes last, and now is last."""
+    if e.phase is not ElectionPhase.STEPPING_DOWN or e.term != event.term:
+        return
+    e = replace(e, armed=False, disarming=False, blockers=())
+    stopped(draft, e)
+
+
+def stopped(draft: Draft, e: Election) -> None:
+    """Nothing of the term is alive and no switch is armed: give the key up, if there still is one."""
+    e = replace(e, term=None, won_at=None)
+    if e.key_lost or draft.session_of(e.lease) is None:
+        detach(draft, e, e.cause)
+    else:
+        resign(draft, e, e.cause)
+
+
+def on_disarm_refused(draft: Draft, e: Election, event: DisarmRefused) -> None:
+    """Something is still alive in there: the key stays, and ``status`` names it."""
+    if e.phase is ElectionPhase.STEPPING_DOWN and e.term == event.term:
+        retry = Instant(draft.now + RETRY_SECONDS)
+        draft.put_election(replace(e, disarming=False, blockers=event.blockers, retry_at=retry))
+
+
+def on_resigned(draft: Draft, e: Election, event: Resigned) -> None:
+    """Our key is gone because we wanted it."""
+    if e.phase is ElectionPhase.RESIGNING and e.create_revision == event.create_revision:
+        detach(draft, e, e.cause)
+
+
+def on_resign_failed(draft: Draft, e: Election, event: ResignFailed) -> None:
+    """Try until the key or its lease is gone; when ending, the lease's end takes it along."""
+    if e.phase is not ElectionPhase.RESIGNING or e.create_revision != event.create_revision:
+        return
+    if draft.base.stopping:
+        detach(draft, e, e.cause)
+    else:
+        draft.put_election(replace(e, asked=False, retry_at=Instant(draft.now + RETRY_SECONDS)))
+
+
+def on_resign_requested(draft: Draft, e: Election, _event: ResignRequested) -> None:
+    """An operator's word; only a leader has something to give up."""
+    if e.phase is ElectionPhase.LEADING:
+        step_down(draft, replace(e, giveups=0), "resigned by an operator")
+
+
+def on_proclaimed(draft: Draft, e: Election, event: Proclaimed) -> None:
+    """The document stands."""
+    if e.create_revision == event.create_revision and e.proclaiming is not None:
+        draft.put_election(replace(e, proclaimed=e.proclaiming, proclaiming=None))
+
+
+def on_proclaim_failed(draft: Draft, e: Election, event: ProclaimFailed) -> None:
+    """Unknown what stands there now: write again. If etcd says that the key is not ours, that is the news."""
+    if e.create_revision != event.create_revision:
+        return
+    e = draft.put_election(replace(e, proclaimed=b"", proclaiming=None, proclaim_at=Instant(draft.now + 1.0)))
+    if event.key_gone:
+        _key_vanished(draft, e, "our key is gone or not ours any more")
+
+
+# --- helpers -------------------------------------------------------------------------------------------------------
+
+
+def _is_ours(e: Election, candidate: Candidate) -> bool:
+    return candidate.lease == e.lease and candidate.create_revision == e.create_revision
+
+
+def _after_reading_first(draft: Draft, e: Election, first: Candidate | None) -> None:
+    session = draft.session_of(e.lease)
+    if first is None or (e.create_revision is not None and first.create_revision > e.create_revision):
+        _key_vanished(draft, e, "our key was deleted")
+    elif not _is_ours(e, first):
+        follow(draft, e, "queued behind the leader")
+    elif session is None or session.lost:
+        # First, but with a lease in doubt: no term begins on it. The session's next news decides.
+        draft.put_election(
+            replace(e, phase=ElectionPhase.PROVING, asked=False, retry_at=Instant(draft.now + RETRY_SECONDS))
+        )
+    else:
+        lead(draft, e, session)
+
+
+def _key_vanished(draft: Draft, e: Election, cause: str) -> None:
+    if e.phase in HELD:
+        step_down(draft, e, cause, lost=True, key_lost=True)
+    elif e.phase is ElectionPhase.RESIGNING:
+        detach(draft, e, e.cause)
+    elif e.phase in QUEUED or e.phase is ElectionPhase.CAMPAIGNING:
+        # Not at once: whoever deletes our key in a loop must not make us a loop as well.
+        e = detach(draft, e, cause)
+        draft.put_election(replace(e, retry_at=Instant(draft.now + RETRY_SECONDS)))

@@ -1,0 +1,340 @@
+"""Everything that can happen to us, one frozen dataclass each.
+
+The shell turns the world into these and gives them to ``machine.step`` one at a time. An event states a fact and the
+evidence for it (which lease, which create revision, when the request was *sent*); it never carries a decision.
+News about something that no longer exists (a run that ended, a lease given up) is normal and changes nothing.
+"""
+
+from dataclasses import dataclass
+
+from supervisor.core.names import ElectionName, Instant, LeaseId, ProcessId, RunId, Term, Token
+from supervisor.core.spec import Spec
+
+# --- the file and the operator -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigLoaded:
+    """A file was read and is valid as a whole."""
+
+    spec: Spec
+    source: str
+    """Path of the file and a short hash of its content, for people."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigRejected:
+    """A file was read, or could not be, and is not adopted; what runs goes on."""
+
+    problems: tuple[str, ...]
+    """One ``file:line:column: message`` each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShutdownRequested:
+    """Stop everything in order and end with ``exit_code``."""
+
+    reason: str
+    exit_code: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResignRequested:
+    """An operator wants this node to give up an election and queue at its end."""
+
+    election: ElectionName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestartRequested:
+    """An operator wants a process stopped and started again, with a fresh restart budget."""
+
+    process: ProcessId
+
+
+# --- time ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticked:
+    """Something in the state may be due. Which, ``step`` finds out from ``now``; an early tick changes nothing."""
+
+
+# --- the guardian and the children ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Armed:
+    """The guardian holds a kill-by for this term: from now on its processes may be started."""
+
+    term: Term
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disarmed:
+    """The guardian proved the term's containment empty and forgot its kill-by."""
+
+    term: Term
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisarmRefused:
+    """The guardian still finds something alive in the term's containment."""
+
+    term: Term
+    blockers: tuple[str, ...]
+    """``pid (name)`` each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KillByStruck:
+    """The guardian killed the term's containment because kill-by had passed."""
+
+    term: Term
+    late_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardianLost:
+    """The guardian is dead. The shell has killed every containment and proven each empty before it says so."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spawned:
+    """exec succeeded: the child runs."""
+
+    run: RunId
+    pid: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpawnFailed:
+    """The child was never executed, and its containment is empty."""
+
+    run: RunId
+    detail: str
+    chance: float
+    """Uniform in [0, 1), for the jitter of the backoff."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exited:
+    """The main pid of a run ended. Its containment may still hold others: that is ``Emptied``'s to say."""
+
+    run: RunId
+    code: int | None
+    """Exit code, or None when a signal ended it."""
+    signal: int | None
+    core_dumped: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emptied:
+    """Nothing of this run is left alive: observed, not assumed. Comes after ``Exited``, once."""
+
+    run: RunId
+    chance: float
+    """Uniform in [0, 1), for the jitter of the backoff."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeSucceeded:
+    """A probe of a run passed."""
+
+    run: RunId
+    purpose: str
+    """``ready`` or ``health``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeFailed:
+    """A probe of a run failed or timed out."""
+
+    run: RunId
+    purpose: str
+    detail: str
+
+
+# --- etcd: the session ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseGranted:
+    """etcd granted a lease for the session of ``ttl_seconds``."""
+
+    ttl_seconds: int
+    """As asked; names the session."""
+    lease: LeaseId
+    granted_seconds: int
+    """What etcd gave: it raises TTLs below its minimum."""
+    sent_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseGrantFailed:
+    """No lease: try again later."""
+
+    ttl_seconds: int
+    detail: str
+    chance: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renewed:
+    """etcd acknowledged a renewal that was *sent* at ``sent_at``; trust counts from there, never from the reply."""
+
+    lease: LeaseId
+    granted_seconds: int
+    sent_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewFailed:
+    """No answer in time, or an error that says nothing about the lease."""
+
+    lease: LeaseId
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseGone:
+    """etcd says that it does not know this lease (any more). Its keys are gone with it."""
+
+    lease: LeaseId
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseRevoked:
+    """The lease and its keys are gone because we asked, or were gone already."""
+
+    lease: LeaseId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseRevokeFailed:
+    """The revocation was not acknowledged; the lease may live until its TTL."""
+
+    lease: LeaseId
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreUnreachable:
+    """No endpoint of etcd answers."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreReachable:
+    """etcd answers again, or for the first time."""
+
+    endpoint: str
+
+
+# --- etcd: elections -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One key in an election's queue. Not an event itself; events carry it."""
+
+    key: str
+    lease: LeaseId
+    create_revision: Token
+    value: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Campaigned:
+    """Our key is in the queue. ``first`` was read in the same transaction, so it is as good as a linearizable read."""
+
+    election: ElectionName
+    lease: LeaseId
+    create_revision: Token
+    first: Candidate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignFailed:
+    """Our key may or may not be in the queue; a repeated campaign finds it if it is."""
+
+    election: ElectionName
+    lease: LeaseId
+    detail: str
+    chance: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueChanged:
+    """The watch shows an election's queue as of ``revision``, oldest first. A hint, not a proof."""
+
+    election: ElectionName
+    candidates: tuple[Candidate, ...]
+    revision: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstRead:
+    """The answer to ``ReadFirst``: who is first in the queue, read linearizably. None: the queue is empty."""
+
+    election: ElectionName
+    first: Candidate | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadFirstFailed:
+    """The linearizable read was not answered."""
+
+    election: ElectionName
+    detail: str
+    chance: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proclaimed:
+    """Our document was written over our own key."""
+
+    election: ElectionName
+    create_revision: Token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProclaimFailed:
+    """The document was not written. ``key_gone`` when etcd says that the key is not ours (any more)."""
+
+    election: ElectionName
+    create_revision: Token
+    key_gone: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resigned:
+    """Our key with this create revision does not exist (any more)."""
+
+    election: ElectionName
+    create_revision: Token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResignFailed:
+    """The deletion was not acknowledged; the key may still be there."""
+
+    election: ElectionName
+    create_revision: Token
+    detail: str
+
+
+Event = (
+    ConfigLoaded | ConfigRejected | ShutdownRequested | ResignRequested | RestartRequested | Ticked
+    | Armed | Disarmed | DisarmRefused | KillByStruck | GuardianLost
+    | Spawned | SpawnFailed | Exited | Emptied | ProbeSucceeded | ProbeFailed
+    | LeaseGranted | LeaseGrantFailed | Renewed | RenewFailed | LeaseGone | LeaseRevoked | LeaseRevokeFailed
+    | StoreUnreachable | StoreReachable
+    | Campaigned | CampaignFailed | QueueChanged | FirstRead | ReadFirstFailed
+    | Proclaimed | ProclaimFailed | Resigned | ResignFailed
+)  # fmt: skip

@@ -1,0 +1,253 @@
+"""``step``: one event in, the next state and the actions that follow out. The only judge there is.
+
+Promises: pure (same state, event and instant, same answer); total (every event is answered in every state, and what
+does not fit changes nothing); what has run out by ``now`` is ended before the event is looked at; afterwards desired and
+actual are compared and what is due is asked for. ``next_due`` says when to come back with ``Ticked`` if nothing else
+happens; coming early is harmless.
+Does not: do anything. The shell performs the actions, in their order (``actions``).
+"""
+
+from dataclasses import replace
+from typing import assert_never
+
+from supervisor.core import election as elections
+from supervisor.core import events as ev
+from supervisor.core import lifecycle, reconcile, session
+from supervisor.core.actions import Action
+from supervisor.core.draft import Draft
+from supervisor.core.names import Instant, NodeName, ProcessId
+from supervisor.core.state import Election, ElectionPhase, ProcessPhase, State
+
+GUARDIAN_LOST_EXIT_CODE = 70
+
+
+def initial(node: NodeName, *, now: Instant, wall_offset_seconds: float = 0.0) -> State:
+    """Nothing desired, nothing running."""
+    return State(node=node, started_at=now, wall_offset_seconds=wall_offset_seconds)
+
+
+def step(state: State, event: ev.Event, *, now: Instant) -> tuple[State, tuple[Action, ...]]:
+    """Answer one event at one instant. Never raises on news that does not fit; never changes ``state``."""
+    if state.exited:
+        return state, ()
+    draft = Draft(state, now)
+    session.expire(draft)
+    _dispatch(draft, event)
+    # Twice at most: leases follow from elections, elections from leases.
+    reconcile.reconcile(draft)
+    session.reconcile(draft)
+    reconcile.reconcile(draft)
+    reconcile.finish(draft)
+    return draft.finish()
+
+
+def _dispatch(draft: Draft, event: ev.Event) -> None:
+    match event:
+        case (
+            ev.ConfigLoaded() | ev.ConfigRejected() | ev.ShutdownRequested() | ev.GuardianLost() | ev.Ticked()
+            | ev.StoreReachable() | ev.StoreUnreachable() | ev.RestartRequested() | ev.KillByStruck()
+        ):  # fmt: skip
+            _on_daemon(draft, event)
+        case (
+            ev.LeaseGranted() | ev.LeaseGrantFailed() | ev.Renewed() | ev.RenewFailed() | ev.LeaseGone()
+            | ev.LeaseRevoked() | ev.LeaseRevokeFailed()
+        ):  # fmt: skip
+            _on_session(draft, event)
+        case ev.Armed() | ev.Disarmed() | ev.DisarmRefused():
+            _on_election(draft, draft.elections.get(event.term.election), event)
+        case (
+            ev.Campaigned() | ev.CampaignFailed() | ev.QueueChanged() | ev.FirstRead() | ev.ReadFirstFailed()
+            | ev.Proclaimed() | ev.ProclaimFailed() | ev.Resigned() | ev.ResignFailed() | ev.ResignRequested()
+        ):  # fmt: skip
+            _on_election(draft, draft.elections.get(event.election), event)
+        case ev.Spawned() | ev.SpawnFailed() | ev.Exited() | ev.Emptied() | ev.ProbeSucceeded() | ev.ProbeFailed():
+            _on_process(draft, event)
+        case _:
+            assert_never(event)
+
+
+def _on_daemon(
+    draft: Draft,
+    event: ev.ConfigLoaded | ev.ConfigRejected | ev.ShutdownRequested | ev.GuardianLost | ev.Ticked
+    | ev.StoreReachable | ev.StoreUnreachable | ev.RestartRequested | ev.KillByStruck,
+) -> None:  # fmt: skip
+    base, now = draft.base, draft.now
+    match event:
+        case ev.ConfigLoaded(spec=spec, source=source):
+            draft.base = replace(
+                base, spec=spec, source=source, generation=base.generation + 1, loaded_at=now, problems=(),
+                rejected_at=None, node=base.node if base.spec else spec.node,
+            )  # fmt: skip
+            reconcile.adopt(draft, spec)
+            draft.touch_all()
+        case ev.ConfigRejected(problems=problems):
+            draft.base = replace(base, problems=problems, rejected_at=now)
+        case ev.ShutdownRequested(reason=reason, exit_code=code):
+            if not base.stopping:
+                draft.base = replace(base, stopping=reason, exit_code=code)
+            draft.touch_all()
+        case ev.GuardianLost(detail=detail):
+            reason = base.stopping or f"the guardian died ({detail})"
+            draft.base = replace(base, guardian_lost=True, stopping=reason, exit_code=GUARDIAN_LOST_EXIT_CODE)
+            draft.touch_all()
+        case ev.StoreReachable(endpoint=endpoint):
+            draft.base = replace(base, store=replace(base.store, reachable=True, since=now, detail=endpoint))
+        case ev.StoreUnreachable(detail=detail):
+            draft.base = replace(base, store=replace(base.store, reachable=False, since=now, detail=detail))
+        case ev.RestartRequested(process=process):
+            _restart(draft, process)
+        case ev.Ticked():
+            _touch_due(draft)
+        case ev.KillByStruck():
+            pass  # the Exited and Emptied of its runs say the rest
+        case _:
+            assert_never(event)
+
+
+def _restart(draft: Draft, process: ProcessId) -> None:
+    p = draft.processes.get(process)
+    if p is None:
+        return
+    if p.phase in (ProcessPhase.STARTING, ProcessPhase.RUNNING):
+        lifecycle.stop(draft, replace(p, failures=0, recent_restarts=()))
+    elif not p.alive:
+        lifecycle.rest(draft, p)
+
+
+def _on_session(
+    draft: Draft,
+    event: ev.LeaseGranted | ev.LeaseGrantFailed | ev.Renewed | ev.RenewFailed | ev.LeaseGone
+    | ev.LeaseRevoked | ev.LeaseRevokeFailed,
+) -> None:  # fmt: skip
+    match event:
+        case ev.LeaseGranted():
+            session.on_granted(draft, event)
+        case ev.LeaseGrantFailed():
+            session.on_grant_failed(draft, event)
+        case ev.Renewed():
+            session.on_renewed(draft, event)
+        case ev.RenewFailed():
+            session.on_renew_failed(draft, event)
+        case ev.LeaseGone():
+            session.on_gone(draft, event)
+        case ev.LeaseRevoked():
+            session.on_revoked(draft, event)
+            draft.touch_all()
+        case ev.LeaseRevokeFailed():
+            session.on_revoke_failed(draft, event)
+            draft.touch_all()
+        case _:
+            assert_never(event)
+
+
+def _on_election(
+    draft: Draft,
+    e: Election | None,
+    event: ev.Armed | ev.Disarmed | ev.DisarmRefused | ev.Campaigned | ev.CampaignFailed | ev.QueueChanged
+    | ev.FirstRead | ev.ReadFirstFailed | ev.Proclaimed | ev.ProclaimFailed | ev.Resigned | ev.ResignFailed
+    | ev.ResignRequested,
+) -> None:  # fmt: skip
+    if e is None:
+        return
+    match event:
+        case ev.Armed():
+            elections.on_armed(draft, e, event)
+        case ev.Disarmed():
+            elections.on_disarmed(draft, e, event)
+        case ev.DisarmRefused():
+            elections.on_disarm_refused(draft, e, event)
+        case ev.Campaigned():
+            elections.on_campaigned(draft, e, event)
+        case ev.CampaignFailed():
+            elections.on_campaign_failed(draft, e, event)
+        case ev.QueueChanged():
+            elections.on_queue(draft, e, event)
+        case ev.FirstRead():
+            elections.on_first_read(draft, e, event)
+        case ev.ReadFirstFailed():
+            elections.on_read_first_failed(draft, e, event)
+        case ev.Proclaimed():
+            elections.on_proclaimed(draft, e, event)
+        case ev.ProclaimFailed():
+            elections.on_proclaim_failed(draft, e, event)
+        case ev.Resigned():
+            elections.on_resigned(draft, e, event)
+        case ev.ResignFailed():
+            elections.on_resign_failed(draft, e, event)
+        case ev.ResignRequested():
+            elections.on_resign_requested(draft, e, event)
+        case _:
+            assert_never(event)
+
+
+def _on_process(
+    draft: Draft,
+    event: ev.Spawned | ev.SpawnFailed | ev.Exited | ev.Emptied | ev.ProbeSucceeded | ev.ProbeFailed,
+) -> None:
+    owner = draft.runs.get(event.run)
+    p = draft.processes.get(owner) if owner is not None else None
+    if p is None or p.run != event.run:
+        return
+    match event:
+        case ev.Spawned():
+            lifecycle.on_spawned(draft, p, event)
+        case ev.SpawnFailed():
+            lifecycle.on_spawn_failed(draft, p, event)
+        case ev.Exited():
+            lifecycle.on_exited(draft, p, event)
+        case ev.Emptied():
+            lifecycle.on_emptied(draft, p, event)
+        case ev.ProbeSucceeded() | ev.ProbeFailed():
+            lifecycle.on_probe(draft, p, event)
+        case _:
+            assert_never(event)
+
+
+# --- time ----------------------------------------------------------------------------------------------------------
+
+
+def next_due(state: State, *, after: Instant) -> Instant | None:
+    """The first instant later than ``after`` at which something follows from time alone; None when nothing does.
+
+    ``after`` is when ``Ticked`` was last given: what was due by then has been answered, and waits for something else.
+    """
+    due: list[Instant] = []
+    for s in state.sessions.values():
+        if not s.asked:
+            due.append(s.next_at)
+        if s.lease is not None:
+            due.append(s.lease_deadline if s.lost else s.renew_deadline)
+    due.extend(d.next_at for d in state.doomed.values() if not d.asked)
+    for e in state.elections.values():
+        due.extend(_election_due(e))
+    for p in state.processes.values():
+        due.extend(at for at in (None if p.killed else p.kill_at, p.retry_at, p.ready_by) if at is not None)
+    return min((at for at in due if at > after), default=None)
+
+
+def _election_due(e: Election) -> list[Instant]:
+    """Times that an election's phase waits for. What waits for an answer waits for no time."""
+    due: list[Instant | None] = []
+    if not e.asked and not e.disarming:
+        due.append(e.retry_at)
+    match e.phase:
+        case ElectionPhase.DETACHED:
+            due.append(e.hold_until)
+            due.append(None if e.standby else Instant(e.since + e.spec.ttl_seconds))
+        case ElectionPhase.FOLLOWING:
+            due += [e.campaign_deadline, None if e.proclaiming is not None else e.proclaim_at]
+        case ElectionPhase.LEADING | ElectionPhase.PROVING:
+            due.append(None if e.proclaiming is not None else e.proclaim_at)
+        case _:
+            pass
+    return [at for at in due if at is not None]
+
+
+def _touch_due(draft: Draft) -> None:
+    now = draft.now
+    for e in draft.elections.values():
+        if any(at <= now for at in _election_due(e)):
+            draft.dirty.add(e.spec.name)
+    for p in draft.processes.values():
+        if any(at is not None and at <= now for at in (p.kill_at, p.retry_at, p.ready_by)):
+            draft.dirty.add(p.id.election)

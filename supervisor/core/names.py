@@ -1,0 +1,68 @@
+"""Names and numbers that identify things.
+
+Each is its own type, so that mypy refuses a lease id where a fencing token is meant. Nothing here has behaviour beyond
+its text form.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, NewType
+
+NodeName = NewType("NodeName", str)
+ElectionName = NewType("ElectionName", str)
+ProcessName = NewType("ProcessName", str)
+
+LeaseId = NewType("LeaseId", int)
+"""An etcd lease. Never 0: etcd would make a 60 s lease of it that nobody renews."""
+
+Token = NewType("Token", int)
+"""A fencing token: the create revision of the leader's candidate key. Rises with every term of an election."""
+
+RunId = NewType("RunId", int)
+"""Numbers the children of one daemon, from 1. Never used twice by one daemon, so that late news finds nobody."""
+
+Instant = NewType("Instant", float)
+"""Seconds on CLOCK_BOOTTIME, the only clock that decides: it counts while the machine is suspended."""
+
+EPOCH: Final = Instant(0.0)
+"""The boot of the machine: before anything of ours."""
+
+
+class Role(StrEnum):
+    """When a process runs."""
+
+    LEADER = "leader"
+    """While this node leads the election."""
+    FOLLOWER = "follower"
+    """While it does not."""
+    ALWAYS = "always"
+    """Whoever leads."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ProcessId:
+    """A declared process: unique in its election, or among the always processes when ``election`` is empty."""
+
+    election: ElectionName
+    name: ProcessName
+
+    def __str__(self) -> str:
+        """``billing/api``, or ``exporter`` for an always process: how the command line names it."""
+        return f"{self.election}/{self.name}" if self.election else self.name
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Term:
+    """One unbroken tenure of one node in one election."""
+
+    election: ElectionName
+    token: Token
+
+    def __str__(self) -> str:
+        """``billing#1234``: how logs name it."""
+        return f"{self.election}#{self.token}"
+
+
+def candidate_key(namespace: str, election: ElectionName, lease: LeaseId) -> str:
+    """The key of a candidate, as every client of etcd's Election API writes it: name, slash, lease id in hex."""
+    return f"{namespace}/{election}/{lease:x}"

@@ -1,0 +1,276 @@
+"""What is true now, as far as we know: one immutable value that ``machine.step`` replaces.
+
+Every instant is on CLOCK_BOOTTIME; every belief that came from etcd stands beside the instant it was confirmed, so
+that ``status`` can say how old it is. Nothing here decides; the properties only read.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from supervisor.core import timing
+from supervisor.core.events import Candidate
+from supervisor.core.names import EPOCH, ElectionName, Instant, LeaseId, NodeName, ProcessId, RunId, Term, Token
+from supervisor.core.spec import ElectionSpec, EtcdSpec, ProcessSpec, Spec
+
+
+class Health(StrEnum):
+    """How well something serves, worst last."""
+
+    HEALTHY = "healthy"
+    STARTING = "starting"
+    DEGRADED = "degraded"
+    UNHEALTHY = "unhealthy"
+
+
+class ElectionPhase(StrEnum):
+    """Where this node stands in an election. Only in LEADING and STEPPING_DOWN can a leader process be alive."""
+
+    DETACHED = "detached"
+    """No key of ours that we know of; campaigns as soon as it may."""
+    CAMPAIGNING = "campaigning"
+    """The key is being created; it may or may not be in the queue."""
+    FOLLOWING = "following"
+    """Our key is in the queue and, as far as the watch shows, not first."""
+    PROVING = "proving"
+    """The watch shows our key first; a linearizable read is on its way to prove it."""
+    LEADING = "leading"
+    """Proven. Leader processes start once the guardian is armed and the follower processes are gone."""
+    STEPPING_DOWN = "stepping-down"
+    """The term is over; its processes are being stopped and the containment proven empty."""
+    RESIGNING = "resigning"
+    """Nothing of the term is alive; our key is being deleted."""
+
+
+class ProcessPhase(StrEnum):
+    """Where a declared process stands. A child exists in STARTING, RUNNING, STOPPING and CLEARING."""
+
+    STOPPED = "stopped"
+    STARTING = "starting"
+    """exec asked for, not yet confirmed."""
+    RUNNING = "running"
+    STOPPING = "stopping"
+    """The stop signal was sent; at ``kill_at`` the containment is killed."""
+    CLEARING = "clearing"
+    """The main process has ended by itself; what it left behind is being killed."""
+    BACKOFF = "backoff"
+    """Waits until ``retry_at`` before the next start."""
+    COMPLETED = "completed"
+    """Ended, and its restart policy leaves it at that."""
+    GAVE_UP = "gave-up"
+    """Used up its restarts; only an operator, a reload of it or a new term starts it again."""
+
+
+ALIVE = frozenset({ProcessPhase.STARTING, ProcessPhase.RUNNING, ProcessPhase.STOPPING, ProcessPhase.CLEARING})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastExit:
+    """How the previous child of a process ended."""
+
+    at: Instant
+    code: int | None
+    signal: int | None
+    core_dumped: bool
+    ran_seconds: float
+    detail: str = ""
+    """Why it could not be started, when it never ran."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """A declared process and its present child, if any."""
+
+    id: ProcessId
+    spec: ProcessSpec
+    """What the present child was started with; while there is none, what the next one will be."""
+    phase: ProcessPhase = ProcessPhase.STOPPED
+    since: Instant = EPOCH
+    """When the phase began."""
+    run: RunId | None = None
+    """The present child, else None."""
+    term: Term | None = None
+    """The term the present child belongs to; None for follower and always processes."""
+    pid: int | None = None
+    ready: bool = False
+    health: Health = Health.STARTING
+    probe_detail: str = ""
+    """What the last failing probe said."""
+    passes: int = 0
+    """Probe successes in a row, of the probe that matters now."""
+    fails: int = 0
+    """Probe failures in a row, likewise."""
+    ready_by: Instant | None = None
+    """Not ready by then is a failed start."""
+    kill_at: Instant | None = None
+    """In STOPPING: when SIGKILL follows."""
+    killed: bool = False
+    """KillRun was asked for this run."""
+    failed: bool = False
+    """It is being stopped because it failed (not ready in time, unhealthy): the restart budget decides what follows."""
+    restarts: int = 0
+    """Restarts after an exit of its own since the daemon or the term began."""
+    recent_restarts: tuple[Instant, ...] = ()
+    """Those within the restart period."""
+    failures: int = 0
+    """Restarts since it last ran stably; the exponent of the backoff."""
+    retry_at: Instant | None = None
+    last_exit: LastExit | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether a child of it may exist."""
+        return self.phase in ALIVE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Election:
+    """One election as this node takes part in it."""
+
+    spec: ElectionSpec
+    """In force; a changed one is adopted when the election is detached, or live where that is safe."""
+    phase: ElectionPhase = ElectionPhase.DETACHED
+    since: Instant = EPOCH
+    cause: str = "start"
+    """Why the phase was entered, for people."""
+    lease: LeaseId | None = None
+    """The lease our key is, or may be, under."""
+    create_revision: Token | None = None
+    """Of our key while it is believed to exist."""
+    term: Term | None = None
+    """The term led or being stepped down from."""
+    won_at: Instant | None = None
+    armed: bool = False
+    """The guardian holds the term's kill-by."""
+    disarming: bool = False
+    lost: bool = False
+    """The term ended against our will: its processes have until kill-by, whatever their own stop timeout says."""
+    key_lost: bool = False
+    """The office is someone else's, or may be: kill, do not ask."""
+    standby: bool = False
+    """The follower role runs: somebody else was seen to lead, or nobody could be asked for a TTL."""
+    asked: bool = False
+    """A request to etcd (campaign, read, resign) is unanswered."""
+    retry_at: Instant | None = None
+    """When the request of this phase is tried again."""
+    hold_until: Instant | None = None
+    """Does not campaign before: the cool-down after a give-up."""
+    giveups: int = 0
+    """Give-ups in a row; doubles the cool-down."""
+    campaign_deadline: Instant | None = None
+    """When campaign_timeout ends this campaign."""
+    queue: tuple[Candidate, ...] = ()
+    """Oldest first, as the watch last showed it."""
+    queue_revision: int = 0
+    queue_at: Instant | None = None
+    """When that was; None: never seen."""
+    proclaimed: bytes = b""
+    """The document in our key, as far as it is acknowledged."""
+    proclaimed_at: Instant | None = None
+    """When the last proclaim was asked for."""
+    proclaiming: bytes | None = None
+    """The document of the unanswered proclaim."""
+    proclaim_at: Instant | None = None
+    """When the document is written next."""
+    blockers: tuple[str, ...] = ()
+    """Who keeps the containment from being empty."""
+
+    @property
+    def leading(self) -> bool:
+        """Whether the office is proven ours and not being given up."""
+        return self.phase is ElectionPhase.LEADING
+
+    @property
+    def leader(self) -> Candidate | None:
+        """The first in the queue as the watch last showed it: a belief, as old as ``queue_at``."""
+        return self.queue[0] if self.queue else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """The lease shared by the elections of one TTL, with what is known of its life."""
+
+    ttl_seconds: int
+    """As asked for; names the session."""
+    lease: LeaseId | None = None
+    granted_seconds: int = 0
+    sent_at: Instant = EPOCH
+    """When the last acknowledged grant or renewal was *sent*."""
+    asked: bool = False
+    """A grant or renewal is unanswered."""
+    next_at: Instant = EPOCH
+    """When to renew, or to ask for a lease again."""
+    failures: int = 0
+    """Unanswered or failed requests in a row."""
+    lost: bool = False
+    """The renew deadline passed: terms under the lease are over, though it may still live."""
+    detail: str = ""
+    """What the last failure said."""
+
+    @property
+    def lease_deadline(self) -> Instant:
+        """Last instant at which the lease can be proven."""
+        return timing.lease_deadline(self.sent_at, self.granted_seconds)
+
+    @property
+    def renew_deadline(self) -> Instant:
+        """Past it without a newer acknowledgement, leadership is lost."""
+        return timing.renew_deadline(self.sent_at, self.granted_seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoomedLease:
+    """A lease we have given up and want gone, so that its keys do not stand in anybody's way."""
+
+    lease: LeaseId
+    asked: bool = False
+    next_at: Instant = EPOCH
+    until: Instant = EPOCH
+    """Past it (a TTL and some) we leave the rest to etcd's own expiry."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """What we know of etcd."""
+
+    connected: EtcdSpec | None = None
+    """The etcd that Connect last named."""
+    reachable: bool | None = None
+    """None: not known yet."""
+    since: Instant = EPOCH
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """Everything."""
+
+    node: NodeName
+    started_at: Instant
+    wall_offset_seconds: float = 0.0
+    """Wall clock less CLOCK_BOOTTIME at start: for the dates people read, never for a decision."""
+    spec: Spec | None = None
+    """The desired state; None before the first file is adopted."""
+    generation: int = 0
+    """Counts adopted files."""
+    source: str = ""
+    loaded_at: Instant = EPOCH
+    problems: tuple[str, ...] = ()
+    """Of the last file when it was refused; empty when the last one was adopted."""
+    rejected_at: Instant | None = None
+    store: Store = field(default_factory=Store)
+    sessions: Mapping[int, Session] = field(default_factory=dict)
+    doomed: Mapping[LeaseId, DoomedLease] = field(default_factory=dict)
+    elections: Mapping[ElectionName, Election] = field(default_factory=dict)
+    processes: Mapping[ProcessId, Process] = field(default_factory=dict)
+    next_run: int = 1
+    runs: Mapping[RunId, ProcessId] = field(default_factory=dict)
+    """Whose child a live run is."""
+    members: Mapping[ElectionName, tuple[ProcessId, ...]] = field(default_factory=dict)
+    """The processes of each election; those of none under the empty name. An index of ``processes``."""
+    stopping: str = ""
+    """Why the daemon is ending; empty while it is not."""
+    exit_code: int = 0
+    guardian_lost: bool = False
+    exited: bool = False
+    """Exit was asked for: nothing follows."""
