@@ -237,7 +237,7 @@ def stopped(draft: Draft, e: Election) -> None:
     """Nothing of the term is alive and no switch is armed: give the key up, if there still is one."""
     e = replace(e, term=None, won_at=None)
     if e.key_lost or draft.session_of(e.lease) is None:
-        detach(draft, e, e.cause)
+        _pause(draft, detach(draft, e, e.cause))
     else:
         resign(draft, e, e.cause)
 
@@ -314,6 +314,9 @@ def _key_vanished(draft: Draft, e: Election, cause: str) -> None:
     elif e.phase is ElectionPhase.RESIGNING:
         detach(draft, e, e.cause)
     elif e.phase in QUEUED or e.phase is ElectionPhase.CAMPAIGNING:
-        # Not at once: whoever deletes our key in a loop must not make us a loop as well.
-        e = detach(draft, e, cause)
-        draft.put_election(replace(e, retry_at=Instant(draft.now + RETRY_SECONDS)))
+        _pause(draft, detach(draft, e, cause))
+
+
+def _pause(draft: Draft, e: Election) -> None:
+    """Not at once: whoever deletes our key in a loop must not make us a loop as well."""
+    draft.put_election(replace(e, retry_at=Instant(draft.now + RETRY_SECONDS)))

@@ -1,0 +1,146 @@
+"""Hypothesis drives two nodes and one store through whatever it can think of; ``World.check`` judges every step.
+
+What it varies: time, crashes, deaf children, a store that is silent, slow or refuses, keys deleted and leases ended by
+hand, foreign candidates, reloads, operators. What must hold: the invariants of ``World.check`` on each node, never two
+nodes with leader children, and, once the faults are over, exactly one leader with its processes running.
+"""
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from supervisor.core import actions as ac
+from supervisor.core import events as ev
+from supervisor.core.names import ElectionName, Role
+from supervisor.core.spec import Spec
+from supervisor.core.state import ElectionPhase
+from tests.core.world import FakeStore, World, election, process, spec
+
+JOB = ElectionName("job")
+FAULTS = [ac.Renew, ac.GrantLease, ac.Campaign, ac.ReadFirst, ac.Resign, ac.RevokeLease, ac.Spawn]
+MUTES = [ac.Renew, ac.GrantLease, ac.Campaign, ac.ReadFirst, ac.Resign, ac.Arm, ac.Proclaim]
+
+VARIANTS: list[Spec] = [
+    spec(election(follower=(process("standby", role=Role.FOLLOWER),))),
+    spec(election(ttl_seconds=5)),
+    spec(election(leader=(process("work", environment={"A": "1"}), process("extra")))),
+    spec(election(campaign_timeout_seconds=4.0), election("second", leader=(process("w2", election="second"),))),
+    spec(election(leader=())),
+]
+
+
+class Fleet(RuleBasedStateMachine):
+    """Two nodes whose worlds share one queue and one clock."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.store = FakeStore()
+        self.shown = -1
+        self.nodes = [World(name="one", store=self.store), World(name="two", store=self.store, next_lease=0x2000)]
+        for node in self.nodes:
+            node.load(VARIANTS[0])
+        self.share()
+
+    def share(self) -> None:
+        """Both watches show what the store has come to."""
+        while self.shown != self.store.revision:
+            self.shown = self.store.revision
+            for node in self.nodes:
+                for name in list(self.store.keys):
+                    node.show_queue(name)
+                node.post(ev.Ticked())
+
+    def expire(self) -> None:
+        """The store forgets the keys of leases that nobody renewed."""
+        dead = {lease for node in self.nodes for lease, until in node.deadlines.items() if until <= node.now}
+        for name, queue in self.store.keys.items():
+            kept = [c for c in queue if c.lease not in dead]
+            if len(kept) != len(queue):
+                self.store.keys[name] = kept
+                self.store.revision += 1
+        self.share()
+
+    @rule(seconds=st.floats(0.01, 15))
+    def pass_time(self, seconds: float) -> None:
+        """In small slices, so that the nodes stay in step."""
+        left = seconds
+        while left > 0:
+            for node in self.nodes:
+                node.advance(min(0.5, left))
+            left -= 0.5
+            self.expire()
+
+    @rule(which=st.integers(0, 1), fault=st.sampled_from(FAULTS))
+    def fail(self, which: int, fault: type) -> None:
+        self.nodes[which].failing.add(fault)
+
+    @rule(which=st.integers(0, 1))
+    def heal(self, which: int) -> None:
+        self.nodes[which].failing.clear()
+        self.nodes[which].release()
+        self.share()
+
+    @rule(which=st.integers(0, 1), mute=st.sampled_from(MUTES))
+    def fall_silent(self, which: int, mute: type) -> None:
+        self.nodes[which].muted.add(mute)
+
+    @rule(which=st.integers(0, 1), deaf=st.booleans())
+    def deafen(self, which: int, deaf: bool) -> None:
+        self.nodes[which].stubborn = deaf
+
+    @precondition(lambda self: any(n.children for n in self.nodes))
+    @rule(which=st.integers(0, 1), code=st.sampled_from([0, 1, None]))
+    def crash(self, which: int, code: int | None) -> None:
+        node = self.nodes[which]
+        if node.children:
+            node.crash(
+                str(next(iter(node.children.values())).spec.id), code=code, signal=None if code is not None else 9
+            )
+            self.share()
+
+    @rule(which=st.integers(0, 1), variant=st.integers(0, len(VARIANTS) - 1))
+    def reload(self, which: int, variant: int) -> None:
+        if self.nodes[which].exit_code is None:
+            self.nodes[which].load(VARIANTS[variant])
+            self.share()
+
+    @rule(which=st.integers(0, 1))
+    def resign(self, which: int) -> None:
+        self.nodes[which].post(ev.ResignRequested(election=JOB))
+        self.share()
+
+    @invariant()
+    def never_two(self) -> None:
+        for name in ("job", "second"):
+            leaders = [n.name for n in getattr(self, "nodes", []) if _leads(n, name)]
+            assert len(leaders) < 2, f"{name} is led by {leaders}"
+
+    def teardown(self) -> None:
+        """The faults end; within a few TTLs somebody leads and works."""
+        if not hasattr(self, "nodes"):
+            return
+        for node in self.nodes:
+            node.stubborn = False
+            node.load(VARIANTS[1])
+            node.failing.clear()
+            node.release()
+        self.share()
+        self.pass_time(60)
+        leading = [n for n in self.nodes if n.state.elections[JOB].phase is ElectionPhase.LEADING]
+        assert len(leading) == 1, [n.state.elections[JOB].phase for n in self.nodes]
+        assert leading[0].running() == ["job/work"]
+        assert min(n.checked for n in self.nodes) > 10, "nothing was checked"
+        for node in self.nodes:
+            node.post(ev.ShutdownRequested(reason="done"))
+        self.pass_time(30)
+        assert [n.exit_code for n in self.nodes] == [0, 0]
+
+
+def _leads(node: World, name: str) -> bool:
+    return any(c.spec.role is Role.LEADER and c.spec.id.election == name for c in node.children.values())
+
+
+TestFleet = Fleet.TestCase
+TestFleet.settings = settings(
+    max_examples=50, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+)

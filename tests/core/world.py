@@ -1,0 +1,407 @@
+"""A world for one core: a store, a guardian and children that answer every action, in virtual time.
+
+Nothing sleeps and nothing is random. Actions are answered at once unless a part of the world is told to be silent
+(``mute``) or to fail. Every invariant of the product is checked after every step, so that any test that drives this
+world proves them along the way; ``checked`` counts, so that a test which checked nothing can be told.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from supervisor.core import actions as ac
+from supervisor.core import events as ev
+from supervisor.core import machine, timing
+from supervisor.core.names import (
+    ElectionName,
+    Instant,
+    LeaseId,
+    NodeName,
+    ProcessId,
+    ProcessName,
+    Role,
+    RunId,
+    Term,
+    Token,
+)
+from supervisor.core.spec import ElectionSpec, EtcdSpec, ProcessSpec, Spec
+from supervisor.core.state import ElectionPhase, State
+
+
+def process(name: str, *, election: str = "job", role: Role = Role.LEADER, **more: object) -> ProcessSpec:
+    """A process spec with a command nobody runs."""
+    pid = ProcessId(ElectionName(election if role is not Role.ALWAYS else ""), ProcessName(name))
+    return ProcessSpec(id=pid, role=role, command=("/bin/" + name,), **more)  # type: ignore[arg-type]
+
+
+def spec(*elections: ElectionSpec, always: tuple[ProcessSpec, ...] = (), node: str = "one") -> Spec:
+    """A spec of these elections, over an etcd somewhere."""
+    return Spec(
+        node=NodeName(node),
+        etcd=EtcdSpec(endpoints=("http://store:2379",)),
+        elections={e.name: e for e in elections},
+        processes={p.id.name: p for p in always},
+    )
+
+
+def election(
+    name: str = "job",
+    *,
+    leader: tuple[ProcessSpec, ...] | None = None,
+    follower: tuple[ProcessSpec, ...] = (),
+    **more: object,
+) -> ElectionSpec:
+    """An election with one leader process, unless told otherwise."""
+    leader = (process("work", election=name),) if leader is None else leader
+    return ElectionSpec(
+        name=ElectionName(name),
+        leader={p.id.name: p for p in leader},
+        follower={p.id.name: p for p in follower},
+        **more,  # type: ignore[arg-type]
+    )
+
+
+@dataclass
+class Child:
+    """A child in the fake guardian."""
+
+    run: RunId
+    spec: ProcessSpec
+    term: Term | None
+    obeys: bool = True
+
+
+GUARDIAN = (ac.Arm, ac.Disarm, ac.Extend, ac.Spawn, ac.SignalRun, ac.KillRun)
+
+
+@dataclass
+class FakeStore:
+    """Queues of candidate keys, and the revision that every change of them raises."""
+
+    keys: dict[str, list[ev.Candidate]] = field(default_factory=dict)
+    revision: int = 100
+
+
+@dataclass
+class World:
+    """One daemon's surroundings. Several may share a store."""
+
+    name: str = "one"
+    now: float = 1000.0
+    state: State = field(init=False)
+    log: list[str] = field(default_factory=list)
+    children: dict[RunId, Child] = field(default_factory=dict)
+    armed: dict[Term, tuple[LeaseId, float]] = field(default_factory=dict)
+    deadlines: dict[LeaseId, float] = field(default_factory=dict)
+    store: FakeStore = field(default_factory=FakeStore)
+    next_lease: int = 0x10
+    muted: set[type] = field(default_factory=set)
+    failing: set[type] = field(default_factory=set)
+    held: list[ac.Action] = field(default_factory=list)
+    stubborn: bool = False
+    checked: int = 0
+    exit_code: int | None = None
+    tokens: dict[ElectionName, int] = field(default_factory=dict)
+    ticked_at: float = 1000.0
+    pending: deque[ev.Event] = field(default_factory=deque)
+
+    def __post_init__(self) -> None:
+        self.state = machine.initial(NodeName(self.name), now=Instant(self.now))
+
+    @property
+    def keys(self) -> dict[str, list[ev.Candidate]]:
+        """The store's queues."""
+        return self.store.keys
+
+    # --- driving
+
+    def load(self, desired: Spec) -> None:
+        """Adopt a file."""
+        self.post(ev.ConfigLoaded(spec=desired, source="test.yaml"))
+
+    def post(self, event: ev.Event) -> None:
+        """Give an event and everything that follows from it at this instant."""
+        self.pending.append(event)
+        while self.pending:
+            self._step(self.pending.popleft())
+
+    def advance(self, seconds: float) -> None:
+        """Let virtual time pass, ticking exactly when the core asks for it."""
+        end = self.now + seconds
+        while True:
+            due = machine.next_due(self.state, after=Instant(self.ticked_at))
+            kill = min(self.kill_bys(), default=None)
+            soonest = min((t for t in (due, kill) if t is not None), default=None)
+            if soonest is None or soonest > end:
+                break
+            self.now = max(self.now, soonest)
+            self._strike()
+            self.ticked_at = self.now
+            self.post(ev.Ticked())
+        self.now = end
+        self._strike()
+
+    def _step(self, event: ev.Event) -> None:
+        before = self.state
+        self.state, todo = machine.step(before, event, now=Instant(self.now))
+        self.log.append(f"{self.now:9.3f} > {_show(event)}")
+        self.log += [f"{'':9} < {_show(action)}" for action in todo]
+        for action in todo:
+            self._answer(action)
+        self.check()
+
+    # --- the store and the guardian
+
+    def _answer(self, action: ac.Action) -> None:
+        waits = isinstance(action, GUARDIAN) and any(isinstance(h, GUARDIAN) for h in self.held)
+        if type(action) in self.muted or waits:  # a guardian that is slow is slow in order
+            self.held.append(action)
+            return
+        handler: Callable[[ac.Action], None] = getattr(self, "_on_" + type(action).__name__.lower(), lambda _a: None)
+        handler(action)
+
+    def release(self) -> None:
+        """Answer what was muted, in order."""
+        held, self.held = self.held, []
+        self.muted.clear()
+        for action in held:
+            self._answer(action)
+        while self.pending:
+            self._step(self.pending.popleft())
+
+    def _on_grantlease(self, a: ac.GrantLease) -> None:
+        if ac.GrantLease in self.failing:
+            self.pending.append(ev.LeaseGrantFailed(ttl_seconds=a.ttl_seconds, detail="refused", chance=0.5))
+            return
+        self.next_lease += 1
+        granted = ev.LeaseGranted(
+            ttl_seconds=a.ttl_seconds,
+            lease=LeaseId(self.next_lease),
+            granted_seconds=a.ttl_seconds,
+            sent_at=Instant(self.now),
+        )
+        self.pending.append(granted)
+
+    def _on_renew(self, a: ac.Renew) -> None:
+        if ac.Renew in self.failing:
+            self.pending.append(ev.RenewFailed(lease=a.lease, detail="timed out"))
+            return
+        session = next((s for s in self.state.sessions.values() if s.lease == a.lease), None)
+        if session is None or self.now >= session.lease_deadline:
+            self.pending.append(ev.LeaseGone(lease=a.lease, detail="not found"))
+            return
+        self.pending.append(
+            ev.Renewed(lease=a.lease, granted_seconds=session.granted_seconds, sent_at=Instant(self.now))
+        )
+
+    def _on_revokelease(self, a: ac.RevokeLease) -> None:
+        if ac.RevokeLease in self.failing:
+            self.pending.append(ev.LeaseRevokeFailed(lease=a.lease, detail="timed out"))
+            return
+        for name in list(self.store.keys):
+            kept = [c for c in self.store.keys[name] if c.lease != a.lease]
+            if kept != self.store.keys[name]:
+                self.store.keys[name] = kept
+                self.store.revision += 1
+                self.show_queue(name)
+        self.pending.append(ev.LeaseRevoked(lease=a.lease))
+
+    def _on_campaign(self, a: ac.Campaign) -> None:
+        if ac.Campaign in self.failing:
+            self.pending.append(ev.CampaignFailed(election=a.election, lease=a.lease, detail="timed out", chance=0.5))
+            return
+        queue = self.store.keys.setdefault(a.election, [])
+        mine = next((c for c in queue if c.lease == a.lease), None)
+        if mine is None:
+            self.store.revision += 1
+            mine = ev.Candidate(
+                key=f"/s/{a.election}/{a.lease:x}",
+                lease=a.lease,
+                create_revision=Token(self.store.revision),
+                value=a.document,
+            )
+            queue.append(mine)
+        self.pending.append(
+            ev.Campaigned(election=a.election, lease=a.lease, create_revision=mine.create_revision, first=queue[0])
+        )
+        self.show_queue(a.election)
+
+    def _on_readfirst(self, a: ac.ReadFirst) -> None:
+        if ac.ReadFirst in self.failing:
+            self.pending.append(ev.ReadFirstFailed(election=a.election, detail="timed out", chance=0.5))
+            return
+        queue = self.store.keys.get(a.election, [])
+        self.pending.append(ev.FirstRead(election=a.election, first=queue[0] if queue else None))
+
+    def _on_proclaim(self, a: ac.Proclaim) -> None:
+        self.pending.append(ev.Proclaimed(election=a.election, create_revision=a.create_revision))
+
+    def _on_resign(self, a: ac.Resign) -> None:
+        assert not any(c.term and c.term.election == a.election for c in self.children.values()), (
+            "resigned over the living"
+        )
+        assert not any(t.election == a.election for t in self.armed), "resigned before the guardian was disarmed"
+        if ac.Resign in self.failing:
+            self.pending.append(
+                ev.ResignFailed(election=a.election, create_revision=a.create_revision, detail="timed out")
+            )
+            return
+        self.delete_key(a.election, a.create_revision)
+        self.pending.append(ev.Resigned(election=a.election, create_revision=a.create_revision))
+
+    def delete_key(self, name: str, create_revision: int) -> None:
+        """A key goes, and the watch shows it."""
+        self.store.keys[name] = [c for c in self.store.keys.get(name, []) if c.create_revision != create_revision]
+        self.store.revision += 1
+        self.show_queue(name)
+
+    def foreign(self, name: str) -> ev.Candidate:
+        """Somebody else queues."""
+        self.store.revision += 1
+        candidate = ev.Candidate(
+            key=f"/s/{name}/f{self.store.revision}",
+            lease=LeaseId(0xF000 + self.store.revision),
+            create_revision=Token(self.store.revision),
+            value=b"other",
+        )
+        self.store.keys.setdefault(name, []).append(candidate)
+        self.show_queue(name)
+        return candidate
+
+    def show_queue(self, name: str) -> None:
+        """The watch reports."""
+        queue = tuple(self.store.keys.get(name, []))
+        self.pending.append(
+            ev.QueueChanged(election=ElectionName(name), candidates=queue, revision=self.store.revision)
+        )
+
+    def _on_arm(self, a: ac.Arm) -> None:
+        assert a.term.token > self.tokens.get(a.term.election, 0), "a token did not rise"
+        self.tokens[a.term.election] = a.term.token
+        self.armed[a.term] = (a.lease, a.margin_seconds)
+        self.deadlines[a.lease] = max(a.lease_deadline, self.deadlines.get(a.lease, 0.0))
+        self.pending.append(ev.Armed(term=a.term))
+
+    def _on_extend(self, a: ac.Extend) -> None:
+        self.deadlines[a.lease] = max(a.lease_deadline, self.deadlines.get(a.lease, 0.0))
+
+    def _on_disarm(self, a: ac.Disarm) -> None:
+        if any(c.term == a.term for c in self.children.values()):
+            self.pending.append(ev.DisarmRefused(term=a.term, blockers=("77 (work)",)))
+            return
+        self.armed.pop(a.term, None)
+        self.pending.append(ev.Disarmed(term=a.term))
+
+    def _on_spawn(self, a: ac.Spawn) -> None:
+        if ac.Spawn in self.failing:
+            self.pending.append(ev.SpawnFailed(run=a.run, detail="no such file", chance=0.5))
+            return
+        assert a.run not in self.children
+        assert not any(c.spec.id == a.spec.id for c in self.children.values()), "two children of one process"
+        if a.spec.role is Role.LEADER:
+            assert a.term in self.armed, "a leader process without an armed guardian"
+        self.children[a.run] = Child(run=a.run, spec=a.spec, term=a.term, obeys=not self.stubborn)
+        self.pending.append(ev.Spawned(run=a.run, pid=int(a.run) + 5000))
+
+    def _on_signalrun(self, a: ac.SignalRun) -> None:
+        if a.run in self.children and self.children[a.run].obeys:
+            self.end(a.run, code=0)
+
+    def _on_killrun(self, a: ac.KillRun) -> None:
+        if a.run in self.children:
+            self.end(a.run, signal=9)
+        # otherwise Exited was reported already and Emptied is on its way
+
+    def _on_exit(self, a: ac.Exit) -> None:
+        assert not self.children, "exited over the living"
+        self.exit_code = a.code
+
+    def end(self, run: RunId, *, code: int | None = None, signal: int | None = None) -> None:
+        """A child ends and leaves nothing behind."""
+        del self.children[run]
+        self.pending.append(ev.Exited(run=run, code=code, signal=signal))
+        self.pending.append(ev.Emptied(run=run, chance=0.5))
+
+    def crash(self, name: str, *, code: int | None = None, signal: int | None = 9) -> None:
+        """The child of this process ends by itself."""
+        run = next(c.run for c in self.children.values() if str(c.spec.id) == name)
+        self.end(run, code=code, signal=signal)
+        while self.pending:
+            self._step(self.pending.popleft())
+
+    def kill_bys(self) -> list[float]:
+        """Every armed kill-by that still has somebody to strike."""
+        alive = {c.term for c in self.children.values()}
+        return [self.deadlines[lease] - margin for term, (lease, margin) in self.armed.items() if term in alive]
+
+    def _strike(self) -> None:
+        for term, (lease, margin) in list(self.armed.items()):
+            if self.now >= self.deadlines[lease] - margin:
+                for child in [c for c in self.children.values() if c.term == term]:
+                    self.end(child.run, signal=9)
+        while self.pending:
+            self._step(self.pending.popleft())
+
+    # --- what must always hold
+
+    def check(self) -> None:
+        """The invariants, after every step."""
+        self.checked += 1
+        for child in self.children.values():
+            if child.spec.role is not Role.LEADER:
+                continue
+            assert child.term in self.armed, "a leader child without an armed guardian"
+            lease, margin = self.armed[child.term]
+            assert self.now <= self.deadlines[lease] - margin + 1e-6, "a leader child outlived kill-by"
+        for e in self.state.elections.values():
+            roles = {c.spec.role for c in self.children.values() if c.spec.id.election == e.spec.name}
+            assert len(roles) < 2, "leader and follower processes at once"
+            if e.phase in (ElectionPhase.DETACHED, ElectionPhase.CAMPAIGNING, ElectionPhase.RESIGNING):
+                assert Role.LEADER not in roles, f"a leader child while {e.phase}"
+        assert timing is not None
+
+    # --- asking
+
+    def phase(self, name: str = "job") -> ElectionPhase:
+        """Where an election stands."""
+        return self.state.elections[ElectionName(name)].phase
+
+    def running(self) -> list[str]:
+        """The processes that have a child now."""
+        return sorted(str(c.spec.id) for c in self.children.values())
+
+
+def _show(thing: ev.Event | ac.Action) -> str:
+    name = type(thing).__name__
+    parts = []
+    for key in getattr(type(thing), "__slots__", ()):
+        value = getattr(thing, key)
+        match value:
+            case Spec():
+                value = f"{len(value.elections)} elections"
+            case ProcessSpec():
+                value = value.id
+            case ev.Candidate():
+                value = f"{value.key}@{value.create_revision}"
+            case bytes():
+                continue
+            case tuple() if key == "variables":
+                continue
+            case tuple():
+                value = (
+                    "["
+                    + ", ".join(
+                        f"{v.key}@{v.create_revision}" if isinstance(v, ev.Candidate) else str(v) for v in value
+                    )
+                    + "]"
+                )
+            case float():
+                value = f"{value:.3f}"
+            case _ if key in ("etcd", "log", "probe"):
+                continue
+            case _:
+                pass
+        parts.append(f"{key}={value}")
+    return name + ("(" + ", ".join(parts) + ")" if parts else "")
