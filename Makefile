@@ -16,6 +16,9 @@ $(VENV)/.installed: pyproject.toml
 
 venv: $(VENV)/.installed ## the virtual environment, installed for development
 
+demo: venv ## three nodes, one leader, a kill -9, a takeover
+	$(BIN)/python bench/demo.py
+
 test: venv ## everything, real etcd included
 	$(BIN)/pytest $(PYTEST_ARGS)
 
@@ -23,6 +26,13 @@ check: venv ## lint, format, strict types, generated code current
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python protos/generate.py --check
+
+proto: venv ## regenerate supervisor/pb from protos/
+	$(BIN)/python protos/generate.py
+
+bench: venv ## memory and CPU of one idle daemon
+	$(BIN)/python bench/footprint.py
 
 format: venv ## rewrite the sources as the formatter wants them
 	$(BIN)/ruff check --fix .

@@ -15,8 +15,10 @@ from supervisor.core.names import Instant
 from supervisor.core.spec import ElectionSpec
 
 RENEWALS_PER_TTL = 3
-LEAST_SAFETY_MARGIN_SECONDS = 0.5
+DEFAULT_SAFETY_MARGIN_SECONDS = 0.5
 SAFETY_MARGIN_SHARE = 0.05
+SHORTEST_SAFETY_MARGIN_SECONDS = 0.05
+"""What waking a process and killing a handful of others may take on a machine that is only a little busy."""
 ROUNDING_SECONDS = 1e-6
 """Sums of thirds are not exact in binary; a microsecond is far below what any timer here can keep."""
 
@@ -33,7 +35,7 @@ def safety_margin_seconds(election: ElectionSpec, ttl_seconds: float) -> float:
     """
     if election.safety_margin_seconds is not None:
         return election.safety_margin_seconds
-    return max(LEAST_SAFETY_MARGIN_SECONDS, SAFETY_MARGIN_SHARE * ttl_seconds)
+    return max(DEFAULT_SAFETY_MARGIN_SECONDS, SAFETY_MARGIN_SHARE * ttl_seconds)
 
 
 def lost_grace_seconds(election: ElectionSpec, ttl_seconds: float) -> float:
@@ -78,7 +80,7 @@ class Budget:
     needed_seconds: float
     """2 renew_every + lost_grace + safety_margin."""
     problem: str | None
-    """The arithmetic in words when ``needed_seconds`` exceeds the TTL, or leaves no margin at all; else None."""
+    """The arithmetic in words when ``needed_seconds`` exceeds the TTL, or the margin is too short for a kill; else None."""
     remedy: str | None
     """What to change, when there is a problem."""
 
@@ -108,15 +110,16 @@ def budget(election: ElectionSpec, granted_seconds: float | None = None) -> Budg
         problem=None,
         remedy=None,
     )
-    if margin > 0 and needed <= ttl + ROUNDING_SECONDS:
+    if margin >= SHORTEST_SAFETY_MARGIN_SECONDS and needed <= ttl + ROUNDING_SECONDS:
         return spent
     return _with_problem(election, spent)
 
 
 def _with_problem(election: ElectionSpec, spent: Budget) -> Budget:
-    if spent.safety_margin_seconds <= 0:
-        problem = f"safety_margin {_text(spent.safety_margin_seconds)} leaves no time between the kill and the end of the lease"
-        remedy = "leave safety_margin out, or make it longer than 0s"
+    shortest = _text(SHORTEST_SAFETY_MARGIN_SECONDS)
+    if spent.safety_margin_seconds < SHORTEST_SAFETY_MARGIN_SECONDS:
+        problem = f"safety_margin {_text(spent.safety_margin_seconds)} is shorter than a kill may take: {shortest}"
+        remedy = f"leave safety_margin out, or write {shortest} or more"
     else:
         problem = f"the ttl is too short for what it must hold: {spent}, {_text(spent.needed_seconds - spent.ttl_seconds)} too much"
         remedy = f"raise ttl to {least_ttl_seconds(election)}s{_or_lower(election, spent)}"
@@ -140,7 +143,7 @@ def least_ttl_seconds(election: ElectionSpec) -> int:
         least = RENEWALS_PER_TTL * (grace + election.safety_margin_seconds)
     else:
         share_left = 1 / RENEWALS_PER_TTL - SAFETY_MARGIN_SHARE
-        least = max(RENEWALS_PER_TTL * (grace + LEAST_SAFETY_MARGIN_SECONDS), grace / share_left)
+        least = max(RENEWALS_PER_TTL * (grace + DEFAULT_SAFETY_MARGIN_SECONDS), grace / share_left)
     return math.ceil(least - ROUNDING_SECONDS)
 
 

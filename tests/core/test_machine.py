@@ -14,7 +14,7 @@ JOB = ElectionName("job")
 def leading(*, follower: bool = False, **more: object) -> World:
     world = World()
     followers = (process("standby", role=Role.FOLLOWER),) if follower else ()
-    world.load(spec(election(follower=followers, **more)))
+    world.load(spec(election(follower=followers, **more)))  # type: ignore[arg-type] # forwarded as they are
     assert world.phase() is ElectionPhase.LEADING
     return world
 

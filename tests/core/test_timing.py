@@ -1,7 +1,7 @@
 """The arithmetic of trust: each formula, and that a budget without a problem really leaves room."""
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from supervisor.core import timing
@@ -81,10 +81,11 @@ def test_a_margin_that_takes_everything_is_refused_with_the_most_it_may_be() -> 
     assert budget.remedy == "raise ttl to 12s, or lower safety_margin to 3.333s"
 
 
-def test_no_margin_at_all_is_refused() -> None:
-    budget = timing.budget(election(safety_margin_seconds=0.0))
-    assert budget.problem is not None
-    assert "safety_margin 0s" in budget.problem
+@pytest.mark.parametrize("margin_seconds", [0.0, 0.049])
+def test_a_margin_shorter_than_a_kill_is_refused(margin_seconds: float) -> None:
+    budget = timing.budget(election(safety_margin_seconds=margin_seconds))
+    assert budget.problem == f"safety_margin {margin_seconds:g}s is shorter than a kill may take: 0.05s"
+    assert budget.remedy == "leave safety_margin out, or write 0.05s or more"
 
 
 def test_the_granted_ttl_is_what_counts() -> None:
@@ -111,15 +112,14 @@ def test_a_budget_without_a_problem_leaves_the_grace_before_the_kill(e: Election
         assert kill_by < deadline
         assert budget.remedy is None
     else:
-        assert room < budget.lost_grace_seconds or budget.safety_margin_seconds == 0
+        assert room < budget.lost_grace_seconds or budget.safety_margin_seconds < timing.SHORTEST_SAFETY_MARGIN_SECONDS
         assert budget.remedy
 
 
 @given(ELECTIONS)
 def test_the_suggested_ttl_fits_and_is_the_least(e: ElectionSpec) -> None:
     least = timing.least_ttl_seconds(e)
-    if e.safety_margin_seconds == 0:
-        return
+    assume(e.safety_margin_seconds is None or e.safety_margin_seconds >= timing.SHORTEST_SAFETY_MARGIN_SECONDS)
     if least:
         assert timing.budget(e, least).problem is None
     if least > 1:

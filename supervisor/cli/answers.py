@@ -1,0 +1,32 @@
+"""Views as JSON: the shape of ``--json`` and of ``observe``'s lines, which is public.
+
+Every field of ``control.proto`` is always there, null where nothing is known; a leader's ``document`` is its value read as
+JSON, null when that is no JSON object.
+"""
+
+import dataclasses
+
+from supervisor.control import documents, views
+
+Json = dict[str, object]
+
+
+def status(view: views.Status) -> Json:
+    """``status --json``."""
+    shown = dataclasses.asdict(view)
+    shown["elections"] = [{**dataclasses.asdict(e), "leader": _leader(e.leader)} for e in view.elections]
+    return shown
+
+
+def observation(view: views.Observation) -> Json:
+    """A line of ``observe``, and ``leader --json``."""
+    return {
+        "schema_version": views.SCHEMA_VERSION,
+        "at": view.at,
+        "election": view.election,
+        "leader": _leader(view.leader),
+    }
+
+
+def _leader(view: views.Leader) -> Json:
+    return {**dataclasses.asdict(view), "document": documents.parse(view.value)}

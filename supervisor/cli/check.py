@@ -1,0 +1,83 @@
+"""``supervisor check``: is a file good, and how does each election spend its TTL."""
+
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from supervisor.cli import exits
+from supervisor.cli.text import safe
+from supervisor.config.load import load
+from supervisor.config.problems import ConfigError
+from supervisor.core import timing
+from supervisor.core.names import ProcessName
+from supervisor.core.spec import ElectionSpec, ProcessSpec, Spec
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--node", metavar="NAME", help="Check it as this node's. [default: the file's, else the host name]")
+def command(file: Path, node: str | None) -> int:
+    """Validate FILE and show how each election spends its TTL.
+
+    Asks neither the daemon nor etcd. Every problem is printed as file:line:column, what is wrong and what to do; the exit code
+    is 78 when there is one.
+    """
+    try:
+        loaded = load(file, environ=os.environ, node=node, hostname=socket.gethostname())
+    except ConfigError as error:
+        for problem in error.problems:
+            click.echo(safe(str(problem)), err=True)
+        count = len(error.problems)
+        raise exits.Failure(f"{count} problem{'s' if count > 1 else ''} in {file}", exits.BAD_CONFIGURATION) from None
+    click.echo(safe(f"{loaded.source}: good"))
+    for line in summary(loaded.spec):
+        click.echo(safe(line))
+    return exits.OK
+
+
+def summary(spec: Spec) -> list[str]:
+    """What a file asks for, in short, and the time budget of each election."""
+    found = [f"  node      {spec.node}"]
+    if spec.elections:
+        # A local etcd gets its endpoints when it is started.
+        where = ", ".join(spec.etcd.endpoints) or "local, run by the supervisor itself"
+        found.append(f"  etcd      {where}; namespace {spec.etcd.namespace}")
+    else:
+        found.append("  etcd      not needed: no elections")
+    if spec.processes:
+        found.append(f"  always    {_names(spec.processes)}")
+    for name in sorted(spec.elections):
+        found += ["", *_election(spec.elections[name])]
+    return found
+
+
+def _election(election: ElectionSpec) -> list[str]:
+    spent = timing.budget(election)
+    ttl = spent.ttl_seconds
+    lost = 2 * spent.renew_every_seconds
+    kill = ttl - spent.safety_margin_seconds
+    timeline = (
+        (0.0, "a renewal of the lease is sent, and acknowledged"),
+        (spent.renew_every_seconds, "the next is sent; and again until one is acknowledged"),
+        (lost, "none acknowledged: leadership is lost, leader processes get their stop signal"),
+        (kill, f"what is still alive is killed; lost_grace is {_text(spent.lost_grace_seconds)}"),
+        (ttl, "etcd ends the lease; another node may lead"),
+    )
+    return [
+        f"  election  {election.name}",
+        f"    leader    {_names(election.leader)}",
+        f"    follower  {_names(election.follower)}",
+        *(f"    {_text(at):>8}  {what}" for at, what in timeline),
+        f"    budget    {spent}",
+    ]
+
+
+def _names(processes: Mapping[ProcessName, ProcessSpec]) -> str:
+    return ", ".join(sorted(processes)) or "no processes"
+
+
+def _text(seconds: float) -> str:
+    return f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"

@@ -1,0 +1,28 @@
+"""The exit codes, in one place: they are public. 64 and up are sysexits.h's; 1, 3 and 4 are a service's, as in LSB."""
+
+from typing import Final
+
+OK: Final = 0
+DEGRADED: Final = 1
+"""``status``: it runs, but not everything is as it should be."""
+NOT_RUNNING: Final = 3
+UNKNOWN: Final = 4
+"""It runs, perhaps, but does not answer; or it cannot tell."""
+USAGE: Final = 64
+ETCD_UNREACHABLE: Final = 69
+INTERNAL: Final = 70
+TIMED_OUT: Final = 75
+"""Or not held: what was asked for is not so (yet)."""
+NOT_PERMITTED: Final = 77
+BAD_CONFIGURATION: Final = 78
+INTERRUPTED: Final = 130
+"""By Ctrl-C, as shells have it."""
+
+
+class Failure(Exception):  # noqa: N818 # not an error of ours: what to tell the user, and the exit code
+    """Ends a verb with one message on stderr."""
+
+    def __init__(self, message: str, code: int) -> None:
+        self.message = message
+        self.code = code
+        super().__init__(message)

@@ -1,0 +1,117 @@
+"""The command itself: finds the verb, and turns whatever happens into an exit code.
+
+Promises: importing it loads click and nothing heavier; a verb's file is loaded when the verb is used, not before.
+"""
+
+import difflib
+import importlib
+import io
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import click
+
+from supervisor import __version__
+from supervisor.cli import exits
+from supervisor.cli.options import socket_option
+from supervisor.cli.text import safe
+
+_VERBS: Final = {
+    "run": "Run the supervisor in the foreground.",
+    "check": "Validate a file and show how each election spends its TTL.",
+    "status": "Show elections, leases, processes and what is wrong.",
+    "leader": "Show who leads an election.",
+    "observe": "Follow who leads, one JSON line per change.",
+    "reload": "Read the file again and wait until it is in force.",
+    "resign": "Give up the lead of an election.",
+    "restart": "Stop and start a process.",
+    "version": "Show the version of this command and of the daemon.",
+}
+"""Verb to its line in ``--help``; its file is ``supervisor/cli/<verb>.py``, its command there ``command``."""
+
+_EPILOG = """Exit codes: 0 fine; 64 usage; 69 etcd unreachable; 70 internal; 75 timed out or not held; 77 not permitted;
+78 bad configuration. Of status: 0 converged and healthy, 1 degraded, 3 not running, 4 unknown."""
+
+
+class Verbs(click.Group):
+    """A group that knows its verbs by name and loads each when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """In the order in which people need them."""
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The verb's own command, or None."""
+        if cmd_name not in _VERBS:
+            return None
+        command = importlib.import_module(f"supervisor.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The verbs, without loading them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_VERBS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with the nearest verb named when there is none."""
+        verb = args[0]
+        if verb not in _VERBS and not verb.startswith("-"):
+            near = difflib.get_close_matches(verb, _VERBS, n=1)
+            hint = f'; did you mean "{near[0]}"?' if near else ""
+            ctx.fail(f'No such command "{safe(verb)}"{hint}')
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """As click does; a reader who has left (``| head``) is no error."""
+        try:
+            code: object = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return exits.OK
+        return code
+
+
+@click.group(
+    cls=Verbs, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(__version__, message="supervisor %(version)s")
+@socket_option
+def supervisor() -> None:
+    """Run processes where an election says so, and nowhere else.
+
+    One YAML file declares elections over etcd and the commands each role runs; `supervisor run` keeps to it. At no instant
+    do two nodes run one election's leader processes.
+    """
+
+
+def run(args: Sequence[str] | None = None) -> int:
+    """One invocation; its exit code. ``args`` are the process's own when None."""
+    try:
+        code: object = supervisor.main(args, prog_name="supervisor", standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        return exits.USAGE
+    except click.ClickException as error:
+        error.show()
+        return exits.INTERNAL
+    except click.Abort:
+        return exits.INTERRUPTED
+    except exits.Failure as failure:
+        click.echo(f"supervisor: {safe(failure.message)}", err=True)
+        return failure.code
+    return code if isinstance(code, int) else exits.OK
+
+
+def main() -> None:
+    """The console script."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character shows its number; it is no reason to fail.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    sys.exit(run())

@@ -1,0 +1,55 @@
+"""What several verbs take on their command line.
+
+Does not: import anything that ``run`` may not have before its guardian.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from supervisor import paths
+from supervisor.cli import exits
+from supervisor.config.problems import Refused
+from supervisor.config.units import duration_seconds
+
+_SOCKET = "supervisor.socket"
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def duration(value: str) -> float:
+    """``500ms``, ``10s``, ``2m`` as seconds: the type of an option."""
+    try:
+        return duration_seconds(value)
+    except Refused as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def socket_option(command: F) -> F:
+    """``--socket``, before the verb or after it; the one after it wins."""
+
+    def remember(ctx: click.Context, _param: click.Parameter, value: Path | None) -> None:
+        if value is not None:
+            ctx.meta[_SOCKET] = value.absolute()
+
+    return click.option(
+        "--socket",
+        type=click.Path(path_type=Path),
+        expose_value=False,
+        callback=remember,
+        help="Control socket of the daemon. [default: $SUPERVISOR_SOCKET, else where this user's daemon has it]",
+    )(command)
+
+
+def chosen_socket() -> Path:
+    """The socket of this invocation."""
+    chosen = click.get_current_context().meta.get(_SOCKET)
+    if isinstance(chosen, Path):
+        return chosen
+    try:
+        return paths.control_socket(os.environ, os.geteuid())
+    except paths.NoPlaceError as error:
+        raise exits.Failure(str(error), exits.NOT_PERMITTED) from None

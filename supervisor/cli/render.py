@@ -1,0 +1,126 @@
+"""A sheet on a terminal, or as plain text when something else reads it.
+
+Promises: plain text is aligned, never cut or folded, and has no escapes, so that it can be grepped and cut; the terminal
+gets colours only if it is one and NO_COLOR is not set, and long cells are folded to its width. Does not: choose words.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import TextIO
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from supervisor.cli.sheet import Cell, Column, Sheet, Table, Tone
+
+_STYLES = {
+    Tone.PLAIN: "",
+    Tone.GOOD: "green",
+    Tone.WARN: "yellow",
+    Tone.BAD: "bold red",
+    Tone.DIM: "dim",
+    Tone.STRONG: "bold",
+}
+_GAP = 2
+
+
+def plain(sheet: Sheet) -> str:
+    """The sheet as lines of text."""
+    blocks = [_aligned([(label, fact.text) for label, fact in sheet.facts], (False, False))]
+    for table in sheet.tables:
+        rows = [tuple(c.heading for c in table.columns), *(tuple(cell.text for cell in row) for row in table.rows)]
+        blocks.append(_aligned(rows, [c.right for c in table.columns]))
+    if sheet.remarks:
+        blocks.append("\n".join(f"{mark} {text}" for mark, text, _ in _remarks(sheet)))
+    return "\n\n".join(blocks)
+
+
+def _remarks(sheet: Sheet) -> Iterator[tuple[str, str, Tone]]:
+    """Mark, text and tone of each; what belongs to the remark before it has no mark."""
+    for subject, remark in sheet.remarks:
+        yield ("!", f"{subject}: {remark.text}", remark.tone) if subject else (" ", remark.text, remark.tone)
+
+
+def _aligned(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
+    widths = [max(cell_len(row[n]) for row in rows) for n in range(len(right))]
+    lines = (
+        (" " * _GAP).join(_padded(text, w, r) for text, w, r in zip(row, widths, right, strict=True)) for row in rows
+    )
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _padded(text: str, width: int, right: bool) -> str:
+    """As str.rjust and str.ljust, in terminal cells: some letters take two."""
+    blank = " " * (width - cell_len(text))
+    return blank + text if right else text + blank
+
+
+def on_terminal(sheet: Sheet, console: Console) -> None:
+    """The sheet in colour and to the terminal's width."""
+    console.print(_facts(sheet))
+    for table in sheet.tables:
+        console.print()
+        console.print(_table(_fitting(table, console.width)))
+    if sheet.remarks:
+        grid = _grid()
+        for mark, text, tone in _remarks(sheet):
+            grid.add_row(Text(mark, _STYLES[tone]), Text(text, _STYLES[tone], overflow="fold"))
+        console.print()
+        console.print(grid)
+
+
+def console_for(stream: TextIO) -> Console:
+    """A console on a terminal. Obeys NO_COLOR, TERM and COLUMNS."""
+    return Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=False)
+
+
+def _facts(sheet: Sheet) -> RichTable:
+    grid = _grid()
+    for label, cell in sheet.facts:
+        grid.add_row(Text(label, "bold"), _text(cell))
+    return grid
+
+
+def _grid() -> RichTable:
+    grid = RichTable.grid(padding=(0, _GAP, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    return grid
+
+
+def _fitting(table: Table, width: int) -> Table:
+    """The table without its spare columns when it is wider than that."""
+    lengths = [
+        max(len(column.heading), *(cell_len(row[n].text) for row in table.rows))
+        for n, column in enumerate(table.columns)
+    ]
+    if sum(lengths) + _GAP * (len(lengths) - 1) <= width:
+        return table
+    kept = [n for n, column in enumerate(table.columns) if not column.spare]
+    return Table(
+        columns=tuple(table.columns[n] for n in kept), rows=tuple(tuple(row[n] for n in kept) for row in table.rows)
+    )
+
+
+def _table(table: Table) -> RichTable:
+    shown = RichTable(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="dim", show_edge=False)
+    for column in table.columns:
+        _add_column(shown, column)
+    for row in table.rows:
+        shown.add_row(*map(_text, row))
+    return shown
+
+
+def _add_column(shown: RichTable, column: Column) -> None:
+    shown.add_column(
+        Text(column.heading),
+        justify="right" if column.right else "left",
+        no_wrap=not column.folds,
+        overflow="fold",
+        min_width=len(column.heading),
+    )
+
+
+def _text(cell: Cell) -> Text:
+    return Text(cell.text, _STYLES[cell.tone], overflow="fold")

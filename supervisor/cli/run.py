@@ -1,0 +1,46 @@
+"""``supervisor run``: the daemon in the foreground.
+
+Imports nothing of gRPC, rich or pydantic: the daemon starts its guardian first, from a process that is still small.
+"""
+
+import os
+from pathlib import Path
+
+import click
+
+from supervisor import paths
+from supervisor.cli import exits
+from supervisor.cli.options import chosen_socket, duration, socket_option
+
+
+@click.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--node", metavar="NAME", help="Name of this node. [default: the file's, else the host name]")
+@click.option(
+    "--wait-etcd",
+    type=duration,
+    metavar="DURATION",
+    help="Give up with exit code 69 when etcd does not answer within this time. [default: keep trying]",
+)
+@click.option(
+    "--state-dir",
+    type=click.Path(path_type=Path),
+    help="Where a local etcd keeps its data. [default: $SUPERVISOR_STATE_DIR, else /var/lib/supervisor for root, else"
+    " $XDG_STATE_HOME/supervisor]",
+)
+@socket_option
+def command(file: Path | None, node: str | None, wait_etcd: float | None, state_dir: Path | None) -> int:
+    """Run the supervisor in the foreground until SIGTERM or SIGINT.
+
+    FILE is /etc/supervisor/supervisor.yaml when left out. SIGHUP, a change of the file and `supervisor reload` have it read
+    again.
+    """
+    socket = chosen_socket()
+    try:
+        state = state_dir.absolute() if state_dir else paths.state_directory(os.environ, os.geteuid())
+    except paths.NoPlaceError as error:
+        raise exits.Failure(str(error), exits.USAGE) from None
+    from supervisor.daemon.main import run  # noqa: PLC0415 # so that `run --help` needs no daemon
+
+    chosen = (file or paths.DEFAULT_FILE).absolute()
+    return run(chosen, node=node, wait_etcd_seconds=wait_etcd, socket=socket, state_dir=state)

@@ -1,0 +1,251 @@
+"""A status as a sheet of labelled facts, tables and remarks: what is shown, before anybody decides how.
+
+Promises: pure; every text is safe for a terminal; what is not known is shown as ``unknown``, what does not apply as ``-``.
+Does not: know widths or colours: a tone says only whether something is good.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from supervisor.cli.text import safe
+from supervisor.control import views
+from supervisor.control.words import duration
+
+NOTHING = "-"
+_LAGGING_SECONDS = 0.1
+
+
+class Tone(Enum):
+    """How to take a text."""
+
+    PLAIN = "plain"
+    GOOD = "good"
+    WARN = "warn"
+    BAD = "bad"
+    DIM = "dim"
+    STRONG = "strong"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A text, safe by construction, and its tone."""
+
+    text: str
+    tone: Tone = Tone.PLAIN
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", safe(self.text))
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A heading; numbers stand to the right. Where the terminal is narrow ``spare`` columns go and ``folds`` are folded."""
+
+    heading: str
+    right: bool = False
+    folds: bool = False
+    spare: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of as many cells as there are columns."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """All there is to show."""
+
+    facts: tuple[tuple[str, Cell], ...]
+    tables: tuple[Table, ...]
+    remarks: tuple[tuple[str, Cell], ...]
+    """What is wrong: subject and text."""
+
+
+def sheet(status: views.Status) -> Sheet:
+    """The sheet of a status."""
+    tables = (_elections(status.elections), _processes(status.processes))
+    return Sheet(
+        facts=tuple(_facts(status)),
+        tables=tuple(table for table in tables if table.rows),
+        remarks=tuple(_remarks(status)),
+    )
+
+
+# --- facts ---------------------------------------------------------------------------------------------------------
+
+
+def _facts(status: views.Status) -> Iterable[tuple[str, Cell]]:
+    yield safe(status.daemon.node), Cell(status.condition, _CONDITION.get(status.condition, Tone.WARN))
+    yield "daemon", _daemon(status.daemon)
+    yield "config", _config(status.config)
+    yield "etcd", _store(status.store)
+    for session in status.sessions:
+        yield "lease", _session(session)
+
+
+def _daemon(daemon: views.Daemon) -> Cell:
+    guardian = "no guardian yet" if daemon.guardian_pid is None else f"guardian {daemon.guardian_pid}"
+    words = [f"pid {daemon.pid}", f"up {duration(daemon.uptime_seconds)}", f"version {daemon.version}"]
+    words.append("guardian dead" if daemon.guardian_lost else f"{guardian} ({daemon.containment})")
+    if daemon.loop_lag_seconds > _LAGGING_SECONDS:
+        words.append(f"{duration(daemon.loop_lag_seconds)} behind")
+    if daemon.stopping:
+        words.append(f"ending: {daemon.stopping}")
+    tone = Tone.BAD if daemon.guardian_lost else Tone.WARN if daemon.stopping else Tone.PLAIN
+    return Cell(", ".join(words), tone)
+
+
+def _config(config: views.Config) -> Cell:
+    if config.loaded_age_seconds is None:
+        return Cell("none in force", Tone.WARN)
+    text = f"{config.source}, generation {config.generation}, loaded {duration(config.loaded_age_seconds)} ago"
+    return Cell(text)
+
+
+def _store(store: views.Store) -> Cell:
+    if not store.used:
+        return Cell("not needed", Tone.DIM)
+    where = ", ".join(store.endpoints) or "no endpoint yet"
+    span = "" if store.since_seconds is None else f" for {duration(store.since_seconds)}"
+    local = "local, " if store.local else ""
+    match store.reachable:
+        case "yes":
+            words, tone = f"reachable{span}", Tone.PLAIN
+        case "no":
+            words, tone = f"unreachable{span}", Tone.BAD
+        case _:
+            words, tone = "unknown, no answer yet", Tone.WARN
+    return Cell(f"{local}{words}: {where}, namespace {store.namespace}", tone)
+
+
+def _session(session: views.Session) -> Cell:
+    if session.seconds_left is None:
+        detail = f": {session.detail}" if session.detail else ""
+        return Cell(f"none yet for ttl {session.ttl_seconds}s{detail}", Tone.WARN)
+    granted = f", granted {session.granted_seconds}s" if session.granted_seconds != session.ttl_seconds else ""
+    age = duration(session.confirmed_age_seconds or 0.0)
+    words = f"{session.lease}, ttl {session.ttl_seconds}s{granted}, {duration(session.seconds_left)} left"
+    doubt = ", in doubt" if session.state == "doubted" else ""
+    return Cell(f"{words}, confirmed {age} ago{doubt}", Tone.BAD if doubt else Tone.PLAIN)
+
+
+# --- tables --------------------------------------------------------------------------------------------------------
+
+
+def _elections(elections: Iterable[views.Election]) -> Table:
+    return Table(
+        columns=(
+            Column("ELECTION", folds=True),
+            Column("ROLE"),
+            Column("LEADER", folds=True),
+            Column("TOKEN", right=True),
+            Column("LEASE", right=True),
+            Column("QUEUE", right=True),
+            Column("HEALTH"),
+            Column("SINCE", right=True),
+        ),
+        rows=tuple(_election(e) for e in elections),
+    )
+
+
+def _election(e: views.Election) -> tuple[Cell, ...]:
+    role = {"leader": Tone.GOOD, "follower": Tone.PLAIN}.get(e.role, Tone.WARN)
+    token = e.token if e.token is not None else e.leader.token
+    left = Cell(NOTHING, Tone.DIM) if e.lease_seconds_left is None else Cell(duration(e.lease_seconds_left))
+    return (
+        Cell(e.name, Tone.STRONG),
+        Cell(e.role, role),
+        _leader(e.leader),
+        _number(token),
+        left,
+        _queue(e),
+        _health(e.health),
+        Cell(duration(e.since_seconds)),
+    )
+
+
+def _leader(leader: views.Leader) -> Cell:
+    if leader.state == views.UNKNOWN:
+        return Cell("unknown", Tone.WARN)
+    if leader.state == views.NONE:
+        return Cell("none", Tone.WARN)
+    if leader.foreign:
+        return Cell("foreign", Tone.WARN)
+    return Cell(leader.words, Tone.GOOD if leader.ours else Tone.PLAIN)
+
+
+def _queue(e: views.Election) -> Cell:
+    if e.queue_length is None:
+        return Cell("unknown", Tone.DIM)
+    return Cell(f"{e.queue_position or NOTHING}/{e.queue_length}")
+
+
+def _processes(processes: Iterable[views.Process]) -> Table:
+    return Table(
+        columns=(
+            Column("PROCESS", folds=True),
+            Column("ROLE"),
+            Column("STATE"),
+            Column("PID", right=True),
+            Column("UPTIME", right=True),
+            Column("HEALTH"),
+            Column("RESTARTS", right=True),
+            Column("LAST EXIT", folds=True, spare=True),
+        ),
+        rows=tuple(_process(p) for p in processes),
+    )
+
+
+def _process(p: views.Process) -> tuple[Cell, ...]:
+    ended = NOTHING
+    if p.last_exit:
+        ended = f"{p.last_exit}, {duration(p.last_exit_age_seconds or 0.0)} ago"
+    idle = not p.wanted and p.pid is None
+    return (
+        Cell(p.name, Tone.DIM if idle else Tone.STRONG),
+        Cell(p.role, Tone.DIM if idle else Tone.PLAIN),
+        Cell(p.phase, _PHASE.get(p.phase, Tone.WARN) if not idle else Tone.DIM),
+        _number(p.pid),
+        Cell(NOTHING, Tone.DIM) if p.uptime_seconds is None else Cell(duration(p.uptime_seconds)),
+        _health(p.health),
+        Cell(str(p.restarts), Tone.WARN if p.restarts else Tone.PLAIN),
+        Cell(ended, Tone.DIM if ended == NOTHING else Tone.PLAIN),
+    )
+
+
+def _health(health: str | None) -> Cell:
+    return Cell(NOTHING, Tone.DIM) if health is None else Cell(health, _HEALTH.get(health, Tone.WARN))
+
+
+def _number(value: int | None) -> Cell:
+    return Cell(NOTHING, Tone.DIM) if value is None else Cell(str(value))
+
+
+_CONDITION = {views.HEALTHY: Tone.GOOD, views.DEGRADED: Tone.BAD}
+_HEALTH = {"healthy": Tone.GOOD, "starting": Tone.WARN, "degraded": Tone.BAD, "unhealthy": Tone.BAD}
+_PHASE = {"running": Tone.GOOD, "completed": Tone.PLAIN, "gave-up": Tone.BAD, "backoff": Tone.BAD}
+
+
+# --- remarks -------------------------------------------------------------------------------------------------------
+
+
+def _remarks(status: views.Status) -> Iterable[tuple[str, Cell]]:
+    for reason in status.reasons:
+        yield safe(reason.subject), Cell(reason.text, Tone.BAD if reason.kind == views.UNHEALTHY else Tone.WARN)
+        if reason.subject == "config":
+            for problem in status.config.problems:
+                yield "", Cell(problem)
+    explained = {reason.subject for reason in status.reasons if reason.kind == views.UNKNOWN}
+    for e in status.elections:
+        leader = e.leader
+        if leader.state == views.UNKNOWN and e.name not in explained:
+            yield safe(e.name), Cell(f"the leader is {leader.words}", Tone.WARN)
+        elif leader.foreign:
+            # It has no name; what it proclaims is what its people know it by.
+            said = f' that says "{leader.value[:40]}"' if leader.value else ""
+            yield safe(e.name), Cell(f"led by another program's candidate{said}: {leader.key}", Tone.WARN)

@@ -1,0 +1,159 @@
+"""A valid file to the Spec it asks for.
+
+Promises: where the file is silent, ``core.spec``'s own default holds; it is stated nowhere else. Does not: check
+anything: a model that reaches this has passed ``schema`` and ``relations``.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from supervisor.config import schema, values
+from supervisor.core.names import ElectionName, NodeName, ProcessId, ProcessName, Role
+from supervisor.core.spec import (
+    AuthSpec,
+    ElectionSpec,
+    EtcdSpec,
+    LogSpec,
+    ProbeKind,
+    ProbeSpec,
+    ProcessSpec,
+    ProclaimSpec,
+    RestartSpec,
+    Spec,
+    StopSpec,
+    TlsSpec,
+)
+
+T = TypeVar("T")
+
+_NOBODY = ElectionName("")
+
+
+def _or(value: T | None, default: T) -> T:
+    return default if value is None else value
+
+
+def spec(file: schema.File, node: NodeName) -> Spec:
+    """The Spec of a file on a node. ``local_etcd`` stays None, and ``endpoints`` empty when the file names none."""
+    return Spec(
+        node=node,
+        etcd=_etcd(file.etcd or schema.Etcd()),
+        elections={ElectionName(name): _election(ElectionName(name), e) for name, e in (file.elections or {}).items()},
+        processes=_processes(_NOBODY, Role.ALWAYS, file.processes or {}),
+    )
+
+
+def _etcd(etcd: schema.Etcd) -> EtcdSpec:
+    tls, auth = etcd.tls, etcd.auth
+    return EtcdSpec(
+        endpoints=tuple(etcd.endpoints or ()),
+        namespace=_or(etcd.namespace, EtcdSpec().namespace),
+        tls=None if tls is None else TlsSpec(ca=tls.ca, cert=tls.cert, key=tls.key, server_name=tls.server_name),
+        auth=None if auth is None else AuthSpec(user=auth.user, password_file=auth.password_file),
+    )
+
+
+def _election(name: ElectionName, election: schema.Election) -> ElectionSpec:
+    default = ElectionSpec(name=name)
+    proclaim = election.proclaim or schema.Proclaim()
+    return ElectionSpec(
+        name=name,
+        ttl_seconds=_or(election.ttl, default.ttl_seconds),
+        lost_grace_seconds=election.lost_grace,
+        safety_margin_seconds=election.safety_margin,
+        campaign_timeout_seconds=election.campaign_timeout,
+        proclaim=ProclaimSpec(
+            every_seconds=_or(proclaim.every, default.proclaim.every_seconds),
+            value=_or(proclaim.value, default.proclaim.value),
+        ),
+        on_giveup=_or(election.on_giveup, default.on_giveup),
+        reload=_or(election.reload, default.reload),
+        leader=_role(name, Role.LEADER, election.leader),
+        follower=_role(name, Role.FOLLOWER, election.follower),
+    )
+
+
+def _role(election: ElectionName, role: Role, section: schema.RoleSection | None) -> dict[ProcessName, ProcessSpec]:
+    return _processes(election, role, (section and section.processes) or {})
+
+
+def _processes(
+    election: ElectionName, role: Role, processes: Mapping[str, schema.Process]
+) -> dict[ProcessName, ProcessSpec]:
+    return {
+        (pid := ProcessId(election, ProcessName(name))).name: _process(pid, role, process)
+        for name, process in processes.items()
+    }
+
+
+def _process(pid: ProcessId, role: Role, process: schema.Process) -> ProcessSpec:
+    command = _command(process.command, process)
+    default = ProcessSpec(id=pid, role=role, command=command)
+    return ProcessSpec(
+        id=pid,
+        role=role,
+        command=command,
+        directory=process.directory,
+        environment=_or(process.environment, default.environment),
+        environment_files=tuple(process.environment_files or ()),
+        user=process.user,
+        umask=process.umask,
+        limits=_or(process.limits, default.limits),
+        needs=tuple(dict.fromkeys(ProcessName(name) for name in process.needs or ())),
+        ready=None if process.ready is None else _probe(process.ready, process),
+        health=None if process.health is None else _probe(process.health, process),
+        restart=_restart(process.restart or schema.Restart(), default.restart),
+        stop=_stop(process.stop or schema.Stop(), default.stop),
+        log=_log(process.log or schema.Log(), default.log),
+    )
+
+
+def _command(words: list[schema.Word], process: schema.Process) -> tuple[str, ...]:
+    first, *arguments = words
+    program = values.program(first, process.directory or "", Path(first.directory))
+    return (program, *map(str, arguments))
+
+
+def _probe(probe: schema.Ready | schema.Health, process: schema.Process) -> ProbeSpec:
+    command = () if probe.exec is None else _command(probe.exec, process)
+    kind = ProbeKind.EXEC if command else ProbeKind.HTTP if probe.http is not None else ProbeKind.TCP
+    default = ProbeSpec(kind=kind)
+    return ProbeSpec(
+        kind=kind,
+        command=command,
+        url=probe.http or "",
+        address=probe.tcp or "",
+        every_seconds=_or(probe.every, default.every_seconds),
+        timeout_seconds=_or(probe.timeout, default.timeout_seconds),
+        failures=_or(probe.failures, default.failures),
+        successes=_or(probe.successes, default.successes),
+        within_seconds=probe.within if isinstance(probe, schema.Ready) else None,
+        action=_or(probe.on_failure, default.action) if isinstance(probe, schema.Health) else default.action,
+    )
+
+
+def _restart(restart: schema.Restart, default: RestartSpec) -> RestartSpec:
+    backoff = _or(restart.backoff, (default.backoff_min_seconds, default.backoff_max_seconds))
+    limit = _or(restart.limit, (default.limit, default.period_seconds))
+    expected = restart.expected
+    return RestartSpec(
+        policy=_or(restart.policy, default.policy),
+        expected_exit_codes=default.expected_exit_codes if expected is None else tuple(sorted(set(expected))),
+        backoff_min_seconds=backoff[0],
+        backoff_max_seconds=backoff[1],
+        limit=limit[0],
+        period_seconds=limit[1],
+    )
+
+
+def _stop(stop: schema.Stop, default: StopSpec) -> StopSpec:
+    return StopSpec(signal=_or(stop.signal, default.signal), timeout_seconds=_or(stop.timeout, default.timeout_seconds))
+
+
+def _log(log: schema.Log, default: LogSpec) -> LogSpec:
+    return LogSpec(
+        file=log.file,
+        max_size_bytes=_or(log.max_size, default.max_size_bytes),
+        keep=_or(log.keep, default.keep),
+    )

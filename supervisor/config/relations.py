@@ -1,0 +1,311 @@
+"""What values of the file mean together: what no value shows by itself.
+
+Promises: works on the tree alone, so that it reports its problems beside those of the schema, not after them; what is
+malformed is passed over here, since the schema reports it. Does not: build anything.
+"""
+
+import json
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from supervisor.config import units, values
+from supervisor.config.problems import Place, Problems, Refused
+from supervisor.config.tree import (
+    Entry,
+    Kind,
+    Leaf,
+    ListNode,
+    MapNode,
+    Node,
+    Scalar,
+    child,
+    directory_of,
+    entries,
+    items,
+    text,
+    walk,
+)
+from supervisor.config.units import shown
+from supervisor.core import timing
+from supervisor.core.names import ElectionName
+from supervisor.core.spec import ElectionSpec
+
+T = TypeVar("T")
+
+MAX_VALUE_BYTES = 2048
+"""Of ``proclaim.value`` as JSON: the whole document stays under 4 KiB."""
+MAX_CYCLES = 10
+PROBE_KINDS = ("exec", "http", "tcp")
+PROBE_KINDS_TO_COME = ("grpc", "notify")
+
+
+def check(root: MapNode, problems: Problems, *, complete: bool) -> None:
+    """Report everything that is wrong between the values of a file. Not ``complete``: an include could not be read."""
+    elections = entries(child(root, "elections"))
+    processes = entries(child(root, "processes"))
+    if complete and not elections and not processes:
+        problems.add(root.place, "there is nothing to run", "declare at least one election or process")
+    _check_etcd(child(root, "etcd"), problems)
+    for name, election in elections.items():
+        _check_budget(name, election, problems)
+        _check_value(child(election.node, "proclaim", "value"), problems)
+        _check_roles(name, election.node, problems)
+    _check_needs(processes, {}, problems)
+    every = [*processes.values()]
+    for election in elections.values():
+        for role in ("leader", "follower"):
+            every += entries(child(election.node, role, "processes")).values()
+    for process in every:
+        _check_process(process.node, problems)
+    _check_log_files(every, problems)
+
+
+def _accepted(parse: Callable[[str], T], node: Node | None) -> T | None:
+    """What the node's text means; None when there is no text or the schema refuses it."""
+    written = text(node)
+    if written is None:
+        return None
+    try:
+        return parse(written)
+    except Refused:
+        return None
+
+
+# --- etcd ------------------------------------------------------------------------------------------------------------
+
+
+def _check_etcd(etcd: Node | None, problems: Problems) -> None:
+    if not isinstance(etcd, MapNode):
+        return
+    endpoints = [(node, _accepted(values.endpoint, node)) for node in items(child(etcd, "endpoints"))]
+    seen: dict[str, Place] = {}
+    for node, url in endpoints:
+        if url is not None and (first := seen.setdefault(url, node.place)) is not node.place:
+            problems.add(node.place, f"the endpoint {url} is given twice, first at {first}", "keep one of the two")
+    schemes = {url.partition(":")[0]: node for node, url in endpoints if url is not None}
+    if len(schemes) > 1:
+        last = max(schemes.values(), key=lambda node: (node.place.line, node.place.column))
+        problems.add(last.place, "some endpoints are http and some are https", "use one scheme for all of them")
+    _check_tls(etcd, {*schemes}, problems)
+    if "endpoints" not in etcd.entries:
+        for key in ("tls", "auth"):
+            if key in etcd.entries:
+                where = etcd.entries[key].key
+                problems.add(
+                    where, f"'{key}' without endpoints: the local etcd uses none", "add 'endpoints:', or remove it"
+                )
+
+
+def _check_tls(etcd: MapNode, schemes: set[str], problems: Problems) -> None:
+    tls = etcd.entries.get("tls")
+    if tls is not None:
+        if schemes == {"http"}:
+            problems.add(tls.key, "'tls' is given, but the endpoints are http", "write https:// before each endpoint")
+        given = entries(tls.node)
+        for one, other in (("cert", "key"), ("key", "cert")):
+            if one in given and other not in given:
+                problems.add(
+                    given[one].key, f"'{one}' without '{other}'", f"add '{other}:': a client certificate needs both"
+                )
+        for key in ("ca", "cert", "key"):
+            _check_file(child(tls.node, key), problems)
+    _check_file(child(etcd, "auth", "password_file"), problems)
+
+
+def _check_file(node: Node | None, problems: Problems) -> None:
+    """A file that every connection needs, and that is not there."""
+    written = text(node)
+    if not written or node is None or written.startswith("~"):
+        return
+    path = directory_of(node.place.file) / written
+    try:
+        is_file = stat.S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        problems.add(node.place, f"{_path(path)} does not exist", "create it, or correct the path")
+    except OSError:
+        return  # nobody may look there but the one who will run with this file
+    else:
+        if not is_file:
+            problems.add(node.place, f"{_path(path)} is not a file", "correct the path")
+
+
+# --- elections -------------------------------------------------------------------------------------------------------
+
+
+def _check_budget(name: str, election: Entry, problems: Problems) -> None:
+    times = {key: child(election.node, key) for key in ("ttl", "lost_grace", "safety_margin")}
+    ttl = _accepted(values.ttl_seconds, times["ttl"])
+    grace = _accepted(units.duration_seconds, times["lost_grace"])
+    margin = _accepted(units.duration_seconds, times["safety_margin"])
+    known = {"ttl": ttl, "lost_grace": grace, "safety_margin": margin}
+    if any(times[key] is not None and known[key] is None for key in times) or margin == 0:
+        return
+    spec = ElectionSpec(name=ElectionName(name), lost_grace_seconds=grace, safety_margin_seconds=margin)
+    if ttl is not None:
+        spec = ElectionSpec(name=spec.name, ttl_seconds=ttl, lost_grace_seconds=grace, safety_margin_seconds=margin)
+    budget = timing.budget(spec)
+    if budget.problem is not None and budget.remedy is not None:
+        if margin is not None and margin < timing.SHORTEST_SAFETY_MARGIN_SECONDS:
+            times = {"safety_margin": times["safety_margin"]}
+        where = next((node for node in times.values() if node is not None), election.node)
+        problems.add(where.place, f"{shown(name)[1:-1]}: {budget.problem}", budget.remedy)
+
+
+def _check_value(value: Node | None, problems: Problems) -> None:
+    if not isinstance(value, MapNode):
+        return
+    clean = True
+    for node in walk(value):
+        if isinstance(node, Scalar) and node.kind is not Kind.EMPTY:
+            try:
+                values.json_scalar(Leaf(node.text, node.kind, Path()))
+            except Refused as e:
+                clean = False
+                problems.add(node.place, e.message, e.remedy)
+    if (
+        clean
+        and (size := len(json.dumps(_json(value), ensure_ascii=False, separators=(",", ":")).encode()))
+        > MAX_VALUE_BYTES
+    ):
+        problems.add(
+            value.place,
+            f"the proclaimed value is {size} bytes of JSON, more than {MAX_VALUE_BYTES}",
+            "proclaim where the rest can be fetched instead",
+        )
+
+
+def _json(node: Node) -> object:
+    if isinstance(node, MapNode):
+        return {key: _json(entry.node) for key, entry in node.entries.items()}
+    if isinstance(node, ListNode):
+        return [_json(item) for item in node.items]
+    return None if node.kind is Kind.EMPTY else values.json_scalar(Leaf(node.text, node.kind, Path()))
+
+
+def _check_roles(election: str, node: Node, problems: Problems) -> None:
+    leader = entries(child(node, "leader", "processes"))
+    follower = entries(child(node, "follower", "processes"))
+    for name, entry in follower.items():
+        if name in leader:
+            problems.add(
+                entry.key,
+                f"the process {shown(name)} is declared twice in {shown(election)}, first at {leader[name].key}",
+                "give one of the two another name",
+            )
+    _check_needs(leader, dict.fromkeys(follower, "follower"), problems)
+    _check_needs(follower, dict.fromkeys(leader, "leader"), problems)
+
+
+# --- processes -------------------------------------------------------------------------------------------------------
+
+
+def _check_needs(processes: Mapping[str, Entry], elsewhere: Mapping[str, str], problems: Problems) -> None:
+    """Each need names a process of the same role, and following needs never leads back."""
+    needs: dict[str, dict[str, Place]] = {}
+    for name, entry in processes.items():
+        needs[name] = {}
+        for node in items(child(entry.node, "needs")):
+            needed = text(node)
+            if problems.full:
+                return
+            if needed is None or not values.NAME.fullmatch(needed):
+                continue
+            if needed in processes:
+                needs[name].setdefault(needed, node.place)
+            elif needed in elsewhere:
+                message = f"{shown(needed)} is a {elsewhere[needed]} process: it does not run beside this one"
+                problems.add(node.place, message, "a process can need those of its own role only")
+            else:
+                others = [other for other in processes if other != name]
+                remedy = values.suggestion(needed, others) if others else "remove it: there is no other process here"
+                problems.add(node.place, f"needs: there is no process {shown(needed)} in this role", remedy)
+    _check_cycles(needs, problems)
+
+
+def _check_cycles(needs: Mapping[str, Mapping[str, Place]], problems: Problems) -> None:
+    """Report the cycles, a few at most. Walks without recursion: a chain may be as long as the file."""
+    done: set[str] = set()
+    found = 0
+    for start in needs:
+        trail: dict[str, Iterator[str]] = {}
+        stack = [start]
+        while stack:
+            name = stack[-1]
+            following = next(trail.setdefault(name, iter(needs[name])), None)
+            if following is None:
+                done.add(stack.pop())
+            elif following in trail and following not in done:
+                way = " -> ".join(_shortened([*stack[stack.index(following) :], following]))
+                problems.add(needs[name][following], f"needs go in a circle: {way}", "remove one of them")
+                found += 1
+                if found == MAX_CYCLES:
+                    return
+            elif following not in done:
+                stack.append(following)
+
+
+def _shortened(names: list[str]) -> list[str]:
+    return names if len(names) <= 12 else [*names[:6], "...", *names[-5:]]
+
+
+def _check_process(process: Node, problems: Problems) -> None:
+    directory = text(child(process, "directory")) or ""
+    _check_program(child(process, "command"), directory, problems)
+    for purpose in ("ready", "health"):
+        probe = entries(process).get(purpose)
+        if probe is None or not (isinstance(probe.node, MapNode) or _is_empty(probe.node)):
+            continue
+        given = [key for key in entries(probe.node) if key in (*PROBE_KINDS, *PROBE_KINDS_TO_COME)]
+        if not given:
+            problems.add(
+                probe.key, f"{purpose}: the probe does not say how to look", f"add one of {', '.join(PROBE_KINDS)}"
+            )
+        elif len(given) > 1:
+            where = entries(probe.node)[given[1]].key
+            problems.add(where, f"{purpose}: the probe has both {given[0]} and {given[1]}", "keep exactly one of them")
+        _check_program(child(probe.node, "exec"), directory, problems)
+
+
+def _is_empty(node: Node) -> bool:
+    return isinstance(node, Scalar) and node.kind is Kind.EMPTY
+
+
+def _check_program(command: Node | None, directory: str, problems: Problems) -> None:
+    """A program named by its path is looked at now; a bare name is looked up on PATH when the process starts."""
+    where = items(command)[0] if items(command) else command
+    split = _accepted(values.words, command) if isinstance(command, Scalar) else [text(where) or ""]
+    if where is None or not split or "/" not in split[0] or split[0].startswith("~"):
+        return
+    program = values.program(split[0], directory, directory_of(where.place.file))
+    try:
+        mode = os.stat(program).st_mode  # noqa: PTH116 # one look, and the errors tell the rest
+    except (FileNotFoundError, NotADirectoryError):
+        problems.add(where.place, f"the program {_path(program)} does not exist", "install it, or correct the path")
+    except OSError:
+        return  # nobody may look there but the one who will run it
+    else:
+        if not stat.S_ISREG(mode):
+            problems.add(where.place, f"{_path(program)} is not a program", "name the program itself")
+        elif not mode & 0o111:
+            problems.add(where.place, f"{_path(program)} is not executable", f"run: chmod +x {program}")
+
+
+def _path(path: Path | str) -> str:
+    return shown(str(path), most=300)
+
+
+def _check_log_files(processes: list[Entry], problems: Problems) -> None:
+    seen: dict[Path, Place] = {}
+    for process in processes:
+        node = child(process.node, "log", "file")
+        written = text(node)
+        if node is None or not written:
+            continue
+        path = directory_of(node.place.file) / written
+        first = seen.setdefault(path, process.key)
+        if first is not process.key:
+            message = f"two processes write to {_path(path)}, the other is at {first}"
+            problems.add(node.place, message, "give each its own file: they are rotated one by one")

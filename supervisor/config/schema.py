@@ -1,0 +1,375 @@
+"""The shape of the file: which keys there are, and what kind of value each takes.
+
+Promises: every key that is unknown, missing or of the wrong kind is reported at its place, all at once; a File that
+comes out holds only values that ``values`` accepted. Defaults are not stated here: None means that the file is silent,
+and ``core.spec`` says what then. Does not: compare values with each other (``relations`` does).
+
+The only module that imports pydantic, and of it only the core that validates: the daemon keeps for ever what it has
+imported, and BaseModel with its schema generator is 9 MB and a tenth of a second more.
+"""
+
+import types
+import typing
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields
+from functools import cache
+from typing import Annotated, NamedTuple, TypeVar, dataclass_transform
+
+from pydantic_core import CoreSchema, SchemaValidator, ValidationError, core_schema
+
+from supervisor.config import units, values
+from supervisor.config.problems import MAX_PROBLEMS, Refused
+from supervisor.config.tree import Empty, Kind, Leaf, Plain, Steps
+from supervisor.core.spec import GiveUp, ReloadPolicy, RestartPolicy, UnhealthyAction
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """In an annotation: what the value becomes, whatever it is. The function raises ``Refused``."""
+
+    parse: Callable[[object], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """In an annotation: what the value becomes before the annotated type sees it. The function raises ``Refused``."""
+
+    prepare: Callable[[object], object]
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+def section(cls: type[T]) -> type[T]:
+    """A mapping with known keys. One of which nothing is left but its name asks for nothing."""
+    return dataclass(frozen=True, slots=True, kw_only=True)(cls)
+
+
+# --- single values ---------------------------------------------------------------------------------------------------
+
+
+def _leaf(value: object) -> Leaf:
+    """The single value that stands where one is expected. Its text counts: ``no`` is the word, ``08`` the digits."""
+    if isinstance(value, Leaf):
+        return value
+    if isinstance(value, Empty):
+        raise Refused("nothing is written here", 'write a value, leave the key out, or write "" for an empty text')
+    what = "a list" if isinstance(value, list) else "a mapping"
+    raise Refused(f"{what} stands where a single value is expected", "write one value")
+
+
+def _single(parse: Callable[[Leaf], object]) -> Whole:
+    def whole(value: object) -> object:
+        parsed = parse(_leaf(value))
+        return str(parsed) if isinstance(parsed, Leaf) else parsed
+
+    return Whole(whole)
+
+
+def _key(parse: Callable[[str], str]) -> Whole:
+    return Whole(lambda key: parse(str(key)))
+
+
+def _duration(text: str, *, zero: bool) -> float:
+    seconds = units.duration_seconds(text)
+    if seconds <= 0 and not zero:
+        raise Refused(f"{text} is no time at all", "write a duration above 0, such as 500ms")
+    return seconds
+
+
+def _proclaim_every(text: str) -> float:
+    if (seconds := units.duration_seconds(text)) < 1:
+        raise Refused(f"{text} is too often", "write 1s or more: changes are proclaimed at once anyway")
+    return seconds
+
+
+def _log_size(text: str) -> int:
+    if (size := units.size_bytes(text)) < 1000:
+        raise Refused(f"{text} is too small for a log file", "write 1kB or more")
+    return size
+
+
+def _one_of(enum: type[RestartPolicy | GiveUp | ReloadPolicy | UnhealthyAction]) -> Whole:
+    return _single(lambda text: enum(values.choice(text, [str(member) for member in enum])))
+
+
+Text = Annotated[str, _single(str)]
+Name = Annotated[str, _single(values.name)]
+Path = Annotated[str, _single(values.path)]
+Seconds = Annotated[float, _single(lambda text: _duration(text, zero=False))]
+SecondsOrNone = Annotated[float, _single(lambda text: _duration(text, zero=True))]
+Count = Annotated[int, _single(lambda text: values.whole_number(text, least=1))]
+
+
+# --- lists and mappings ----------------------------------------------------------------------------------------------
+
+
+def _words(value: object) -> object:
+    """A command in one text becomes its words; a list is one already."""
+    if not isinstance(value, list):
+        text = _leaf(value)
+        value = [Leaf(word, Kind.TEXT, text.directory) for word in values.words(text)]
+    if not value or (isinstance(value[0], Leaf) and not value[0].strip()):
+        raise Refused("the command is empty", "write the program and its arguments: [program, argument]")
+    if isinstance(value[0], Leaf) and value[0].startswith("~"):
+        values.path(value[0])
+    return value
+
+
+def _endpoints(value: object) -> object:
+    if value == []:
+        raise Refused("there are no endpoints", "name at least one, or leave 'endpoints' out to run a local etcd")
+    return value
+
+
+def _silent_if_empty(value: object) -> object:
+    """A section of which nothing is left but its name asks for nothing."""
+    return {} if isinstance(value, Empty) else value
+
+
+def _json_object(value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise Refused("the value is not a mapping", "write keys: {address: ...}")
+    return {key: _json(part) for key, part in value.items()}
+
+
+def _json(value: Plain) -> object:
+    if isinstance(value, Leaf):
+        try:
+            return values.json_scalar(value)
+        except Refused:
+            return None  # `relations` reports it, at its own place
+    if isinstance(value, dict):
+        return {key: _json(part) for key, part in value.items()}
+    return [_json(part) for part in value] if isinstance(value, list) else None
+
+
+Word = Annotated[Leaf, Whole(_leaf)]
+Command = Annotated[list[Word], Before(_words)]
+OrNothing = Before(_silent_if_empty)
+Environment = Annotated[
+    dict[Annotated[str, _key(values.variable_name)], Text],
+    OrNothing,
+]
+Limits = Annotated[
+    dict[Annotated[str, _key(values.limit_name)], Annotated[int, _single(values.limit)]],
+    OrNothing,
+]
+NameKey = Annotated[str, _key(values.name)]
+
+
+# --- the file --------------------------------------------------------------------------------------------------------
+
+
+@section
+class Tls:
+    """``etcd.tls``."""
+
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+    server_name: Text | None = None
+
+
+@section
+class Auth:
+    """``etcd.auth``."""
+
+    user: Text
+    password_file: Path
+
+
+@section
+class Etcd:
+    """``etcd``."""
+
+    endpoints: Annotated[list[Annotated[str, _single(values.endpoint)]], Before(_endpoints)] | None = None
+    namespace: Annotated[str, _single(values.namespace)] | None = None
+    tls: Tls | None = None
+    auth: Auth | None = None
+
+
+@section
+class Probe:
+    """What ready and health probes share."""
+
+    exec: Command | None = None
+    http: Annotated[str, _single(values.probe_url)] | None = None
+    tcp: Annotated[str, _single(values.probe_address)] | None = None
+    every: Seconds | None = None
+    timeout: Seconds | None = None
+    failures: Count | None = None
+    successes: Count | None = None
+
+
+@section
+class Ready(Probe):
+    """``ready`` of a process."""
+
+    within: Seconds | None = None
+
+
+@section
+class Health(Probe):
+    """``health`` of a process."""
+
+    on_failure: Annotated[UnhealthyAction, _one_of(UnhealthyAction)] | None = None
+
+
+@section
+class Restart:
+    """``restart`` of a process."""
+
+    policy: Annotated[RestartPolicy, _one_of(RestartPolicy)] | None = None
+    expected: list[Annotated[int, _single(values.expected_exit_code)]] | None = None
+    backoff: Annotated[tuple[float, float], _single(values.backoff_seconds)] | None = None
+    limit: Annotated[tuple[int, float], _single(values.restart_limit)] | None = None
+
+
+@section
+class Stop:
+    """``stop`` of a process."""
+
+    signal: Annotated[str, _single(values.signal_name)] | None = None
+    timeout: SecondsOrNone | None = None
+
+
+@section
+class Log:
+    """``log`` of a process."""
+
+    file: Path | None = None
+    max_size: Annotated[int, _single(_log_size)] | None = None
+    keep: Annotated[int, _single(lambda text: values.whole_number(text, most=1000))] | None = None
+
+
+@section
+class Process:
+    """One declared process, in any role."""
+
+    command: Command
+    directory: Path | None = None
+    environment: Environment | None = None
+    environment_files: list[Path] | None = None
+    user: Annotated[str, _single(values.user)] | None = None
+    umask: Annotated[int, _single(values.umask)] | None = None
+    limits: Limits | None = None
+    needs: list[Name] | None = None
+    ready: Ready | None = None
+    health: Health | None = None
+    restart: Restart | None = None
+    stop: Stop | None = None
+    log: Log | None = None
+
+
+Processes = Annotated[dict[NameKey, Process], OrNothing]
+
+
+@section
+class RoleSection:
+    """``leader`` or ``follower`` of an election."""
+
+    processes: Processes | None = None
+
+
+@section
+class Proclaim:
+    """``proclaim`` of an election."""
+
+    every: Annotated[float, _single(_proclaim_every)] | None = None
+    value: Annotated[dict[str, object], Whole(_json_object)] | None = None
+
+
+@section
+class Election:
+    """One election."""
+
+    ttl: Annotated[int, _single(values.ttl_seconds)] | None = None
+    lost_grace: SecondsOrNone | None = None
+    safety_margin: Seconds | None = None
+    campaign_timeout: Seconds | None = None
+    proclaim: Proclaim | None = None
+    on_giveup: Annotated[GiveUp, _one_of(GiveUp)] | None = None
+    reload: Annotated[ReloadPolicy, _one_of(ReloadPolicy)] | None = None
+    leader: RoleSection | None = None
+    follower: RoleSection | None = None
+
+
+@section
+class File:
+    """The whole file, its includes merged into it."""
+
+    node: Name | None = None
+    etcd: Etcd | None = None
+    elections: Annotated[dict[NameKey, Election], OrNothing] | None = None
+    processes: Processes | None = None
+    include: list[Text] | None = None
+
+
+def _core(hint: object) -> CoreSchema:
+    """The validator's schema of an annotation."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        schema: CoreSchema | None = None
+        for mark in arguments[1:]:
+            if isinstance(mark, Whole):
+                schema = core_schema.no_info_plain_validator_function(mark.parse)
+            elif isinstance(mark, Before):
+                inner = _core(arguments[0]) if schema is None else schema
+                schema = core_schema.no_info_before_validator_function(mark.prepare, inner)
+        return _core(arguments[0]) if schema is None else schema
+    if origin in (typing.Union, types.UnionType):
+        return _core(next(a for a in arguments if a is not types.NoneType))
+    if origin is list:
+        return core_schema.list_schema(_core(arguments[0]))
+    if origin is dict:
+        return core_schema.dict_schema(_core(arguments[0]), _core(arguments[1]))
+    assert isinstance(hint, type), hint
+    return _section(hint)
+
+
+@cache
+def _section(cls: type) -> CoreSchema:
+    keys = []
+    for key in fields(cls):
+        schema = _core(key.type)
+        if key.default is not MISSING:
+            schema = core_schema.with_default_schema(schema, default=key.default)
+        keys.append(core_schema.dataclass_field(key.name, schema, kw_only=True))
+    arguments = core_schema.dataclass_args_schema(cls.__name__, keys)
+    names = [key.name for key in fields(cls)]
+    config = core_schema.CoreConfig(extra_fields_behavior="forbid")
+    whole = core_schema.dataclass_schema(cls, arguments, names, config=config, slots=True, frozen=True)
+    return core_schema.no_info_before_validator_function(_silent_if_empty, whole)
+
+
+# --- reading it ------------------------------------------------------------------------------------------------------
+
+
+class Misfit(NamedTuple):
+    """One thing that does not fit the shape, as the validator tells it; ``mistakes`` puts it into words."""
+
+    kind: str
+    path: Steps
+    found: object
+    refusal: Refused | None
+
+
+def read(data: Plain) -> File | list[Misfit]:
+    """The file as a File, or everything about it that does not fit."""
+    try:
+        file = _validator().validate_python(data)
+    except ValidationError as e:
+        misfits = []
+        for error in e.errors(include_url=False)[:MAX_PROBLEMS]:
+            cause = error.get("ctx", {}).get("error")
+            refusal = cause if isinstance(cause, Refused) else None
+            misfits.append(Misfit(error["type"], error["loc"], error["input"], refusal))
+        return misfits
+    assert isinstance(file, File)
+    return file
+
+
+@cache
+def _validator() -> SchemaValidator:
+    return SchemaValidator(_section(File))

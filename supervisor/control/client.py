@@ -1,0 +1,182 @@
+"""The command line's end of the control API. Synchronous, one call at a time.
+
+    ControlError
+      NotRunning       nobody serves the socket, or the daemon ended meanwhile      start it
+      NotAnswering     somebody does, but gave no answer in time                    look at it
+      NotPermitted     the socket is not ours to use                                other user or group
+      UnknownName      no election or process has that name                         the caller's to correct
+      BadSocket        the path cannot be a control socket                          the caller's to correct
+      BrokenAnswer     anything else: a bug, or another program at the socket       report it
+
+Promises: gives ``views`` and raises nothing but the errors above; every call has a time limit. Does not: print, or retry.
+"""
+
+import errno
+import socket as sockets
+import sys
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+from urllib.parse import quote
+
+import grpc
+
+from supervisor.control import views
+from supervisor.control.convert import to_view
+from supervisor.pb import control_pb2, control_pb2_grpc
+
+ANSWER_SECONDS: Final = 5.0
+"""For an answer that waits for nothing; added to the waiting time of those that do."""
+
+_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", -1),  # thousands of elections in one status
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.enable_retries", 0),
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+
+class ControlError(Exception):
+    """The daemon could not be asked. The message is for people: what is wrong, and what to do."""
+
+
+class NotRunning(ControlError):  # noqa: N818 # named for what is the case, as all of these
+    """Nobody serves the socket."""
+
+
+class NotAnswering(ControlError):  # noqa: N818
+    """The daemon gave no answer in time."""
+
+
+class NotPermitted(ControlError):  # noqa: N818
+    """The socket may not be used by this user."""
+
+
+class UnknownName(ControlError):  # noqa: N818
+    """The daemon knows no such election or process."""
+
+
+class BadSocket(ControlError):  # noqa: N818
+    """The path cannot be a control socket."""
+
+
+class BrokenAnswer(ControlError):  # noqa: N818
+    """An answer that makes no sense."""
+
+
+class Client:
+    """A connection to the daemon at ``socket``; a context manager. Raises ControlError from every method."""
+
+    def __init__(self, socket: Path, *, answer_seconds: float = ANSWER_SECONDS) -> None:
+        self._socket = socket
+        self._answer_seconds = answer_seconds
+        self._pid = _knock(socket, answer_seconds)
+        self._channel = grpc.insecure_channel("unix:" + quote(str(socket.absolute())), options=_OPTIONS)
+        self._stub = control_pb2_grpc.ControlStub(self._channel)  # type: ignore[no-untyped-call]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection. Twice is harmless."""
+        self._channel.close()
+
+    def status(self, election: str = "") -> views.Status:
+        """Everything the node knows, or what concerns one election."""
+        with self._errors():
+            request = control_pb2.StatusRequest(election=election)
+            return to_view(views.Status, self._stub.Status(request, timeout=self._answer_seconds))
+
+    def version(self) -> views.Version:
+        """Which program answers."""
+        with self._errors():
+            request = control_pb2.VersionRequest()
+            return to_view(views.Version, self._stub.Version(request, timeout=self._answer_seconds))
+
+    def reload(self, wait_seconds: float | None) -> views.Reloaded:
+        """Have the file read again; with ``wait_seconds`` wait for what changed to settle."""
+        with self._errors():
+            request = control_pb2.ReloadRequest(wait_seconds=wait_seconds)
+            # Reading a file and starting what it names takes longer than an answer out of memory.
+            timeout = (wait_seconds or 0.0) + 6 * self._answer_seconds
+            return to_view(views.Reloaded, self._stub.Reload(request, timeout=timeout))
+
+    def resign(self, election: str, wait_seconds: float) -> views.Resigned:
+        """Have the lead of an election given up."""
+        with self._errors():
+            request = control_pb2.ResignRequest(election=election, wait_seconds=wait_seconds)
+            return to_view(views.Resigned, self._stub.Resign(request, timeout=wait_seconds + self._answer_seconds))
+
+    def restart(self, process: str, wait_seconds: float) -> views.Restarted:
+        """Have a process stopped and started."""
+        with self._errors():
+            request = control_pb2.RestartRequest(process=process, wait_seconds=wait_seconds)
+            return to_view(views.Restarted, self._stub.Restart(request, timeout=wait_seconds + self._answer_seconds))
+
+    def leader(self, election: str) -> views.Observation:
+        """Who leads an election."""
+        with self._errors():
+            request = control_pb2.LeaderRequest(election=election)
+            return to_view(views.Observation, self._stub.Leader(request, timeout=self._answer_seconds))
+
+    def observe(self, *elections: str) -> Generator[views.Observation, None, None]:
+        """Who leads, now and at every change, until the daemon ends (NotRunning) or the iterator is closed."""
+        with self._errors():
+            call = self._stub.Observe(control_pb2.ObserveRequest(elections=elections))
+            try:
+                for message in call:
+                    yield to_view(views.Observation, message)
+            finally:
+                call.cancel()
+        raise NotRunning(f"the supervisor at {self._socket} has ended")
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except grpc.RpcError as error:
+            raise self._translated(error) from error
+
+    def _translated(self, error: grpc.RpcError) -> ControlError:
+        code, details = error.code(), error.details() or "no details"
+        who = f"the supervisor (pid {self._pid})" if self._pid else "the supervisor"
+        match code:
+            case grpc.StatusCode.DEADLINE_EXCEEDED:
+                return NotAnswering(f"{who} at {self._socket} gave no answer in time; its log may say why")
+            case grpc.StatusCode.RESOURCE_EXHAUSTED:
+                return NotAnswering(f"{who} at {self._socket} has too many callers ({details}); try again")
+            case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:
+                return NotRunning(f"{who} at {self._socket} ended before it answered")
+            case grpc.StatusCode.NOT_FOUND:
+                return UnknownName(details)
+            case _:
+                return BrokenAnswer(f"{who} at {self._socket} answered {code.name}: {details}")
+
+
+def _knock(socket: Path, timeout_seconds: float) -> int | None:
+    """Connect once, for errors that say what is wrong (gRPC's do not). Gives the daemon's pid."""
+    remedy = "start one with `supervisor run`, or name its socket with --socket or $SUPERVISOR_SOCKET"
+    with sockets.socket(sockets.AF_UNIX) as probe:
+        probe.settimeout(timeout_seconds)
+        try:
+            probe.connect(str(socket))
+            pid = probe.getsockopt(sockets.SOL_SOCKET, sockets.SO_PEERCRED, 12)
+        except (TimeoutError, BlockingIOError):  # the latter when the queue of connections is full
+            raise NotAnswering(f"the supervisor at {socket} accepts no connection; its log may say why") from None
+        except PermissionError:
+            need = "it is open to the daemon's user and group only; use sudo, or join its group"
+            raise NotPermitted(f"no permission to use {socket}: {need}") from None
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR):
+                raise NotRunning(f"no supervisor is running here: {socket} does not exist; {remedy}") from None
+            if error.errno in (errno.ECONNREFUSED, errno.ECONNRESET):
+                raise NotRunning(f"no supervisor is running here: nobody serves {socket}; {remedy}") from None
+            raise BadSocket(f"{socket} cannot be a control socket: {error.strerror or error}") from None
+    return int.from_bytes(pid[:4], sys.byteorder) or None

@@ -1,0 +1,178 @@
+"""The state, as ``status`` says it.
+
+Promises: pure; nothing is claimed without the instant it was last confirmed; ages and remainders are relative to the
+``now`` given, never negative. Does not: judge whether it is good (``condition`` does).
+"""
+
+from supervisor.control import condition, documents, leaders, views, words
+from supervisor.control.ports import Facts
+from supervisor.core import document
+from supervisor.core.names import ElectionName, Instant, ProcessId, Role
+from supervisor.core.state import Election, ElectionPhase, Process, ProcessPhase, Session, State
+
+_ROLE_ORDER = {role: rank for rank, role in enumerate(Role)}
+_ROLE_OF_PHASE = {
+    ElectionPhase.LEADING: "leader",
+    ElectionPhase.FOLLOWING: "follower",
+    ElectionPhase.PROVING: "follower",
+}
+
+
+def status(
+    state: State,
+    facts: Facts,
+    now: Instant,
+    *,
+    loop_lag_seconds: float = 0.0,
+    only: ElectionName | None = None,
+) -> views.Status:
+    """Everything, or what concerns one election."""
+    names = sorted(state.elections) if only is None else [only]
+    chosen = [state.elections[name] for name in names]
+    shown = [p for pid in _ordered(state) if only is None or pid.election == only for p in [state.processes[pid]]]
+    ttls = {e.spec.ttl_seconds for e in chosen}
+    reasons = condition.reasons(state, now, only=only)
+    return views.Status(
+        schema_version=views.SCHEMA_VERSION,
+        condition=condition.condition(reasons),
+        reasons=reasons,
+        daemon=_daemon(state, facts, now, loop_lag_seconds),
+        config=_config(state, now),
+        store=_store(state, facts, now),
+        sessions=tuple(_session(s, now) for ttl, s in sorted(state.sessions.items()) if only is None or ttl in ttls),
+        elections=tuple(election(state, e, now) for e in chosen),
+        processes=tuple(process(state, p, now) for p in shown),
+    )
+
+
+def _daemon(state: State, facts: Facts, now: Instant, loop_lag_seconds: float) -> views.Daemon:
+    return views.Daemon(
+        node=state.node,
+        pid=facts.pid,
+        version=facts.version,
+        started_at=document.wall_time(state, state.started_at),
+        uptime_seconds=_since(state.started_at, now),
+        loop_lag_seconds=loop_lag_seconds,
+        guardian_pid=facts.guardian_pid,
+        guardian_lost=state.guardian_lost,
+        containment=facts.containment,
+        stopping=state.stopping,
+    )
+
+
+def _config(state: State, now: Instant) -> views.Config:
+    return views.Config(
+        source=state.source,
+        generation=state.generation,
+        loaded_age_seconds=None if state.spec is None else _since(state.loaded_at, now),
+        problems=state.problems,
+        rejected_age_seconds=None if state.rejected_at is None else _since(state.rejected_at, now),
+    )
+
+
+def _store(state: State, facts: Facts, now: Instant) -> views.Store:
+    store, connected = state.store, state.store.connected
+    etcd = connected or (state.spec.etcd if state.spec else None)
+    local = state.spec.local_etcd is not None if state.spec else facts.local_etcd
+    return views.Store(
+        used=condition.uses_store(state),
+        endpoints=(etcd.endpoints if etcd else ()) or facts.endpoints,
+        namespace=leaders.namespace(state),
+        local=local,
+        reachable={True: "yes", False: "no", None: views.UNKNOWN}[store.reachable],
+        since_seconds=None if connected is None else _since(store.since, now),
+        detail=store.detail,
+    )
+
+
+def _session(s: Session, now: Instant) -> views.Session:
+    held = s.lease is not None
+    return views.Session(
+        ttl_seconds=s.ttl_seconds,
+        state="waiting" if not held else "doubted" if s.lost else "renewed",
+        lease="" if s.lease is None else f"{s.lease:x}",
+        granted_seconds=s.granted_seconds if held else None,
+        seconds_left=_until(s.lease_deadline, now) if held else None,
+        confirmed_age_seconds=_since(s.sent_at, now) if held else None,
+        failures=s.failures,
+        detail=s.detail,
+    )
+
+
+def election(state: State, e: Election, now: Instant) -> views.Election:
+    """One election. What it shows of its lease is the session's, while the key is under that lease."""
+    session = leaders.session_of(state, e)
+    position = next((n for n, c in enumerate(e.queue, 1) if leaders.is_ours(e, c)), None)
+    played = [p for p in _members(state, e) if condition.wanted(state, p) or p.alive]
+    return views.Election(
+        name=e.spec.name,
+        role=_ROLE_OF_PHASE.get(e.phase, e.phase.value),
+        phase=e.phase.value,
+        since_seconds=_since(e.since, now),
+        cause=e.cause,
+        token=e.term.token if e.term else None,
+        lease="" if e.lease is None else f"{e.lease:x}",
+        lease_seconds_left=_until(session.lease_deadline, now) if session else None,
+        key=leaders.own_key(state, e),
+        queue_position=position,
+        queue_length=None if e.queue_at is None else len(e.queue),
+        queue_age_seconds=None if e.queue_at is None else _since(e.queue_at, now),
+        leader=leaders.leader(state, e, now, most_characters=documents.SHOWN_CHARACTERS),
+        health=document.worst(map(document.process_health, played)).value if played else None,
+        blockers=e.blockers,
+        waiting_for=condition.waiting_for(state, e, now),
+        processes=tuple(str(p.id) for p in _members(state, e)),
+    )
+
+
+def process(state: State, p: Process, now: Instant) -> views.Process:
+    """One process. Uptime is known while it runs; a child being stopped shows how long that already takes."""
+    wanted = condition.wanted(state, p)
+    return views.Process(
+        name=str(p.id),
+        election=p.id.election,
+        role=p.spec.role.value,
+        wanted=wanted,
+        phase=p.phase.value,
+        since_seconds=_since(p.since, now),
+        pid=p.pid,
+        uptime_seconds=_since(p.since, now) if p.phase is ProcessPhase.RUNNING else None,
+        ready=p.ready,
+        health=document.process_health(p).value if wanted or p.alive else None,
+        probe_detail=p.probe_detail,
+        restarts=p.restarts,
+        last_exit=words.last_exit(p.last_exit),
+        last_exit_age_seconds=None if p.last_exit is None else _since(p.last_exit.at, now),
+        retry_seconds=None if p.retry_at is None else _until(p.retry_at, now),
+        kill_seconds=None if p.kill_at is None else _until(p.kill_at, now),
+    )
+
+
+def observation(state: State, e: Election, now: Instant) -> views.Observation:
+    """Who leads one election now, with the whole of what its key says."""
+    return views.Observation(
+        at=document.wall_time(state, now),
+        election=e.spec.name,
+        leader=leaders.leader(state, e, now),
+    )
+
+
+def _members(state: State, e: Election) -> list[Process]:
+    found = (state.processes.get(pid) for pid in state.members.get(e.spec.name) or ())
+    return sorted((p for p in found if p is not None), key=lambda p: (_ROLE_ORDER[p.spec.role], p.id))
+
+
+def _ordered(state: State) -> list[ProcessId]:
+    """By election, the always processes last; leader before follower; then by name."""
+    return sorted(
+        state.processes,
+        key=lambda pid: (not pid.election, pid.election, _ROLE_ORDER[state.processes[pid].spec.role], pid.name),
+    )
+
+
+def _since(then: Instant, now: Instant) -> float:
+    return max(0.0, now - then)
+
+
+def _until(then: Instant, now: Instant) -> float:
+    return max(0.0, then - now)

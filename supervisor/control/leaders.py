@@ -1,0 +1,97 @@
+"""Who leads an election, as far as this node can tell: with the source of that knowledge, and its age.
+
+Promises: pure. A leader is named only while there is evidence that stands now: our own lease while it can be proven, or
+etcd's watch while etcd answers. Everything else is *unknown*, with what was last known beside it. Does not: ask etcd.
+"""
+
+from supervisor.control import documents, views
+from supervisor.control.words import duration
+from supervisor.core.events import Candidate
+from supervisor.core.names import Instant, candidate_key
+from supervisor.core.state import Election, ElectionPhase, Session, State
+
+BY_LEASE = "lease"
+BY_WATCH = "watch"
+_IN_OFFICE = frozenset({ElectionPhase.LEADING, ElectionPhase.STEPPING_DOWN})
+
+
+def session_of(state: State, e: Election) -> Session | None:
+    """The session whose lease the election's key is under, if it still is."""
+    session = state.sessions.get(e.spec.ttl_seconds)
+    return session if session is not None and session.lease is not None and session.lease == e.lease else None
+
+
+def namespace(state: State) -> str:
+    """Of the etcd in use; of the one declared before any is."""
+    etcd = state.store.connected or (state.spec.etcd if state.spec else None)
+    return etcd.namespace if etcd else ""
+
+
+def own_key(state: State, e: Election) -> str:
+    """Our candidate key; empty when none is believed to exist."""
+    if e.lease is None or e.create_revision is None:
+        return ""
+    return candidate_key(namespace(state), e.spec.name, e.lease)
+
+
+def leader(state: State, e: Election, now: Instant, *, most_characters: int | None = None) -> views.Leader:
+    """The leader; its value is cut to ``most_characters``."""
+    session, held = session_of(state, e), _held(e)
+    if held is not None and session is not None and now < session.lease_deadline:
+        return _known(state, e, held, BY_LEASE, now - session.sent_at, most_characters)
+    if e.queue_at is None:
+        return views.Leader(state=views.UNKNOWN, words="unknown (never seen)")
+    age = max(0.0, now - e.queue_at)
+    if state.store.reachable is not True:
+        last = _name(e.leader) if e.leader else "nobody"
+        words = f"unknown (last confirmed {duration(age)} ago: {last})"
+        return views.Leader(state=views.UNKNOWN, words=words, source=BY_WATCH, age_seconds=age)
+    if e.leader is None:
+        return views.Leader(state=views.NONE, words="none", source=BY_WATCH, age_seconds=age)
+    return _known(state, e, e.leader, BY_WATCH, age, most_characters)
+
+
+def is_ours(e: Election, candidate: Candidate) -> bool:
+    """Whether a candidate's key is the one this node created."""
+    return candidate.lease == e.lease and candidate.create_revision == e.create_revision
+
+
+def _held(e: Election) -> Candidate | None:
+    """Our own key while a term of ours stands and nobody says that the key is gone."""
+    if e.phase not in _IN_OFFICE or e.key_lost or e.term is None or e.lease is None:
+        return None
+    shown = next((c for c in e.queue if is_ours(e, c)), None)
+    return Candidate(
+        key=shown.key if shown else "",
+        lease=e.lease,
+        create_revision=e.term.token,
+        value=e.proclaimed or (shown.value if shown else b""),
+    )
+
+
+def _name(candidate: Candidate) -> str:
+    document = documents.read(candidate.value)
+    return document.node if document else candidate.key
+
+
+def _known(
+    state: State, e: Election, c: Candidate, source: str, age_seconds: float, most_characters: int | None
+) -> views.Leader:
+    document = documents.read(c.value)
+    ours = is_ours(e, c)
+    return views.Leader(
+        state=views.KNOWN,
+        words=state.node if ours else _name(c),
+        node=state.node if ours else document.node if document else "",
+        key=c.key or own_key(state, e),
+        token=c.create_revision,
+        lease=f"{c.lease:x}",
+        value=documents.text(c.value, most_characters),
+        proclaimed_state=document.state if document else "",
+        proclaimed_health=document.health if document else "",
+        proclaimed_since=document.since if document else "",
+        ours=ours,
+        foreign=document is None and not ours,
+        source=source,
+        age_seconds=max(0.0, age_seconds),
+    )

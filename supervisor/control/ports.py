@@ -1,0 +1,84 @@
+"""What the control API needs from the daemon, and all that it may ask.
+
+Promises: everything is called on the daemon's own event loop. Does not: hold any implementation; the daemon has one, and
+``tests/control/fakes.py`` is the other.
+"""
+
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from supervisor.core.events import Event
+from supervisor.core.names import Instant
+from supervisor.core.state import State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What does not change while the daemon runs."""
+
+    pid: int
+    version: str
+    guardian_pid: int | None
+    """None before the guardian was started."""
+    containment: str
+    """How children are held together, for people: ``cgroup v2``, ``sessions``."""
+    local_etcd: bool
+    """Whether the daemon began with an etcd of its own. A file in force knows better (``Spec.local_etcd``)."""
+    endpoints: tuple[str, ...]
+    """Of the etcd it began with; ``State.store`` knows better once it is connected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReloadOutcome:
+    """What became of the file when it was read again."""
+
+    adopted: bool
+    """The state that ``Ports.state`` now gives has it in force; also when nothing in it changed."""
+    problems: tuple[str, ...] = ()
+    """Why not, one ``file:line:column: message`` each; empty when adopted."""
+    summary: tuple[str, ...] = ()
+    """What changes, one line each, for people; empty when nothing does."""
+
+
+class Ports(Protocol):
+    """The daemon as control sees it."""
+
+    @property
+    def facts(self) -> Facts:
+        """What does not change."""
+        ...
+
+    def loop_lag_seconds(self) -> float:
+        """How late the event loop lately was, at worst, in seconds."""
+        ...
+
+    def state(self) -> State:
+        """The state after the last step."""
+        ...
+
+    def now(self) -> Instant:
+        """CLOCK_BOOTTIME."""
+        ...
+
+    def post(self, event: Event) -> None:
+        """Queue an event for the next step. Never blocks; after the end it is dropped."""
+        ...
+
+    async def wait(self, predicate: Callable[[State], bool], timeout_seconds: float) -> State | None:
+        """The first state, the present one included, for which the predicate holds; None when the time is up first.
+
+        Events posted before the call are in the states seen *after* it, so ask for what only they can bring about.
+        """
+        ...
+
+    def subscribe(self) -> AsyncGenerator[State, None]:
+        """The present state at once, then every later one; a slow reader skips those in between, never the last.
+
+        Ends when the daemon does. To be closed by the reader (``contextlib.aclosing``).
+        """
+        ...
+
+    async def reload(self) -> ReloadOutcome:
+        """Read the file again and adopt it if it is valid; returns after the step that did."""
+        ...

@@ -1,0 +1,246 @@
+"""The calls of the control API: each a short story of post, wait, describe.
+
+Promises: an answer tells what was seen in the state, never what was hoped; waiting ends at the caller's time limit, when
+the caller hangs up, and when the daemon ends. A name that does not exist is NOT_FOUND, with the nearest that does.
+Does not: decide: whether a node resigns or a process restarts is the core's affair.
+"""
+
+import difflib
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
+
+import grpc
+from google.protobuf.message import Message
+
+from supervisor.control import condition, describe, leaders, views
+from supervisor.control.convert import to_message
+from supervisor.control.ports import Ports
+from supervisor.core.events import ResignRequested, RestartRequested
+from supervisor.core.names import ElectionName, Instant, ProcessId, RunId
+from supervisor.core.state import Election, ElectionPhase, Process, ProcessPhase, State, Store
+from supervisor.pb import control_pb2, control_pb2_grpc
+
+MOST_WAIT_SECONDS = 86_400.0
+NEW_LEADER_WAIT_SECONDS = 2.0
+"""How long a finished resignation looks for the next leader before it says what it sees."""
+
+_NAMES_LISTED = 12
+_NOBODY_KNOWS = views.Leader(state=views.UNKNOWN, words="unknown (removed from the file)")
+_HELD = frozenset({ElectionPhase.LEADING, ElectionPhase.STEPPING_DOWN, ElectionPhase.RESIGNING})
+
+if TYPE_CHECKING:  # at run time the class takes no parameters
+    Context: TypeAlias = grpc.aio.ServicerContext[Message, Message]
+
+
+class ControlService(control_pb2_grpc.ControlServicer):
+    """Answers through ``Ports``."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+
+    async def Status(  # noqa: N802 # the name of the call
+        self, request: control_pb2.StatusRequest, context: "Context"
+    ) -> control_pb2.Status:
+        """What this node knows, at once."""
+        ports, state = self._ports, self._ports.state()
+        only = (await _election(state, request.election, context)).spec.name if request.election else None
+        lag = ports.loop_lag_seconds()
+        view = describe.status(state, ports.facts, ports.now(), loop_lag_seconds=lag, only=only)
+        return to_message(view, control_pb2.Status())
+
+    async def Version(  # noqa: N802
+        self, _request: control_pb2.VersionRequest, _context: "Context"
+    ) -> control_pb2.Version:
+        """Which program answers."""
+        facts = self._ports.facts
+        view = views.Version(
+            version=facts.version,
+            pid=facts.pid,
+            node=self._ports.state().node,
+            schema_version=views.SCHEMA_VERSION,
+        )
+        return to_message(view, control_pb2.Version())
+
+    # --- acting ----------------------------------------------------------------------------------------------------
+
+    async def Reload(  # noqa: N802
+        self, request: control_pb2.ReloadRequest, _context: "Context"
+    ) -> control_pb2.Reloaded:
+        """Read the file again; wait for what it changed to settle when asked to."""
+        ports = self._ports
+        outcome = await ports.reload()
+        settled: bool | None = None
+        found: tuple[views.Reason, ...] = ()
+        if outcome.adopted and request.HasField("wait_seconds"):
+            wait_seconds = _limited(request.wait_seconds)
+            after = await ports.wait(lambda s: condition.settled(s, ports.now()), wait_seconds)
+            settled = after is not None
+            found = condition.reasons(after or ports.state(), ports.now())
+        view = views.Reloaded(
+            adopted=outcome.adopted,
+            problems=outcome.problems,
+            summary=outcome.summary,
+            settled=settled,
+            reasons=found,
+        )
+        return to_message(view, control_pb2.Reloaded())
+
+    async def Resign(  # noqa: N802
+        self, request: control_pb2.ResignRequest, context: "Context"
+    ) -> control_pb2.Resigned:
+        """Give up the lead: over when our key of that term is gone, not before."""
+        ports = self._ports
+        e = await _election(ports.state(), request.election, context)
+        name, token = e.spec.name, e.create_revision
+        if e.phase not in _HELD or token is None:
+            return self._resigned("not-held", name, None)
+
+        def gone(state: State) -> bool:
+            present = state.elections.get(name)
+            return present is None or present.create_revision != token
+
+        def succeeded(state: State) -> bool:
+            present = state.elections.get(name)
+            return present is None or (present.leader is not None and present.leader.create_revision != token)
+
+        if e.phase is ElectionPhase.LEADING:
+            ports.post(ResignRequested(election=name))
+        wait_seconds = _limited(request.wait_seconds)
+        if await ports.wait(gone, wait_seconds) is None:
+            return self._resigned("timed-out", name, token)
+        await ports.wait(succeeded, NEW_LEADER_WAIT_SECONDS)
+        return self._resigned("resigned", name, token)
+
+    def _resigned(self, outcome: str, name: ElectionName, token: int | None) -> control_pb2.Resigned:
+        state, now = self._ports.state(), self._ports.now()
+        e = state.elections.get(name)
+        view = views.Resigned(
+            outcome=outcome,
+            token=token,
+            leader=leaders.leader(state, e, now) if e else _NOBODY_KNOWS,
+            waiting_for=condition.waiting_for(state, e, now) if e else "",
+        )
+        return to_message(view, control_pb2.Resigned())
+
+    async def Restart(  # noqa: N802
+        self, request: control_pb2.RestartRequest, context: "Context"
+    ) -> control_pb2.Restarted:
+        """Stop and start a process: over when the next child is ready, or has ended."""
+        ports, state = self._ports, self._ports.state()
+        pid = await _process(state, request.process, context)
+        before = state.processes[pid]
+        if not condition.wanted(state, before):
+            return self._restarted("not-wanted", before)
+        first = RunId(state.next_run)
+        ports.post(RestartRequested(process=pid))
+        wait_seconds = _limited(request.wait_seconds)
+        after = await ports.wait(lambda s: _restart_outcome(s, before, first) != "timed-out", wait_seconds)
+        return self._restarted(_restart_outcome(after or ports.state(), before, first), before)
+
+    def _restarted(self, outcome: str, before: Process) -> control_pb2.Restarted:
+        state = self._ports.state()
+        shown = describe.process(state, state.processes.get(before.id, before), self._ports.now())
+        return to_message(views.Restarted(outcome=outcome, process=shown), control_pb2.Restarted())
+
+    # --- watching --------------------------------------------------------------------------------------------------
+
+    async def Leader(  # noqa: N802
+        self, request: control_pb2.LeaderRequest, context: "Context"
+    ) -> control_pb2.Observation:
+        """Who leads now."""
+        state = self._ports.state()
+        e = await _election(state, request.election, context)
+        return to_message(describe.observation(state, e, self._ports.now()), control_pb2.Observation())
+
+    async def Observe(  # noqa: N802
+        self, request: control_pb2.ObserveRequest, context: "Context"
+    ) -> AsyncGenerator[control_pb2.Observation, None]:
+        """Who leads, now and at every change."""
+        ports = self._ports
+        chosen = [(await _election(ports.state(), name, context)).spec.name for name in request.elections]
+        said: dict[ElectionName, _Said] = {}
+        async with aclosing(ports.subscribe()) as states:
+            async for state in states:
+                for name in set(said) - set(state.elections):
+                    del said[name]
+                for name in chosen or sorted(state.elections):
+                    observation = _news(state, name, ports.now(), said)
+                    if observation is not None:
+                        yield to_message(observation, control_pb2.Observation())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Said:
+    """What an observer was last told of an election, and what that was made of."""
+
+    election: Election
+    store: Store
+    leader: views.Leader
+
+
+def _news(state: State, name: ElectionName, now: Instant, said: dict[ElectionName, _Said]) -> views.Observation | None:
+    """What to tell an observer; None when nothing changed but ages."""
+    e = state.elections.get(name)
+    last = said.get(name)
+    if e is None or (last is not None and last.election is e and last.store is state.store):
+        return None
+    observation = describe.observation(state, e, now)
+    ageless = replace(observation.leader, age_seconds=None, source="", words="")
+    said[name] = _Said(election=e, store=state.store, leader=ageless)
+    return None if last is not None and last.leader == ageless else observation
+
+
+def _restart_outcome(state: State, before: Process, first: RunId) -> str:
+    """What has become of a restart asked for when the process was as ``before`` and ``first`` was the next run."""
+    p = state.processes.get(before.id)
+    if p is None:
+        return "not-wanted"
+    if p.run is not None and p.run >= first:
+        return "restarted" if p.phase is ProcessPhase.RUNNING and p.ready else "timed-out"
+    if p.phase is before.phase and p.since == before.since:
+        return "timed-out"  # the request has not been answered yet
+    if p.phase is ProcessPhase.COMPLETED:
+        return "restarted"
+    if p.phase in (ProcessPhase.BACKOFF, ProcessPhase.GAVE_UP):
+        return "failed"
+    return "timed-out" if p.alive or condition.wanted(state, p) else "not-wanted"
+
+
+# --- names ---------------------------------------------------------------------------------------------------------
+
+
+async def _election(state: State, name: str, context: "Context") -> Election:
+    found = state.elections.get(ElectionName(name))
+    if found is None:
+        await context.abort(grpc.StatusCode.NOT_FOUND, _not_found("election", name, state.elections))
+    return found
+
+
+async def _process(state: State, name: str, context: "Context") -> ProcessId:
+    """By its whole name, or by the last part when that is clear."""
+    by_name = {str(pid): pid for pid in state.processes}
+    if name in by_name:
+        return by_name[name]
+    same = [pid for pid in state.processes if pid.name == name]
+    if len(same) > 1:
+        choices = ", ".join(sorted(map(str, same)))
+        await context.abort(grpc.StatusCode.NOT_FOUND, f'more than one process is named "{name}": {choices}')
+    if not same:
+        await context.abort(grpc.StatusCode.NOT_FOUND, _not_found("process", name, by_name))
+    return same[0]
+
+
+def _not_found(kind: str, name: str, names: Iterable[str]) -> str:
+    known = sorted(names)
+    near = difflib.get_close_matches(name, known, n=1)
+    if near:
+        return f'no {kind} is named "{name}"; did you mean "{near[0]}"?'
+    some = ", ".join(known[:_NAMES_LISTED]) + (", ..." if len(known) > _NAMES_LISTED else "")
+    return f'no {kind} is named "{name}"; ' + (f"there are: {some}" if known else "there is none")
+
+
+def _limited(seconds: float) -> float:
+    """A caller's time limit as one we can keep: no less than nothing, no more than a day. NaN is nothing."""
+    return min(max(0.0, seconds), MOST_WAIT_SECONDS)

@@ -1,0 +1,216 @@
+"""What the control API says, as plain data: one dataclass for each message of ``control.proto``, field by field.
+
+The meaning of every field is written there, once. None is "not known" or "does not apply", never zero. A client gets
+these, so that protobuf's names stop at ``convert``. Does not: know where anything comes from (``describe`` does).
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+SCHEMA_VERSION: Final = 1
+"""Of the messages and of ``status --json``. Fields may be added to a version; none is removed or changes its meaning."""
+
+# Status.condition
+HEALTHY: Final = "healthy"
+DEGRADED: Final = "degraded"
+UNKNOWN: Final = "unknown"
+"""Also a Reason.kind, a Leader.state and a Store.reachable."""
+
+# Reason.kind
+UNSETTLED: Final = "unsettled"
+UNHEALTHY: Final = "unhealthy"
+
+# Leader.state
+KNOWN: Final = "known"
+NONE: Final = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """One thing that keeps this node from being healthy."""
+
+    kind: str
+    subject: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Daemon:
+    """The program that answers."""
+
+    node: str
+    pid: int
+    version: str
+    started_at: str
+    uptime_seconds: float
+    loop_lag_seconds: float
+    guardian_pid: int | None
+    guardian_lost: bool
+    containment: str
+    stopping: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The file in force, and what is wrong with the last one if it was refused."""
+
+    source: str
+    generation: int
+    loaded_age_seconds: float | None
+    problems: tuple[str, ...]
+    rejected_age_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """Etcd."""
+
+    used: bool
+    endpoints: tuple[str, ...]
+    namespace: str
+    local: bool
+    reachable: str
+    since_seconds: float | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """The lease that the elections of one TTL share."""
+
+    ttl_seconds: int
+    state: str
+    lease: str
+    granted_seconds: int | None
+    seconds_left: float | None
+    confirmed_age_seconds: float | None
+    failures: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leader:
+    """Who leads, as far as can be told, with the source of that knowledge and its age."""
+
+    state: str
+    words: str
+    node: str = ""
+    key: str = ""
+    token: int | None = None
+    lease: str = ""
+    value: str = ""
+    proclaimed_state: str = ""
+    proclaimed_health: str = ""
+    proclaimed_since: str = ""
+    ours: bool = False
+    foreign: bool = False
+    source: str = ""
+    age_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Election:
+    """An election as this node takes part in it."""
+
+    name: str
+    role: str
+    phase: str
+    since_seconds: float
+    cause: str
+    token: int | None
+    lease: str
+    lease_seconds_left: float | None
+    key: str
+    queue_position: int | None
+    queue_length: int | None
+    queue_age_seconds: float | None
+    leader: Leader
+    health: str | None
+    blockers: tuple[str, ...]
+    waiting_for: str
+    processes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """A declared process and its present child."""
+
+    name: str
+    election: str
+    role: str
+    wanted: bool
+    phase: str
+    since_seconds: float
+    pid: int | None
+    uptime_seconds: float | None
+    ready: bool
+    health: str | None
+    probe_detail: str
+    restarts: int
+    last_exit: str
+    last_exit_age_seconds: float | None
+    retry_seconds: float | None
+    kill_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """Everything this node knows."""
+
+    schema_version: int
+    condition: str
+    reasons: tuple[Reason, ...]
+    daemon: Daemon
+    config: Config
+    store: Store
+    sessions: tuple[Session, ...]
+    elections: tuple[Election, ...]
+    processes: tuple[Process, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reloaded:
+    """What became of a reload."""
+
+    adopted: bool
+    problems: tuple[str, ...]
+    summary: tuple[str, ...]
+    settled: bool | None
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resigned:
+    """What became of a resignation."""
+
+    outcome: str
+    token: int | None
+    leader: Leader
+    waiting_for: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restarted:
+    """What became of a restart."""
+
+    outcome: str
+    process: Process
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """Who leads one election, at one moment."""
+
+    at: str
+    election: str
+    leader: Leader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """Which program answers."""
+
+    version: str
+    pid: int
+    node: str
+    schema_version: int

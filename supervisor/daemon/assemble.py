@@ -1,0 +1,220 @@
+"""Builds every adapter and runs them in one TaskGroup, until the core asks for the end.
+
+Promises: whatever ends the group, the guardian is closed last, and it ends what is left. Does not: decide.
+"""
+
+import asyncio
+import os
+import random
+import signal
+import socket
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from supervisor import __version__
+from supervisor.control.ports import Facts
+from supervisor.control.server import ControlServer
+from supervisor.core import actions as ac
+from supervisor.core import events as ev
+from supervisor.core import machine
+from supervisor.core.names import NodeName
+from supervisor.core.state import Election, ElectionPhase, State
+from supervisor.daemon import clock
+from supervisor.daemon.children import Children
+from supervisor.daemon.loop import Loop
+from supervisor.daemon.ports import DaemonPorts
+from supervisor.daemon.reload import Reloader
+from supervisor.daemon.store_calls import StoreCalls
+from supervisor.guardian.link import GuardianLink, Launched
+from supervisor.processes.logs import LogCapture
+from supervisor.processes.sink import Output
+from supervisor.report import transitions
+from supervisor.report.logline import Level, LogLine, is_journal, render
+from supervisor.report.systemd import Notifier
+
+ETCD_UNREACHABLE_EXIT_CODE = 69
+UNREACHABLE_DURING_START = "etcd was not reached in time (--wait-etcd)"
+
+
+class Daemon:
+    """One supervisor."""
+
+    def __init__(
+        self, *, launched: Launched, file: Path, node: str | None, socket_path: Path, state_dir: Path, output: Output
+    ) -> None:
+        self._launched = launched
+        self._socket_path = socket_path
+        self._output = output
+        self._own = output.lane("supervisor")
+        self._journal = is_journal(os.environ, 1)
+        self._notifier = Notifier.from_environment(os.environ)
+        initial = machine.initial(
+            NodeName(node or socket.gethostname()), now=clock.now(), wall_offset_seconds=clock.wall_offset_seconds()
+        )
+        self.loop = Loop(initial, clock=clock.now, perform=self._perform)
+        self.reloader = Reloader(
+            file, node=node, state_dir=state_dir, post=self.loop.post, state=lambda: self.loop.state
+        )
+        self._logs = LogCapture(output=output, on_warning=lambda text: self.say(Level.WARN, text))
+        self._link: GuardianLink | None = None
+        self._children: Children | None = None
+        self._store: StoreCalls | None = None
+        self._told_ready = False
+
+    def say(self, level: Level, message: str) -> None:
+        """One line of our own."""
+        self._write(LogLine(level=level, message=message))
+
+    async def run(self, first: ev.ConfigLoaded, *, wait_etcd_seconds: float | None) -> int:
+        """From the first file to the end; returns the exit code."""
+        self._link = GuardianLink(self._launched, on_event=self._hear, chance=random.random)
+        self._children = Children(self._link, self._logs, self.loop.post, base=dict(os.environ))
+        self.loop.observe(self._report)
+        ports = DaemonPorts(self.loop, self.reloader, self._facts)
+        control = ControlServer(ports, self._socket_path)
+        self._greet()
+        code = 70
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._store = StoreCalls(group, self.loop.post, clock=clock.now)
+                background = [
+                    group.create_task(self._link.run(), name="guardian link"),
+                    group.create_task(self._children.probes.run(), name="probes"),
+                    group.create_task(self.reloader.watch(), name="file watch"),
+                    group.create_task(self._keep_systemd(), name="systemd"),
+                ]
+                if wait_etcd_seconds is not None:
+                    background.append(group.create_task(self._give_up_on_etcd(wait_etcd_seconds), name="wait for etcd"))
+                self._listen(group)
+                await control.start()
+                self.loop.post(first)
+                code = await self.loop.run()
+                await control.stop()
+                await self._store.close()
+                for task in background[1:]:
+                    task.cancel()
+                await self._link.close()
+                background[0].cancel()
+        finally:
+            await self._logs.close()
+        self.say(Level.INFO, f"ended with exit code {code}")
+        return code
+
+    # --- the core's actions and the guardian's news
+
+    def _perform(self, action: ac.Action) -> None:
+        assert self._children is not None
+        assert self._store is not None
+        assert self._link is not None
+        if isinstance(action, ac.Connect):
+            self._link.store(action.etcd)
+        done = self._store.perform(action) or self._children.perform(action)
+        assert done, f"nobody performs {action}"
+
+    def _hear(self, event: ev.Event) -> None:
+        assert self._children is not None
+        self._children.on_event(event)
+
+    # --- signals
+
+    def _listen(self, group: asyncio.TaskGroup) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            reason = f"received {number.name}"
+            loop.add_signal_handler(number, self.loop.post, ev.ShutdownRequested(reason=reason))
+        loop.add_signal_handler(signal.SIGHUP, lambda: group.create_task(self._reload()))
+
+    async def _reload(self) -> None:
+        self._notifier.reloading()
+        await self.reloader.reload()
+        self._notifier.ready(_status_line(self.loop.state))
+
+    async def _give_up_on_etcd(self, seconds: float) -> None:
+        if await self.loop.wait(_reached_etcd, seconds) is None:
+            event = ev.ShutdownRequested(reason=UNREACHABLE_DURING_START, exit_code=ETCD_UNREACHABLE_EXIT_CODE)
+            self.loop.post(event)
+
+    # --- telling
+
+    def _report(self, before: State, event: ev.Event, after: State, _actions: tuple[ac.Action, ...]) -> None:
+        for line in transitions.lines(before, event, after):
+            self._write(line)
+        if after.stopping and not before.stopping:
+            self._notifier.stopping(after.stopping)
+        if not self._told_ready and after.spec is not None and all(_joined(e) for e in after.elections.values()):
+            self._told_ready = True
+            self._notifier.ready(_status_line(after))
+        elif before.elections is not after.elections or before.problems is not after.problems:
+            self._notifier.status(_status_line(after))
+
+    def _write(self, line: LogLine) -> None:
+        self._own.put((render(line, datetime.now(UTC), journal=self._journal) + "\n").encode())
+
+    def _greet(self) -> None:
+        ready = self._launched.ready
+        self.say(Level.INFO, f"supervisor {__version__}, guardian pid {ready.pid}, containment {ready.containment}")
+        for note in ready.notes:
+            self.say(Level.INFO, f"guardian: {note}")
+
+    async def _keep_systemd(self) -> None:
+        if self._notifier.watchdog_seconds is None:
+            return
+        while True:
+            self._notifier.watchdog()
+            await asyncio.sleep(self._notifier.watchdog_seconds / 3)
+
+    def _facts(self) -> Facts:
+        ready, spec = self._launched.ready, self.loop.state.spec
+        return Facts(
+            pid=os.getpid(),
+            version=__version__,
+            guardian_pid=ready.pid,
+            containment=ready.containment,
+            local_etcd=spec is not None and spec.local_etcd is not None,
+            endpoints=spec.etcd.endpoints if spec is not None else (),
+        )
+
+
+def _reached_etcd(state: State) -> bool:
+    return bool(state.store.reachable) or (state.spec is not None and not state.spec.elections)
+
+
+def _joined(e: Election) -> bool:
+    return e.phase not in (ElectionPhase.DETACHED, ElectionPhase.CAMPAIGNING)
+
+
+def _status_line(state: State) -> str:
+    leading = sum(e.leading for e in state.elections.values())
+    text = f"leads {leading} of {len(state.elections)} elections"
+    return f"{text}; the file has {len(state.problems)} problems and was not adopted" if state.problems else text
+
+
+def run_daemon(
+    *,
+    launched: Launched,
+    file: Path,
+    node: str | None,
+    socket_path: Path,
+    state_dir: Path,
+    wait_etcd_seconds: float | None,
+    on_error: Callable[[Exception], int],
+) -> int:
+    """Everything after the guardian is up. ``on_error`` words a file that cannot be adopted and names the exit code."""
+
+    async def main() -> int:
+        output = Output(1)
+        try:
+            daemon = Daemon(
+                launched=launched, file=file, node=node, socket_path=socket_path, state_dir=state_dir, output=output
+            )
+            try:
+                first = daemon.reloader.read()
+            except Exception as error:  # noqa: BLE001 # worded for people by on_error, which raises what it does not know
+                await GuardianLink(launched, on_event=lambda _: None, chance=random.random).close()
+                return on_error(error)
+            return await daemon.run(first, wait_etcd_seconds=wait_etcd_seconds)
+        finally:
+            await output.close()
+
+    return asyncio.run(main(), debug=False)

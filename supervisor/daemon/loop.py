@@ -1,0 +1,106 @@
+"""The only caller of ``step``: next event, step, publish, perform.
+
+Promises: events are answered one at a time, in the order they were posted; observers see every transition, before its
+actions are begun; ``wait`` misses no state. Wakes at least once a second, because asyncio's timers stop while the
+machine is suspended and the core's do not; how late it wakes is the loop's lag.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from supervisor.core import machine
+from supervisor.core.actions import Action, Exit
+from supervisor.core.events import Event, Ticked
+from supervisor.core.names import Instant
+from supervisor.core.state import State
+
+LONGEST_SLEEP_SECONDS = 1.0
+
+Observer = Callable[[State, Event, State, tuple[Action, ...]], None]
+"""Takes the state before, the event, the state after, and what follows."""
+
+
+class Loop:
+    """Holds the state and lets it change in one place."""
+
+    def __init__(self, state: State, *, clock: Callable[[], Instant], perform: Callable[[Action], None]) -> None:
+        self.state = state
+        self.lag_seconds = 0.0
+        """How late the last timer was."""
+        self._clock = clock
+        self._perform = perform
+        self._observers: list[Observer] = []
+        self._events: deque[Event] = deque()
+        self._arrived = asyncio.Event()
+        self._changed: set[asyncio.Event] = set()
+        self._ticked_at = clock()
+
+    def post(self, event: Event) -> None:
+        """Have an event answered after those that wait already. From the loop's own thread only."""
+        self._events.append(event)
+        self._arrived.set()
+
+    def observe(self, observer: Observer) -> None:
+        """Show every transition to this observer. It must return at once and never raise."""
+        self._observers.append(observer)
+
+    async def run(self) -> int:
+        """Answer events until the core asks for the end; returns the exit code."""
+        while True:
+            while self._events:
+                code = self._step(self._events.popleft())
+                if code is not None:
+                    return code
+                if not self._events:
+                    # Others may post while we work off a burst; give them their turn now and then.
+                    await asyncio.sleep(0)
+            due = machine.next_due(self.state, after=self._ticked_at)
+            await self._sleep(due)
+            if not self._events:
+                self._ticked_at = self._clock()
+                self._events.append(Ticked())
+
+    async def wait(self, predicate: Callable[[State], bool], timeout_seconds: float) -> State | None:
+        """The first state from now on that fits, or None when none did in time."""
+        changed = asyncio.Event()
+        self._changed.add(changed)
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                while not predicate(self.state):
+                    changed.clear()
+                    await changed.wait()
+                return self.state
+        except TimeoutError:
+            return None
+        finally:
+            self._changed.discard(changed)
+
+    def _step(self, event: Event) -> int | None:
+        before = self.state
+        now = self._clock()
+        if isinstance(event, Ticked):
+            self._ticked_at = now
+        self.state, actions = machine.step(before, event, now=now)
+        for observer in self._observers:
+            observer(before, event, self.state, actions)
+        for waiting in self._changed:
+            waiting.set()
+        for action in actions:
+            if isinstance(action, Exit):
+                return action.code
+            self._perform(action)
+        return None
+
+    async def _sleep(self, due: Instant | None) -> None:
+        asked = LONGEST_SLEEP_SECONDS if due is None else min(LONGEST_SLEEP_SECONDS, due - self._clock())
+        self._arrived.clear()
+        if asked <= 0:
+            self.lag_seconds = -asked
+            return
+        began = self._clock()
+        try:
+            async with asyncio.timeout(asked):
+                await self._arrived.wait()
+        except TimeoutError:
+            self.lag_seconds = max(0.0, self._clock() - began - asked)

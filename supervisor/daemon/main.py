@@ -1,0 +1,61 @@
+"""``run``: lock, guardian, daemon, in that order. What ``supervisor run`` calls.
+
+Promises: the guardian is started before gRPC is imported (this module imports neither), and only once the lock says
+that no other daemon has this socket or state directory.
+"""
+
+import sys
+from pathlib import Path
+
+from supervisor.control import lock
+from supervisor.guardian.link import GuardianStartError, launch
+
+USAGE, INTERNAL, BAD_CONFIGURATION = 64, 70, 78
+
+
+def run(file: Path, *, node: str | None, wait_etcd_seconds: float | None, socket: Path, state_dir: Path) -> int:
+    """Be the daemon; returns the exit code."""
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        held = [lock.acquire(socket), lock.acquire(state_dir / "daemon")]
+    except (lock.AlreadyRunning, lock.LockRefused) as error:
+        print(f"supervisor: {error}", file=sys.stderr)
+        return USAGE
+    except OSError as error:
+        print(f"supervisor: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 77 if isinstance(error, PermissionError) else INTERNAL
+    try:
+        launched = launch(state_dir=state_dir)
+    except GuardianStartError as error:
+        print(f"supervisor: {error}", file=sys.stderr)
+        return INTERNAL
+    # Only now: gRPC's threads must not exist when the guardian is started.
+    from supervisor.daemon.assemble import run_daemon  # noqa: PLC0415
+
+    code = run_daemon(
+        launched=launched,
+        file=file,
+        node=node,
+        socket_path=socket,
+        state_dir=state_dir,
+        wait_etcd_seconds=wait_etcd_seconds,
+        on_error=_refuse,
+    )
+    for one in held:
+        one.release()
+    return code
+
+
+def _refuse(error: Exception) -> int:
+    """A file that cannot be adopted, in words."""
+    from supervisor.config.problems import ConfigError  # noqa: PLC0415 # loaded by now
+    from supervisor.etcd.local import LocalEtcdMissing  # noqa: PLC0415
+
+    if isinstance(error, ConfigError):
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        return BAD_CONFIGURATION
+    if isinstance(error, LocalEtcdMissing):
+        print(f"supervisor: {error}", file=sys.stderr)
+        return BAD_CONFIGURATION
+    raise error

@@ -1,0 +1,75 @@
+"""The daemon as the control API sees it (``control.ports.Ports``)."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from functools import partial
+
+from supervisor.control.ports import Facts, ReloadOutcome
+from supervisor.core.events import Event
+from supervisor.core.names import Instant
+from supervisor.core.state import State
+from supervisor.daemon import clock
+from supervisor.daemon.loop import Loop
+from supervisor.daemon.reload import Reloader
+
+ADOPT_TIMEOUT_SECONDS = 10.0
+
+
+class DaemonPorts:
+    """Loop, file and facts behind one front."""
+
+    def __init__(self, loop: Loop, reloader: Reloader, facts: Callable[[], Facts]) -> None:
+        self._loop = loop
+        self._reloader = reloader
+        self._facts = facts
+
+    @property
+    def facts(self) -> Facts:
+        """What does not change."""
+        return self._facts()
+
+    def loop_lag_seconds(self) -> float:
+        """How late the last timer was."""
+        return self._loop.lag_seconds
+
+    def state(self) -> State:
+        """The state after the last step."""
+        return self._loop.state
+
+    def now(self) -> Instant:
+        """CLOCK_BOOTTIME."""
+        return clock.now()
+
+    def post(self, event: Event) -> None:
+        """Queue an event."""
+        self._loop.post(event)
+
+    async def wait(self, predicate: Callable[[State], bool], timeout_seconds: float) -> State | None:
+        """The first state that fits, or None."""
+        return await self._loop.wait(predicate, timeout_seconds)
+
+    async def subscribe(self) -> AsyncGenerator[State, None]:
+        """This state and every later one; slow readers skip."""
+        seen: State | None = None
+        while True:
+            found = await self._loop.wait(partial(_differs, seen), 3600.0)
+            if found is None:
+                continue
+            seen = found
+            yield found
+            if found.exited:
+                return
+
+    async def reload(self) -> ReloadOutcome:
+        """Read the file again and wait for the step that adopts it."""
+        before = self._loop.state
+        adopted, problems, summary = await self._reloader.reload()
+        if adopted and summary:
+            await self._loop.wait(lambda s: s.generation > before.generation, ADOPT_TIMEOUT_SECONDS)
+        elif not adopted:
+            await asyncio.sleep(0)
+        return ReloadOutcome(adopted=adopted, problems=problems, summary=summary)
+
+
+def _differs(seen: State | None, state: State) -> bool:
+    return state is not seen

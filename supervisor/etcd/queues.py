@@ -1,0 +1,67 @@
+"""The queue of every election in a namespace, kept from lists and watch events.
+
+Promises: a queue is in the order of create revisions, which is etcd's; every change of one response is told of once per
+election; an election whose last candidate goes is told of as empty. Does not: talk to etcd, or judge who leads.
+"""
+
+from collections.abc import Iterable
+
+from supervisor.core.events import Candidate, QueueChanged
+from supervisor.core.names import ElectionName, LeaseId, Token
+from supervisor.etcd import keys
+from supervisor.pb.etcd import kv_pb2
+
+
+class Queues:
+    """What the last list and the events since have shown."""
+
+    def __init__(self, namespace: str) -> None:
+        self._namespace = namespace
+        self._queues: dict[ElectionName, dict[bytes, Candidate]] = {}
+
+    def replace(self, found: Iterable[kv_pb2.KeyValue], revision: int) -> list[QueueChanged]:
+        """A list of the whole namespace: every queue in it, and those that were there before and are empty now."""
+        before, self._queues = self._queues, {}
+        for kv in found:
+            self._put(kv)
+        return [self._changed(election, revision) for election in before | self._queues]
+
+    def apply(self, events: Iterable[kv_pb2.Event]) -> list[QueueChanged]:
+        """Watch events, in order: the queues they touched, as of the last of them."""
+        touched: dict[ElectionName, None] = {}  # a set that keeps the order of first touch
+        revision = 0
+        for event in events:
+            revision = event.kv.mod_revision
+            election = self._delete(event.kv.key) if event.type == kv_pb2.Event.DELETE else self._put(event.kv)
+            if election is not None:
+                touched[election] = None
+        return [self._changed(election, revision) for election in touched]
+
+    def _put(self, kv: kv_pb2.KeyValue) -> ElectionName | None:
+        election = keys.election_of(self._namespace, kv.key)
+        if election is not None:
+            self._queues.setdefault(election, {})[kv.key] = candidate(kv)
+        return election
+
+    def _delete(self, key: bytes) -> ElectionName | None:
+        election = keys.election_of(self._namespace, key)
+        if election is not None:
+            self._queues.get(election, {}).pop(key, None)
+        return election
+
+    def _changed(self, election: ElectionName, revision: int) -> QueueChanged:
+        queue = self._queues.get(election, {})
+        if not queue:
+            self._queues.pop(election, None)
+        candidates = tuple(sorted(queue.values(), key=lambda c: (c.create_revision, c.key)))
+        return QueueChanged(election=election, candidates=candidates, revision=revision)
+
+
+def candidate(kv: kv_pb2.KeyValue) -> Candidate:
+    """A stored key, as the core knows it."""
+    return Candidate(
+        key=kv.key.decode(errors="replace"),
+        lease=LeaseId(kv.lease),
+        create_revision=Token(kv.create_revision),
+        value=kv.value,
+    )

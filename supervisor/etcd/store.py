@@ -1,0 +1,69 @@
+"""One etcd, as the daemon uses it: leases, the verbs of elections and the watch behind one front.
+
+Promises: verbs raise nothing but ``StoreError``, by their deadline; ``run`` reports queues and reachability as core
+events until it is cancelled. Does not: connect before it is used, or turn outcomes of verbs into events (the daemon does).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from supervisor.core.events import Campaigned, Candidate, Event
+from supervisor.core.names import ElectionName, Instant, LeaseId, Token
+from supervisor.core.spec import EtcdSpec
+from supervisor.etcd.channel import Channels
+from supervisor.etcd.election import Candidacy, Elections
+from supervisor.etcd.errors import StoreError
+from supervisor.etcd.lease import Grant, LeaseKeeper, Renewal
+from supervisor.etcd.watch import QueueWatch
+
+
+class EtcdStore:
+    """Everything that goes to one etcd."""
+
+    def __init__(self, spec: EtcdSpec, *, clock: Callable[[], Instant], on_event: Callable[[Event], None]) -> None:
+        """``clock``: CLOCK_BOOTTIME. ``on_event`` is called from ``run``. ``ValueError`` without endpoints."""
+        self._channels = Channels(spec)
+        self._leases = LeaseKeeper(self._channels, clock)
+        self._elections = Elections(self._channels)
+        self._watch = QueueWatch(self._channels, on_event)
+
+    async def run(self) -> NoReturn:
+        """Watch the namespace until cancelled; see ``watch``."""
+        await self._watch.run()
+
+    async def grant(self, ttl_seconds: int, *, timeout_seconds: float) -> Grant:
+        """See ``LeaseKeeper.grant``."""
+        return await self._leases.grant(ttl_seconds, timeout_seconds=timeout_seconds)
+
+    async def renew(self, lease: LeaseId, *, timeout_seconds: float) -> Renewal:
+        """See ``LeaseKeeper.renew``."""
+        return await self._leases.renew(lease, timeout_seconds=timeout_seconds)
+
+    async def revoke(self, lease: LeaseId, *, timeout_seconds: float) -> None:
+        """See ``LeaseKeeper.revoke``."""
+        await self._leases.revoke(lease, timeout_seconds=timeout_seconds)
+
+    async def campaign(self, batch: Sequence[Candidacy], *, timeout_seconds: float) -> list[Campaigned | StoreError]:
+        """See ``Elections.campaign``."""
+        return await self._elections.campaign(batch, timeout_seconds=timeout_seconds)
+
+    async def read_first(self, elections: Sequence[ElectionName], *, timeout_seconds: float) -> list[Candidate | None]:
+        """See ``Elections.read_first``."""
+        return await self._elections.read_first(elections, timeout_seconds=timeout_seconds)
+
+    async def proclaim(
+        self, election: ElectionName, lease: LeaseId, create_revision: Token, document: bytes, *, timeout_seconds: float
+    ) -> None:
+        """See ``Elections.proclaim``."""
+        await self._elections.proclaim(election, lease, create_revision, document, timeout_seconds=timeout_seconds)
+
+    async def resign(
+        self, election: ElectionName, lease: LeaseId, create_revision: Token, *, timeout_seconds: float
+    ) -> None:
+        """See ``Elections.resign``."""
+        await self._elections.resign(election, lease, create_revision, timeout_seconds=timeout_seconds)
+
+    async def close(self) -> None:
+        """End the keepalive stream and every connection; verbs under way fail, later ones are refused."""
+        self._leases.close()
+        await self._channels.close()

@@ -1,0 +1,356 @@
+"""What the daemon and its guardian say to each other.
+
+Promises: one JSON object per SOCK_SEQPACKET packet, with ``v`` and ``type``; ``decode(encode(m)) == m``; anything
+unknown, missing or of the wrong type is a ProtocolError that names it. File descriptors travel beside the packet
+(SCM_RIGHTS): stdout and stderr with Spawn, a pidfd with Spawned, the lock of the state directory with Hello.
+Does not: touch a socket (``wire`` does), or know what the messages lead to. Terms are their text form here
+(``billing#1234``), runs are numbers, instants are seconds on CLOCK_BOOTTIME.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Final
+
+VERSION: Final = 1
+
+MAX_PACKET_BYTES: Final = 180_000
+"""Below the kernel's default socket buffer (212,992, of which it keeps some), so that no tuning is ever needed."""
+
+
+class ProtocolError(Exception):
+    """The other side said something that this version does not understand."""
+
+
+class TooLargeError(ProtocolError):
+    """A message does not fit into one packet."""
+
+
+# --- daemon -> guardian ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hello:
+    """First of all. Carries the locked file of the state directory. -> Ready | Failed."""
+
+    node: str
+    root: str
+    """Name for the containment's top, for people: the node's."""
+    state_dir: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """Hold kill-by = lease deadline - margin for this term. -> Armed, or Struck when that has passed already."""
+
+    term: str
+    lease: int
+    lease_deadline: float
+    margin_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extend:
+    """The lease was renewed until this instant. Only ever moves later. No answer."""
+
+    lease: int
+    lease_deadline: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disarm:
+    """Forget the term if nothing of it is left alive. -> Disarmed | DisarmRefused."""
+
+    term: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spawn:
+    """Start a child with the two descriptors as stdout and stderr. -> Spawned | SpawnFailed; Exited; Emptied."""
+
+    run: int
+    scope: str
+    """What it is, for people: names its cgroup."""
+    term: str | None
+    argv: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+    directory: str | None
+    uid: int | None
+    gid: int | None
+    groups: tuple[int, ...] | None
+    umask: int | None
+    rlimits: tuple[tuple[int, int, int], ...]
+    """Resource number, soft, hard."""
+    stop_signal: int
+    stop_timeout_seconds: float
+    last: bool
+    """Stopped after everything else when the daemon is dead: the local etcd, which the revocation needs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """Signal the process group of the run's main pid. No answer; an ended run is nobody."""
+
+    run: int
+    signo: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kill:
+    """SIGKILL all of the run, again and again until it is empty. No answer but Exited and Emptied."""
+
+    run: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """How to revoke leases without the daemon: etcd's HTTP gateway. Replaces an earlier one. No answer."""
+
+    endpoints: tuple[str, ...]
+    ca: str | None
+    cert: str | None
+    key: str | None
+    server_name: str | None
+    user: str | None
+    password_file: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ping:
+    """Are you running? -> Pong with the same number."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quit:
+    """The clean end: kill what is left, revoke nothing, exit 0."""
+
+
+# --- guardian -> daemon ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """Leftovers are dead and the guardian is on duty."""
+
+    pid: int
+    containment: str
+    """``cgroup`` or ``session``."""
+    path: str
+    """The cgroup that holds everything; empty for ``session``."""
+    marker: str
+    """What the environment variable SUPERVISOR_RUN of every child begins with."""
+    notes: tuple[str, ...]
+    """What it could and could not do to be always on time, for people."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The guardian cannot take up its duty, and ends."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Armed:
+    """The term has a kill-by: its processes may be started."""
+
+    term: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disarmed:
+    """Nothing of the term is alive, and its kill-by is forgotten."""
+
+    term: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisarmRefused:
+    """Something of the term is alive: ``pid (name)`` each."""
+
+    term: str
+    blockers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spawned:
+    """exec succeeded. Carries a pidfd."""
+
+    run: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpawnFailed:
+    """Never executed, and nothing of it is left."""
+
+    run: int
+    stage: str
+    errno: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exited:
+    """The main pid was reaped. ``code`` None: ended by ``signal``."""
+
+    run: int
+    code: int | None
+    signal: int | None
+    core: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emptied:
+    """Nothing of the run is left alive. After Exited, once."""
+
+    run: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Struck:
+    """kill-by has passed and the term's containment got its SIGKILL."""
+
+    term: str
+    late_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pong:
+    """The answer to Ping."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dropped:
+    """A message was not understood and had no effect."""
+
+    reason: str
+
+
+Order = Hello | Arm | Extend | Disarm | Spawn | Signal | Kill | Store | Ping | Quit
+News = (
+    Ready
+    | Failed
+    | Armed
+    | Disarmed
+    | DisarmRefused
+    | Spawned
+    | SpawnFailed
+    | Exited
+    | Emptied
+    | Struck
+    | Pong
+    | Dropped
+)
+Message = Order | News
+
+_CLASSES: Final = (
+    *(Hello, Arm, Extend, Disarm, Spawn, Signal, Kill, Store, Ping, Quit),
+    *(Ready, Failed, Armed, Disarmed, DisarmRefused, Spawned, SpawnFailed, Exited, Emptied, Struck, Pong, Dropped),
+)
+_BY_NAME: Final[dict[str, Callable[..., Message]]] = {c.__name__: c for c in _CLASSES}
+
+
+# --- JSON to typed values --------------------------------------------------------------------------------------------
+
+
+def _int(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ProtocolError(f"expected a whole number, not {value!r:.60}")
+    return value
+
+
+def _float(value: object) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise ProtocolError(f"expected a number, not {value!r:.60}")
+    return float(value)
+
+
+def _str(value: object) -> str:
+    if not isinstance(value, str):
+        raise ProtocolError(f"expected text, not {value!r:.60}")
+    return value
+
+
+def _bool(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ProtocolError(f"expected true or false, not {value!r:.60}")
+    return value
+
+
+def _list(value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise ProtocolError(f"expected a list, not {value!r:.60}")
+    return value
+
+
+def _fixed(value: object, length: int) -> list[object]:
+    items = _list(value)
+    if len(items) != length:
+        raise ProtocolError(f"expected {length} items, not {len(items)}")
+    return items
+
+
+def _pair(value: object) -> tuple[str, str]:
+    first, second = _fixed(value, 2)
+    return _str(first), _str(second)
+
+
+def _triple(value: object) -> tuple[int, int, int]:
+    first, second, third = _fixed(value, 3)
+    return _int(first), _int(second), _int(third)
+
+
+# By the annotation itself: a field of a type that is not here cannot be declared unnoticed (the table is read at import).
+_READERS: Final[dict[object, Callable[[object], object]]] = {
+    int: _int,
+    float: _float,
+    str: _str,
+    bool: _bool,
+    int | None: lambda v: None if v is None else _int(v),
+    str | None: lambda v: None if v is None else _str(v),
+    tuple[str, ...]: lambda v: tuple(_str(i) for i in _list(v)),
+    tuple[int, ...] | None: lambda v: None if v is None else tuple(_int(i) for i in _list(v)),
+    tuple[tuple[str, str], ...]: lambda v: tuple(_pair(i) for i in _list(v)),
+    tuple[tuple[int, int, int], ...]: lambda v: tuple(_triple(i) for i in _list(v)),
+}
+_FIELDS: Final = {c.__name__: tuple((f.name, _READERS[f.type]) for f in fields(c)) for c in _CLASSES}
+
+
+def encode(message: Message) -> bytes:
+    """One packet. Raises TooLargeError when it would not fit into one."""
+    name = type(message).__name__
+    body = {"v": VERSION, "type": name, **{field: getattr(message, field) for field, _ in _FIELDS[name]}}
+    # ASCII only: a lone surrogate (a byte of argv that is not UTF-8) survives as its escape.
+    packet = json.dumps(body, separators=(",", ":")).encode("ascii")
+    if len(packet) > MAX_PACKET_BYTES:
+        raise TooLargeError(f"{name} needs {len(packet)} bytes, and a packet holds {MAX_PACKET_BYTES}")
+    return packet
+
+
+def decode(packet: bytes) -> Message:
+    """The message in a packet. Raises ProtocolError saying what is wrong with it."""
+    try:
+        body = json.loads(packet)
+    except ValueError as error:
+        raise ProtocolError(f"not JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise ProtocolError("not a JSON object")
+    if body.get("v") != VERSION:
+        raise ProtocolError(f"version {body.get('v')!r:.60} is not {VERSION}: daemon and guardian differ")
+    name = body.get("type")
+    if not isinstance(name, str) or name not in _BY_NAME:
+        raise ProtocolError(f"unknown type {name!r:.60}")
+    values: dict[str, object] = {}
+    for field, read in _FIELDS[name]:
+        if field not in body:
+            raise ProtocolError(f"{name} lacks {field}")
+        try:
+            values[field] = read(body[field])
+        except ProtocolError as error:
+            raise ProtocolError(f"{name}.{field}: {error}") from None
+    return _BY_NAME[name](**values)

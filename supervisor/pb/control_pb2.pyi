@@ -1,0 +1,321 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class StatusRequest(_message.Message):
+    __slots__ = ("election",)
+    ELECTION_FIELD_NUMBER: _ClassVar[int]
+    election: str
+    def __init__(self, election: _Optional[str] = ...) -> None: ...
+
+class Status(_message.Message):
+    __slots__ = ("schema_version", "condition", "reasons", "daemon", "config", "store", "sessions", "elections", "processes")
+    SCHEMA_VERSION_FIELD_NUMBER: _ClassVar[int]
+    CONDITION_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    DAEMON_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_FIELD_NUMBER: _ClassVar[int]
+    STORE_FIELD_NUMBER: _ClassVar[int]
+    SESSIONS_FIELD_NUMBER: _ClassVar[int]
+    ELECTIONS_FIELD_NUMBER: _ClassVar[int]
+    PROCESSES_FIELD_NUMBER: _ClassVar[int]
+    schema_version: int
+    condition: str
+    reasons: _containers.RepeatedCompositeFieldContainer[Reason]
+    daemon: Daemon
+    config: Config
+    store: Store
+    sessions: _containers.RepeatedCompositeFieldContainer[Session]
+    elections: _containers.RepeatedCompositeFieldContainer[Election]
+    processes: _containers.RepeatedCompositeFieldContainer[Process]
+    def __init__(self, schema_version: _Optional[int] = ..., condition: _Optional[str] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., daemon: _Optional[_Union[Daemon, _Mapping]] = ..., config: _Optional[_Union[Config, _Mapping]] = ..., store: _Optional[_Union[Store, _Mapping]] = ..., sessions: _Optional[_Iterable[_Union[Session, _Mapping]]] = ..., elections: _Optional[_Iterable[_Union[Election, _Mapping]]] = ..., processes: _Optional[_Iterable[_Union[Process, _Mapping]]] = ...) -> None: ...
+
+class Reason(_message.Message):
+    __slots__ = ("kind", "subject", "text")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    subject: str
+    text: str
+    def __init__(self, kind: _Optional[str] = ..., subject: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
+
+class Daemon(_message.Message):
+    __slots__ = ("node", "pid", "version", "started_at", "uptime_seconds", "loop_lag_seconds", "guardian_pid", "guardian_lost", "containment", "stopping")
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    PID_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_FIELD_NUMBER: _ClassVar[int]
+    UPTIME_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    LOOP_LAG_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    GUARDIAN_PID_FIELD_NUMBER: _ClassVar[int]
+    GUARDIAN_LOST_FIELD_NUMBER: _ClassVar[int]
+    CONTAINMENT_FIELD_NUMBER: _ClassVar[int]
+    STOPPING_FIELD_NUMBER: _ClassVar[int]
+    node: str
+    pid: int
+    version: str
+    started_at: str
+    uptime_seconds: float
+    loop_lag_seconds: float
+    guardian_pid: int
+    guardian_lost: bool
+    containment: str
+    stopping: str
+    def __init__(self, node: _Optional[str] = ..., pid: _Optional[int] = ..., version: _Optional[str] = ..., started_at: _Optional[str] = ..., uptime_seconds: _Optional[float] = ..., loop_lag_seconds: _Optional[float] = ..., guardian_pid: _Optional[int] = ..., guardian_lost: bool = ..., containment: _Optional[str] = ..., stopping: _Optional[str] = ...) -> None: ...
+
+class Config(_message.Message):
+    __slots__ = ("source", "generation", "loaded_age_seconds", "problems", "rejected_age_seconds")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    LOADED_AGE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    REJECTED_AGE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    source: str
+    generation: int
+    loaded_age_seconds: float
+    problems: _containers.RepeatedScalarFieldContainer[str]
+    rejected_age_seconds: float
+    def __init__(self, source: _Optional[str] = ..., generation: _Optional[int] = ..., loaded_age_seconds: _Optional[float] = ..., problems: _Optional[_Iterable[str]] = ..., rejected_age_seconds: _Optional[float] = ...) -> None: ...
+
+class Store(_message.Message):
+    __slots__ = ("used", "endpoints", "namespace", "local", "reachable", "since_seconds", "detail")
+    USED_FIELD_NUMBER: _ClassVar[int]
+    ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    LOCAL_FIELD_NUMBER: _ClassVar[int]
+    REACHABLE_FIELD_NUMBER: _ClassVar[int]
+    SINCE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    used: bool
+    endpoints: _containers.RepeatedScalarFieldContainer[str]
+    namespace: str
+    local: bool
+    reachable: str
+    since_seconds: float
+    detail: str
+    def __init__(self, used: bool = ..., endpoints: _Optional[_Iterable[str]] = ..., namespace: _Optional[str] = ..., local: bool = ..., reachable: _Optional[str] = ..., since_seconds: _Optional[float] = ..., detail: _Optional[str] = ...) -> None: ...
+
+class Session(_message.Message):
+    __slots__ = ("ttl_seconds", "state", "lease", "granted_seconds", "seconds_left", "confirmed_age_seconds", "failures", "detail")
+    TTL_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    LEASE_FIELD_NUMBER: _ClassVar[int]
+    GRANTED_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_LEFT_FIELD_NUMBER: _ClassVar[int]
+    CONFIRMED_AGE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    FAILURES_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    ttl_seconds: int
+    state: str
+    lease: str
+    granted_seconds: int
+    seconds_left: float
+    confirmed_age_seconds: float
+    failures: int
+    detail: str
+    def __init__(self, ttl_seconds: _Optional[int] = ..., state: _Optional[str] = ..., lease: _Optional[str] = ..., granted_seconds: _Optional[int] = ..., seconds_left: _Optional[float] = ..., confirmed_age_seconds: _Optional[float] = ..., failures: _Optional[int] = ..., detail: _Optional[str] = ...) -> None: ...
+
+class Election(_message.Message):
+    __slots__ = ("name", "role", "phase", "since_seconds", "cause", "token", "lease", "lease_seconds_left", "key", "queue_position", "queue_length", "queue_age_seconds", "leader", "health", "blockers", "waiting_for", "processes")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    SINCE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    LEASE_FIELD_NUMBER: _ClassVar[int]
+    LEASE_SECONDS_LEFT_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_POSITION_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_LENGTH_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_AGE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    LEADER_FIELD_NUMBER: _ClassVar[int]
+    HEALTH_FIELD_NUMBER: _ClassVar[int]
+    BLOCKERS_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FOR_FIELD_NUMBER: _ClassVar[int]
+    PROCESSES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    role: str
+    phase: str
+    since_seconds: float
+    cause: str
+    token: int
+    lease: str
+    lease_seconds_left: float
+    key: str
+    queue_position: int
+    queue_length: int
+    queue_age_seconds: float
+    leader: Leader
+    health: str
+    blockers: _containers.RepeatedScalarFieldContainer[str]
+    waiting_for: str
+    processes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., role: _Optional[str] = ..., phase: _Optional[str] = ..., since_seconds: _Optional[float] = ..., cause: _Optional[str] = ..., token: _Optional[int] = ..., lease: _Optional[str] = ..., lease_seconds_left: _Optional[float] = ..., key: _Optional[str] = ..., queue_position: _Optional[int] = ..., queue_length: _Optional[int] = ..., queue_age_seconds: _Optional[float] = ..., leader: _Optional[_Union[Leader, _Mapping]] = ..., health: _Optional[str] = ..., blockers: _Optional[_Iterable[str]] = ..., waiting_for: _Optional[str] = ..., processes: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Leader(_message.Message):
+    __slots__ = ("state", "words", "node", "key", "token", "lease", "value", "proclaimed_state", "proclaimed_health", "proclaimed_since", "ours", "foreign", "source", "age_seconds")
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    WORDS_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    LEASE_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    PROCLAIMED_STATE_FIELD_NUMBER: _ClassVar[int]
+    PROCLAIMED_HEALTH_FIELD_NUMBER: _ClassVar[int]
+    PROCLAIMED_SINCE_FIELD_NUMBER: _ClassVar[int]
+    OURS_FIELD_NUMBER: _ClassVar[int]
+    FOREIGN_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    AGE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    state: str
+    words: str
+    node: str
+    key: str
+    token: int
+    lease: str
+    value: str
+    proclaimed_state: str
+    proclaimed_health: str
+    proclaimed_since: str
+    ours: bool
+    foreign: bool
+    source: str
+    age_seconds: float
+    def __init__(self, state: _Optional[str] = ..., words: _Optional[str] = ..., node: _Optional[str] = ..., key: _Optional[str] = ..., token: _Optional[int] = ..., lease: _Optional[str] = ..., value: _Optional[str] = ..., proclaimed_state: _Optional[str] = ..., proclaimed_health: _Optional[str] = ..., proclaimed_since: _Optional[str] = ..., ours: bool = ..., foreign: bool = ..., source: _Optional[str] = ..., age_seconds: _Optional[float] = ...) -> None: ...
+
+class Process(_message.Message):
+    __slots__ = ("name", "election", "role", "wanted", "phase", "since_seconds", "pid", "uptime_seconds", "ready", "health", "probe_detail", "restarts", "last_exit", "last_exit_age_seconds", "retry_seconds", "kill_seconds")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ELECTION_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    WANTED_FIELD_NUMBER: _ClassVar[int]
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    SINCE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    PID_FIELD_NUMBER: _ClassVar[int]
+    UPTIME_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    READY_FIELD_NUMBER: _ClassVar[int]
+    HEALTH_FIELD_NUMBER: _ClassVar[int]
+    PROBE_DETAIL_FIELD_NUMBER: _ClassVar[int]
+    RESTARTS_FIELD_NUMBER: _ClassVar[int]
+    LAST_EXIT_FIELD_NUMBER: _ClassVar[int]
+    LAST_EXIT_AGE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    RETRY_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    KILL_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    election: str
+    role: str
+    wanted: bool
+    phase: str
+    since_seconds: float
+    pid: int
+    uptime_seconds: float
+    ready: bool
+    health: str
+    probe_detail: str
+    restarts: int
+    last_exit: str
+    last_exit_age_seconds: float
+    retry_seconds: float
+    kill_seconds: float
+    def __init__(self, name: _Optional[str] = ..., election: _Optional[str] = ..., role: _Optional[str] = ..., wanted: bool = ..., phase: _Optional[str] = ..., since_seconds: _Optional[float] = ..., pid: _Optional[int] = ..., uptime_seconds: _Optional[float] = ..., ready: bool = ..., health: _Optional[str] = ..., probe_detail: _Optional[str] = ..., restarts: _Optional[int] = ..., last_exit: _Optional[str] = ..., last_exit_age_seconds: _Optional[float] = ..., retry_seconds: _Optional[float] = ..., kill_seconds: _Optional[float] = ...) -> None: ...
+
+class ReloadRequest(_message.Message):
+    __slots__ = ("wait_seconds",)
+    WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    wait_seconds: float
+    def __init__(self, wait_seconds: _Optional[float] = ...) -> None: ...
+
+class Reloaded(_message.Message):
+    __slots__ = ("adopted", "problems", "summary", "settled", "reasons")
+    ADOPTED_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    SETTLED_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    adopted: bool
+    problems: _containers.RepeatedScalarFieldContainer[str]
+    summary: _containers.RepeatedScalarFieldContainer[str]
+    settled: bool
+    reasons: _containers.RepeatedCompositeFieldContainer[Reason]
+    def __init__(self, adopted: bool = ..., problems: _Optional[_Iterable[str]] = ..., summary: _Optional[_Iterable[str]] = ..., settled: bool = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ...) -> None: ...
+
+class ResignRequest(_message.Message):
+    __slots__ = ("election", "wait_seconds")
+    ELECTION_FIELD_NUMBER: _ClassVar[int]
+    WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    election: str
+    wait_seconds: float
+    def __init__(self, election: _Optional[str] = ..., wait_seconds: _Optional[float] = ...) -> None: ...
+
+class Resigned(_message.Message):
+    __slots__ = ("outcome", "token", "leader", "waiting_for")
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    LEADER_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FOR_FIELD_NUMBER: _ClassVar[int]
+    outcome: str
+    token: int
+    leader: Leader
+    waiting_for: str
+    def __init__(self, outcome: _Optional[str] = ..., token: _Optional[int] = ..., leader: _Optional[_Union[Leader, _Mapping]] = ..., waiting_for: _Optional[str] = ...) -> None: ...
+
+class RestartRequest(_message.Message):
+    __slots__ = ("process", "wait_seconds")
+    PROCESS_FIELD_NUMBER: _ClassVar[int]
+    WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    process: str
+    wait_seconds: float
+    def __init__(self, process: _Optional[str] = ..., wait_seconds: _Optional[float] = ...) -> None: ...
+
+class Restarted(_message.Message):
+    __slots__ = ("outcome", "process")
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    PROCESS_FIELD_NUMBER: _ClassVar[int]
+    outcome: str
+    process: Process
+    def __init__(self, outcome: _Optional[str] = ..., process: _Optional[_Union[Process, _Mapping]] = ...) -> None: ...
+
+class LeaderRequest(_message.Message):
+    __slots__ = ("election",)
+    ELECTION_FIELD_NUMBER: _ClassVar[int]
+    election: str
+    def __init__(self, election: _Optional[str] = ...) -> None: ...
+
+class ObserveRequest(_message.Message):
+    __slots__ = ("elections",)
+    ELECTIONS_FIELD_NUMBER: _ClassVar[int]
+    elections: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, elections: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Observation(_message.Message):
+    __slots__ = ("at", "election", "leader")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    ELECTION_FIELD_NUMBER: _ClassVar[int]
+    LEADER_FIELD_NUMBER: _ClassVar[int]
+    at: str
+    election: str
+    leader: Leader
+    def __init__(self, at: _Optional[str] = ..., election: _Optional[str] = ..., leader: _Optional[_Union[Leader, _Mapping]] = ...) -> None: ...
+
+class VersionRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Version(_message.Message):
+    __slots__ = ("version", "pid", "node", "schema_version")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    PID_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    SCHEMA_VERSION_FIELD_NUMBER: _ClassVar[int]
+    version: str
+    pid: int
+    node: str
+    schema_version: int
+    def __init__(self, version: _Optional[str] = ..., pid: _Optional[int] = ..., node: _Optional[str] = ..., schema_version: _Optional[int] = ...) -> None: ...

@@ -1,0 +1,124 @@
+"""From one transition to the lines that tell of it: a function of the state before, the event and the state after.
+
+Promises: one line per change that an operator would ask about, with term and lease in hand; nothing for what repeats
+(renewals, probes, proclaims). Does not: carry anything that a key or a command line could hide a secret in.
+"""
+
+from collections.abc import Iterator
+
+from supervisor.core import events as ev
+from supervisor.core.state import Election, ElectionPhase, LastExit, Process, ProcessPhase, State
+from supervisor.report.logline import Level, LogLine
+
+
+def lines(before: State, event: ev.Event, after: State) -> list[LogLine]:
+    """What to say about one step."""
+    said = list(_daemon(before, event, after))
+    if before.elections is not after.elections:
+        for name, e in after.elections.items():
+            was = before.elections.get(name)
+            if was is not e:
+                said += _election(was, e)
+        said += [
+            LogLine(level=Level.INFO, message=f"{n}: removed") for n in before.elections if n not in after.elections
+        ]
+    if before.processes is not after.processes:
+        for pid, p in after.processes.items():
+            was_p = before.processes.get(pid)
+            if was_p is not p:
+                said += _process(was_p, p)
+    if before.sessions is not after.sessions:
+        said += _sessions(before, after)
+    return said
+
+
+def _daemon(before: State, event: ev.Event, after: State) -> Iterator[LogLine]:
+    match event:
+        case ev.ConfigLoaded(source=source):
+            yield LogLine(level=Level.INFO, message="configuration adopted", fields={"source": source})
+        case ev.ConfigRejected(problems=problems):
+            yield LogLine(level=Level.ERROR, message="configuration refused; what runs goes on")
+            for problem in problems:
+                yield LogLine(level=Level.ERROR, message=problem)
+        case ev.StoreReachable(endpoint=endpoint):
+            yield LogLine(level=Level.INFO, message="etcd reachable", fields={"endpoint": endpoint})
+        case ev.StoreUnreachable(detail=detail):
+            yield LogLine(level=Level.WARN, message=f"etcd unreachable, trying on: {detail}")
+        case ev.KillByStruck(term=term, late_seconds=late):
+            ms = round(late * 1000, 1)
+            yield LogLine(level=Level.WARN, message=f"{term}: kill-by struck", fields={"late_ms": ms})
+        case ev.DisarmRefused(term=term, blockers=blockers):
+            still = ", ".join(blockers) or "something"
+            yield LogLine(level=Level.WARN, message=f"{term}: still alive: {still}; the key is kept")
+        case _:
+            pass
+    if after.stopping and not before.stopping:
+        level = Level.ERROR if after.guardian_lost else Level.INFO
+        yield LogLine(level=level, message=f"stopping: {after.stopping}")
+
+
+_PHASES = {
+    ElectionPhase.FOLLOWING: "following",
+    ElectionPhase.LEADING: "became leader",
+    ElectionPhase.STEPPING_DOWN: "stepping down",
+    ElectionPhase.RESIGNING: "resigning",
+    ElectionPhase.DETACHED: "not a candidate",
+}
+
+
+def _election(was: Election | None, e: Election) -> Iterator[LogLine]:
+    phase = None if was is None else was.phase
+    if e.phase is phase or e.phase not in _PHASES or (was is None and e.phase is ElectionPhase.DETACHED):
+        return
+    fields: dict[str, str | int | float | bool | None] = {
+        "token": e.term.token if e.term else None,
+        "lease": f"{e.lease:x}" if e.lease else None,
+    }
+    because = "" if e.phase in (ElectionPhase.LEADING, ElectionPhase.FOLLOWING) else f": {e.cause}"
+    level = Level.WARN if e.phase is ElectionPhase.STEPPING_DOWN and e.lost else Level.INFO
+    yield LogLine(level=level, message=f"{e.spec.name}: {_PHASES[e.phase]}{because}", fields=fields)
+
+
+def _process(was: Process | None, p: Process) -> Iterator[LogLine]:
+    token = p.term.token if p.term else None
+    phase = None if was is None else was.phase
+    exited = p.last_exit if was is not None and p.last_exit is not was.last_exit else None
+    if exited is not None and phase is not ProcessPhase.STOPPING:
+        yield LogLine(level=Level.WARN, message=f"{p.id}: {exit_in_words(exited)}", fields={"token": token})
+    if p.phase is ProcessPhase.RUNNING and phase is ProcessPhase.STARTING:
+        yield LogLine(level=Level.INFO, message=f"{p.id}: started", fields={"pid": p.pid, "token": token})
+    elif p.phase is ProcessPhase.GAVE_UP and phase is not ProcessPhase.GAVE_UP:
+        yield LogLine(level=Level.ERROR, message=f"{p.id}: gave up", fields={"restarts": p.restarts, "token": token})
+    elif p.phase is ProcessPhase.STOPPED and phase in (ProcessPhase.STOPPING, ProcessPhase.CLEARING):
+        yield LogLine(level=Level.INFO, message=f"{p.id}: stopped", fields={"token": token})
+    elif was is not None and p.killed and not was.killed and p.phase is ProcessPhase.STOPPING:
+        yield LogLine(level=Level.WARN, message=f"{p.id}: killed, it did not stop in time", fields={"token": token})
+    if was is not None and p.phase is ProcessPhase.RUNNING and p.health is not was.health and phase is p.phase:
+        detail = f" ({p.probe_detail})" if p.probe_detail else ""
+        yield LogLine(level=Level.INFO, message=f"{p.id}: {p.health}{detail}", fields={"token": token})
+
+
+def exit_in_words(last: LastExit) -> str:
+    """``exited with code 1 after 3.2 s``, ``killed by signal 9 after 3.2 s``, or why it never started."""
+    if last.detail:
+        return f"could not be started: {last.detail}"
+    how = f"exited with code {last.code}" if last.code is not None else f"killed by signal {last.signal}"
+    core = ", core dumped" if last.core_dumped else ""
+    return f"{how} after {last.ran_seconds:.1f} s{core}"
+
+
+def _sessions(before: State, after: State) -> Iterator[LogLine]:
+    for ttl, session in after.sessions.items():
+        was = before.sessions.get(ttl)
+        if was is None:
+            continue
+        if session.lease is not None and session.lease != was.lease:
+            fields: dict[str, str | int | float | bool | None] = {
+                "lease": f"{session.lease:x}",
+                "ttl": session.granted_seconds,
+            }
+            yield LogLine(level=Level.INFO, message="lease granted", fields=fields)
+        if session.lost and not was.lost:
+            yield LogLine(level=Level.WARN, message="lease in doubt: terms under it end", fields={"ttl": ttl})
+        if was.lease is not None and session.lease is None:
+            yield LogLine(level=Level.WARN, message=f"lease given up: {session.detail}", fields={"ttl": ttl})

@@ -1,0 +1,38 @@
+"""Fixtures that any test may ask for: a real etcd, shared or its own, and a namespace nobody else uses."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.etcd_server import EtcdServer, installed
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdServer]:
+    """One etcd for the whole run. Leave it as you found it, and keep to your own ``namespace``."""
+    _need_etcd()
+    with EtcdServer(tmp_path_factory.mktemp("etcd")) as server:
+        yield server
+
+
+@pytest.fixture
+def fresh_etcd(tmp_path: Path) -> Iterator[EtcdServer]:
+    """An etcd of this test alone: freeze it, kill it, restart it."""
+    _need_etcd()
+    with EtcdServer(tmp_path / "etcd") as server:
+        yield server
+
+
+@pytest.fixture
+def namespace() -> str:
+    """A key prefix that no other test uses."""
+    return f"/test-{next(_numbers)}"
+
+
+def _need_etcd() -> None:
+    if not installed():
+        pytest.skip("no etcd: apt install etcd-server etcd-client, or pip install 'election-supervisor[local]'")

@@ -1,0 +1,80 @@
+"""A daemon for the control API to ask: a state that tests change, and events that they can answer."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from supervisor.control.ports import Facts, ReloadOutcome
+from supervisor.core.events import Event
+from supervisor.core.names import Instant
+from supervisor.core.state import State
+from tests.control import states
+
+Answer = Callable[[State, Event], State]
+
+
+class FakePorts:
+    """``Ports`` as the daemon has them: events are answered later, on the loop, one at a time; states are coalesced."""
+
+    def __init__(self, state: State, *, answer: Answer | None = None) -> None:
+        self.facts: Facts = states.FACTS
+        self.lag_seconds = 0.0
+        self.outcome = ReloadOutcome(adopted=True)
+        self.posted: list[Event] = []
+        self.observers = 0
+        self._state = state
+        self._answer = answer
+        self._changed: set[asyncio.Event] = set()
+
+    def loop_lag_seconds(self) -> float:
+        return self.lag_seconds
+
+    def state(self) -> State:
+        return self._state
+
+    def now(self) -> Instant:
+        return states.NOW
+
+    def post(self, event: Event) -> None:
+        self.posted.append(event)
+        if self._answer is not None:
+            answer = self._answer
+            asyncio.get_running_loop().call_soon(lambda: self.become(answer(self._state, event)))
+
+    def become(self, state: State) -> None:
+        """The daemon made a step."""
+        self._state = state
+        for changed in self._changed:
+            changed.set()
+
+    async def wait(self, predicate: Callable[[State], bool], timeout_seconds: float) -> State | None:
+        with suppress(TimeoutError), self._news() as changed:
+            async with asyncio.timeout(timeout_seconds):
+                while not predicate(self._state):
+                    await changed.wait()
+                    changed.clear()
+                return self._state
+        return None
+
+    async def subscribe(self) -> AsyncGenerator[State, None]:
+        self.observers += 1
+        try:
+            with self._news() as changed:
+                while True:
+                    changed.clear()
+                    yield self._state
+                    await changed.wait()
+        finally:
+            self.observers -= 1
+
+    async def reload(self) -> ReloadOutcome:
+        return self.outcome
+
+    @contextmanager
+    def _news(self) -> Iterator[asyncio.Event]:
+        changed = asyncio.Event()
+        self._changed.add(changed)
+        try:
+            yield changed
+        finally:
+            self._changed.discard(changed)

@@ -1,0 +1,215 @@
+"""The whole program on a real etcd: real daemons, real children, real kills. Nothing is faked here."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from supervisor.guardian.containment import look
+from tests.etcd_server import EtcdServer
+
+pytestmark = [pytest.mark.system, pytest.mark.etcd]
+
+WORK = 'while true; do echo "$SUPERVISOR_NODE $SUPERVISOR_FENCING_TOKEN" >> {beats}; sleep 0.05; done'
+
+
+class Node:
+    """A daemon and its files."""
+
+    def __init__(self, home: Path, name: str, text: str) -> None:
+        self.name, self.home = name, home / name
+        self.home.mkdir(parents=True)
+        self.file = self.home / "file.yaml"
+        self.file.write_text(text)
+        self.socket = self.home / "s"
+        self.log = self.home / "log"
+        self.start()
+
+    def start(self) -> None:
+        argv = [sys.executable, "-m", "supervisor", "run", str(self.file), "--node", self.name]
+        with self.log.open("ab") as out:
+            self.daemon = subprocess.Popen(
+                [*argv, "--socket", str(self.socket), "--state-dir", str(self.home / "state")],
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+
+    def says(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def run(self, verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-m", "supervisor", verb, *arguments, "--socket", str(self.socket)]
+        return subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+
+    def end(self) -> None:
+        if self.daemon.poll() is None:
+            self.daemon.terminate()
+            try:
+                self.daemon.wait(20)
+            except subprocess.TimeoutExpired:
+                self.daemon.kill()
+                self.daemon.wait()
+
+
+def until(found: Callable[[], object], what: str, seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not found():
+        assert time.monotonic() < deadline, f"not seen within {seconds} s: {what}"
+        time.sleep(0.02)
+
+
+def beats(path: Path) -> list[tuple[str, int]]:
+    """Every beat of a leader process: node and token."""
+    if not path.exists():
+        return []
+    lines = (line.split() for line in path.read_text().splitlines())
+    return [(words[0], int(words[1])) for words in lines if len(words) == 2]
+
+
+@pytest.fixture
+def text(etcd: EtcdServer, namespace: str, tmp_path: Path) -> str:
+    script = WORK.format(beats=tmp_path / "beats")
+    return f"""\
+etcd: {{endpoints: ["{etcd.endpoint}"], namespace: {namespace}}}
+elections:
+  job:
+    ttl: 5s
+    leader:
+      processes:
+        work: {{command: [sh, -c, '{script}'], stop: {{timeout: 2s}}}}
+"""
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Callable[[str, str], Node]]:
+    nodes: list[Node] = []
+
+    def make(name: str, file: str) -> Node:
+        nodes.append(Node(tmp_path, name, file))
+        return nodes[-1]
+
+    yield make
+    for one in nodes:
+        one.end()
+
+
+Make = Callable[[str, str], Node]
+
+
+def test_a_killed_daemon_takes_its_processes_along_and_another_node_leads(
+    node: Make, text: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "beats"
+    one = node("one", text)
+    until(lambda: beats(path), "the first beat")
+    two = node("two", text)
+    until(lambda: "job: following" in two.says(), "the follower")
+    one.daemon.send_signal(signal.SIGKILL)
+    one.daemon.wait()
+    until(lambda: beats(path)[-1][0] == "two", "the takeover", 4.5)
+    seen = beats(path)
+    first_of_two = next(i for i, beat in enumerate(seen) if beat[0] == "two")
+    assert all(beat[0] == "two" for beat in seen[first_of_two:]), "the old leader's process lived on"
+    assert seen[-1][1] > seen[0][1], "the token did not rise"
+
+
+def test_status_leader_resign_and_stop(node: Make, text: str, tmp_path: Path, etcd: EtcdServer, namespace: str) -> None:
+    one = node("one", text)
+    until(lambda: beats(tmp_path / "beats"), "the first beat")
+    status = one.run("status")
+    assert status.returncode == 0, status.stdout + status.stderr
+    for word in ("one", "job", "leader", "work"):
+        assert word in status.stdout
+    shown = json.loads(one.run("status", "--json").stdout)
+    assert shown["schema_version"] == 1
+    assert f"{namespace}/job/" in etcd.etcdctl("get", "--prefix", namespace)
+    document = json.loads(one.run("leader", "job", "--json").stdout)
+    assert "one" in json.dumps(document)
+    resigned = one.run("resign", "job")
+    assert resigned.returncode == 0, resigned.stdout + resigned.stderr
+    until(lambda: len({token for _, token in beats(tmp_path / "beats")}) == 2, "a second term")
+    one.daemon.terminate()
+    assert one.daemon.wait(15) == 0
+    assert etcd.etcdctl("get", "--prefix", namespace) == ""
+
+
+def test_a_crash_restarts_in_place_and_a_reload_touches_only_what_changed(
+    node: Make, text: str, tmp_path: Path
+) -> None:
+    other = "  other: {ttl: 5s, leader: {processes: {idle: {command: [sleep, infinity]}}}}\n"
+    one = node("one", text + other)
+    until(lambda: beats(tmp_path / "beats") and "other/idle: started" in one.says(), "both processes")
+    token = beats(tmp_path / "beats")[-1][1]
+    pid = int(one.says().split("job/work: started pid=")[1].split()[0])
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: one.says().count("job/work: started") == 2, "the restart")
+    one.file.write_text((text + other).replace("sleep 0.05", "sleep 0.04"))
+    until(lambda: one.says().count("job/work: started") == 3, "the restart for the new command")
+    assert one.says().count("other/idle: started") == 1
+    until(lambda: beats(tmp_path / "beats")[-1][1] == token, "the same token")
+    one.file.write_text("elections: [")
+    until(lambda: "configuration refused" in one.says(), "the refusal")
+    status = one.run("status")
+    assert status.returncode == 1
+    assert "file.yaml" in status.stdout + status.stderr
+    assert one.says().count("job/work: started") == 3
+
+
+def test_a_second_daemon_on_the_socket_is_refused_by_pid(node: Make, text: str, tmp_path: Path) -> None:
+    one = node("one", text)
+    until(lambda: beats(tmp_path / "beats"), "the first beat")
+    again = subprocess.run(
+        [sys.executable, "-m", "supervisor", "run", str(one.file), "--socket", str(one.socket)],
+        env={**os.environ, "SUPERVISOR_STATE_DIR": str(tmp_path / "elsewhere")},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert again.returncode != 0
+    assert str(one.daemon.pid) in again.stderr
+
+
+def test_a_foreign_candidate_queues_behind_us_and_wins_when_we_go(
+    node: Make, text: str, tmp_path: Path, etcd: EtcdServer, namespace: str
+) -> None:
+    one = node("one", text)
+    until(lambda: beats(tmp_path / "beats"), "the first beat")
+    foreign = etcd.spawn_etcdctl("elect", f"{namespace}/job", "other")
+    try:
+        until(lambda: "other" in etcd.etcdctl("get", "--prefix", f"{namespace}/job/"), "the foreign candidate")
+        assert one.run("resign", "job").returncode == 0
+        assert foreign.stdout is not None
+        assert f"{namespace}/job/" in foreign.stdout.readline()
+        until(lambda: "job: following" in one.says(), "us behind it")
+    finally:
+        foreign.terminate()
+        foreign.communicate(timeout=10)
+    until(lambda: len({token for _, token in beats(tmp_path / "beats")}) == 2, "our second term", 70)
+
+
+def test_the_guardian_dies_and_everything_ends_with_70(node: Make, text: str, tmp_path: Path) -> None:
+    one = node("one", text)
+    until(lambda: beats(tmp_path / "beats"), "the first beat")
+    guardian = int(one.says().split("guardian pid ")[1].split(",")[0])
+    work = int(one.says().split("job/work: started pid=")[1].split()[0])
+    os.kill(guardian, signal.SIGKILL)
+    assert one.daemon.wait(15) == 70
+    assert look(work) is None, "a leader process outlived the guardian and the daemon"
+
+
+def test_no_etcd_within_the_time_given_is_69(tmp_path: Path) -> None:
+    file = tmp_path / "file.yaml"
+    file.write_text('etcd: {endpoints: ["127.0.0.1:9"]}\nelections: {job: {}}\n')
+    options = ["--socket", str(tmp_path / "s"), "--state-dir", str(tmp_path / "state"), "--wait-etcd", "1s"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "supervisor", "run", str(file), *options], capture_output=True, timeout=30, check=False
+    )
+    assert ended.returncode == 69
+    assert ended.stdout.count(b"etcd unreachable") == 1, "said once"
