@@ -1,7 +1,7 @@
 """Views as JSON: the shape of ``--json`` and of ``observe``'s lines, which is public.
 
 Every field of ``control.proto`` is always there, null where nothing is known; a leader's ``document`` is its value read as
-JSON, null when that is no JSON object.
+JSON, null when that is no JSON object. Seconds have at most three decimals.
 """
 
 import dataclasses
@@ -13,8 +13,8 @@ Json = dict[str, object]
 
 def status(view: views.Status) -> Json:
     """``status --json``."""
-    shown = dataclasses.asdict(view)
-    shown["elections"] = [{**dataclasses.asdict(e), "leader": _leader(e.leader)} for e in view.elections]
+    shown = _plain(view)
+    shown["elections"] = [{**_plain(e), "leader": _leader(e.leader)} for e in view.elections]
     return shown
 
 
@@ -29,4 +29,12 @@ def observation(view: views.Observation) -> Json:
 
 
 def _leader(view: views.Leader) -> Json:
-    return {**dataclasses.asdict(view), "document": documents.parse(view.value)}
+    return {**_plain(view), "document": documents.parse(view.value)}
+
+
+def _plain(view: views.View) -> Json:
+    return dataclasses.asdict(view, dict_factory=lambda pairs: {name: _rounded(value) for name, value in pairs})
+
+
+def _rounded(value: object) -> object:
+    return round(value, 3) if isinstance(value, float) else value

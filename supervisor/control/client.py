@@ -74,7 +74,7 @@ class Client:
         self._answer_seconds = answer_seconds
         self._pid = _knock(socket, answer_seconds)
         self._channel = grpc.insecure_channel("unix:" + quote(str(socket.absolute())), options=_OPTIONS)
-        self._stub = control_pb2_grpc.ControlStub(self._channel)  # type: ignore[no-untyped-call]
+        self._stub = control_pb2_grpc.ControlStub(self._channel)
 
     def __enter__(self) -> Self:
         return self

@@ -8,16 +8,11 @@ import dataclasses
 from collections.abc import Iterable
 from functools import cache
 from types import UnionType
-from typing import ClassVar, Protocol, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import Protocol, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from google.protobuf.message import Message
 
-
-class View(Protocol):
-    """A dataclass of ``views``."""
-
-    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[object]]]
-
+from supervisor.control.views import View
 
 V = TypeVar("V", bound=View)
 M = TypeVar("M", bound=Message)

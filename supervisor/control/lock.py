@@ -23,14 +23,12 @@ _PID_PATIENCE_SECONDS: Final = 0.5
 class AlreadyRunning(Exception):  # noqa: N818 # says what is the case, for the person who started a second one
     """Another daemon holds the lock. ``pid`` is None when it has not said which."""
 
-    def __init__(self, socket: Path, pid: int | None) -> None:
-        self.socket = socket
+    def __init__(self, path: Path, pid: int | None) -> None:
+        self.path = path
         self.pid = pid
-        who = f"pid {pid}" if pid is not None else "an unknown pid"
-        remedy = f"stop it (kill {pid}), " if pid is not None else "stop it, "
-        super().__init__(
-            f"a supervisor already serves {socket}: {who}; {remedy}or give this one another --socket, --state-dir and --node"
-        )
+        who, how = ("an unknown pid", "") if pid is None else (f"pid {pid}", f" (kill {pid})")
+        remedy = f"stop it{how}, or give this one its own --socket, --state-dir and --node"
+        super().__init__(f"another supervisor has {path}: {who}; {remedy}")
 
 
 class LockRefused(Exception):  # noqa: N818 # as above
@@ -40,8 +38,8 @@ class LockRefused(Exception):  # noqa: N818 # as above
 class Lock:
     """The lock, held until ``release`` or the end of the process."""
 
-    def __init__(self, socket: Path, fd: int) -> None:
-        self.socket = socket
+    def __init__(self, path: Path, fd: int) -> None:
+        self.path = path
         self._fd = fd
 
     def release(self) -> None:
@@ -52,32 +50,32 @@ class Lock:
             self._fd = -1
 
 
-def acquire(socket: Path) -> Lock:
-    """Become the only daemon of this socket; its directory is made (0755 for root, else 0700) when absent.
+def acquire(path: Path) -> Lock:
+    """Become the only daemon of this control socket, or of whatever else ``path`` stands for.
 
+    Its directory is made (0755 for root, else 0700) when absent; the lock file is ``path`` with ``.lock`` added.
     Raises: AlreadyRunning, LockRefused.
     """
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
-        _make_directory(socket.parent)
-        fd = os.open(
-            socket.with_name(socket.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
-        )
+        _make_directory(path.parent)
+        fd = os.open(path.with_name(path.name + ".lock"), flags, 0o600)
     except OSError as error:
-        remedy = "choose another place with --socket or $SUPERVISOR_SOCKET"
-        raise LockRefused(f"cannot lock the control socket {socket}: {error.strerror}; {remedy}") from error
+        remedy = "choose another place with --socket or --state-dir"
+        raise LockRefused(f"cannot lock {path}: {error.strerror}; {remedy}") from error
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        _remove_stale(socket)
+        _remove_stale(path)
         os.ftruncate(fd, 0)
         os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
     except BlockingIOError:
         pid = _holder(fd)
         os.close(fd)
-        raise AlreadyRunning(socket, pid) from None
+        raise AlreadyRunning(path, pid) from None
     except BaseException:
         os.close(fd)
         raise
-    return Lock(socket, fd)
+    return Lock(path, fd)
 
 
 def _make_directory(directory: Path) -> None:
@@ -91,14 +89,14 @@ def _make_directory(directory: Path) -> None:
             raise LockRefused(problem) from None
 
 
-def _remove_stale(socket: Path) -> None:
+def _remove_stale(path: Path) -> None:
     try:
-        mode = socket.lstat().st_mode
+        mode = path.lstat().st_mode
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise LockRefused(f"{socket} exists and is not a socket; move it away, or choose another place with --socket")
-    socket.unlink()
+        raise LockRefused(f"{path} exists and is not a socket; move it away, or choose another place with --socket")
+    path.unlink()
 
 
 def _holder(fd: int) -> int | None:

@@ -51,7 +51,7 @@ class ControlServer:
     async def start(self) -> None:
         """Listen, then show the socket. Its directory exists and the lock is held. Raises ServeError."""
         server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=MOST_CALLS)
-        control_pb2_grpc.add_ControlServicer_to_server(ControlService(self._ports), server)  # type: ignore[no-untyped-call]
+        control_pb2_grpc.add_ControlServicer_to_server(ControlService(self._ports), server)
         try:
             with tempfile.TemporaryDirectory(prefix=".", dir=self._path.parent) as private:
                 hidden = Path(private) / "s"

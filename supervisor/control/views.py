@@ -4,8 +4,8 @@ The meaning of every field is written there, once. None is "not known" or "does 
 these, so that protobuf's names stop at ``convert``. Does not: know where anything comes from (``describe`` does).
 """
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import Field, dataclass
+from typing import ClassVar, Final, Protocol
 
 SCHEMA_VERSION: Final = 1
 """Of the messages and of ``status --json``. Fields may be added to a version; none is removed or changes its meaning."""
@@ -23,6 +23,12 @@ UNHEALTHY: Final = "unhealthy"
 # Leader.state
 KNOWN: Final = "known"
 NONE: Final = "none"
+
+
+class View(Protocol):
+    """Any of the dataclasses here."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[object]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,18 +55,18 @@ class Endpoint:
         )  # before reading: a file replaced meanwhile is read once too often, not too rarely
         self._channel = channel = _open(url, tls)
         # The generated stubs carry no types; these lines are where they get them.
-        kv = rpc_pb2_grpc.KVStub(channel)  # type: ignore[no-untyped-call]
+        kv = rpc_pb2_grpc.KVStub(channel)
         self.range: Unary[rpc_pb2.RangeRequest, rpc_pb2.RangeResponse] = kv.Range
         self.txn: Unary[rpc_pb2.TxnRequest, rpc_pb2.TxnResponse] = kv.Txn
-        watch = rpc_pb2_grpc.WatchStub(channel)  # type: ignore[no-untyped-call]
+        watch = rpc_pb2_grpc.WatchStub(channel)
         self.watch: Duplex[rpc_pb2.WatchRequest, rpc_pb2.WatchResponse] = watch.Watch
-        lease = rpc_pb2_grpc.LeaseStub(channel)  # type: ignore[no-untyped-call]
+        lease = rpc_pb2_grpc.LeaseStub(channel)
         self.grant: Unary[rpc_pb2.LeaseGrantRequest, rpc_pb2.LeaseGrantResponse] = lease.LeaseGrant
         self.revoke: Unary[rpc_pb2.LeaseRevokeRequest, rpc_pb2.LeaseRevokeResponse] = lease.LeaseRevoke
         self.keep_alive: Duplex[rpc_pb2.LeaseKeepAliveRequest, rpc_pb2.LeaseKeepAliveResponse] = lease.LeaseKeepAlive
-        auth = rpc_pb2_grpc.AuthStub(channel)  # type: ignore[no-untyped-call]
+        auth = rpc_pb2_grpc.AuthStub(channel)
         self.authenticate: Unary[rpc_pb2.AuthenticateRequest, rpc_pb2.AuthenticateResponse] = auth.Authenticate
-        election = election_pb2_grpc.ElectionStub(channel)  # type: ignore[no-untyped-call]
+        election = election_pb2_grpc.ElectionStub(channel)
         self.campaign: Unary[election_pb2.CampaignRequest, election_pb2.CampaignResponse] = election.Campaign
         self.proclaim: Unary[election_pb2.ProclaimRequest, election_pb2.ProclaimResponse] = election.Proclaim
         self.leader: Unary[election_pb2.LeaderRequest, election_pb2.LeaderResponse] = election.Leader

@@ -20,7 +20,7 @@ if __name__ == "__main__":
     # -I and -S leave only the standard library on the path; our own package is added behind it.
     sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))  # noqa: PTH100, PTH120
 
-from supervisor.guardian import linux, revoke, spawn
+from supervisor.guardian import linux, spawn
 from supervisor.guardian import protocol as p
 from supervisor.guardian.containment import Cgroup, Containment, Found, Yard, kill_found
 
@@ -380,6 +380,9 @@ class Guardian:
             return
         with contextlib.suppress(BaseException):  # a child: nothing may escape into the guardian's code
             self.inherited.restore()
+            # Only here: http.client brings ssl along, megabytes that every guardian would carry for its rare last act.
+            from supervisor.guardian import revoke  # noqa: PLC0415
+
             revoke.revoke(self.store, free)
         os._exit(0)
 

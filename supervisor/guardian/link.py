@@ -112,6 +112,7 @@ class GuardianLink:
         """Runs not yet emptied, and their scopes."""
         self._exited: set[RunId] = set()
         self._outgoing: deque[tuple[bytes, tuple[int, ...]]] = deque()
+        self._gone: asyncio.Future[None] | None = None
         self._lost = False
         self._closing = False
 
@@ -199,7 +200,7 @@ class GuardianLink:
     async def run(self) -> None:
         """Hear news until closed or until the guardian dies; then end everything and say so."""
         loop = asyncio.get_running_loop()
-        gone: asyncio.Future[None] = loop.create_future()
+        gone = self._gone = loop.create_future()
 
         def readable() -> None:
             if not self._read() and not gone.done():
@@ -209,8 +210,7 @@ class GuardianLink:
         try:
             await gone
         finally:
-            loop.remove_reader(self._socket.fileno())
-            loop.remove_writer(self._socket.fileno())
+            self._unwatch()
         if not self._closing:
             await self._bereaved()
 
@@ -227,7 +227,15 @@ class GuardianLink:
         except TimeoutError:
             self._guardian.process.kill()
             self._guardian.process.wait()
+        self._unwatch()
         self._socket.close()
+        if self._gone is not None and not self._gone.done():
+            self._gone.set_result(None)
+
+    def _unwatch(self) -> None:
+        if self._socket.fileno() >= 0:
+            asyncio.get_running_loop().remove_reader(self._socket.fileno())
+            asyncio.get_running_loop().remove_writer(self._socket.fileno())
 
     def _send(self, message: p.Message, fds: tuple[int, ...] = ()) -> None:
         if self._lost:

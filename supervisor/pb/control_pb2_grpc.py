@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class ControlStub(object):
-    """Missing associated documentation comment in .proto file."""
+    """The daemon of this node, as its operators may ask it and act on it.
+    """
 
     def __init__(self, channel):
         """Constructor.
@@ -72,7 +73,8 @@ class ControlStub(object):
 
 
 class ControlServicer(object):
-    """Missing associated documentation comment in .proto file."""
+    """The daemon of this node, as its operators may ask it and act on it.
+    """
 
     def Status(self, request, context):
         """What this node knows, at once.
@@ -170,7 +172,8 @@ def add_ControlServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Control(object):
-    """Missing associated documentation comment in .proto file."""
+    """The daemon of this node, as its operators may ask it and act on it.
+    """
 
     @staticmethod
     def Status(request,

@@ -22,6 +22,7 @@ class FakePorts:
         self.outcome = ReloadOutcome(adopted=True)
         self.posted: list[Event] = []
         self.observers = 0
+        self.waiting = 0
         self._state = state
         self._answer = answer
         self._changed: set[asyncio.Event] = set()
@@ -48,13 +49,17 @@ class FakePorts:
             changed.set()
 
     async def wait(self, predicate: Callable[[State], bool], timeout_seconds: float) -> State | None:
-        with suppress(TimeoutError), self._news() as changed:
-            async with asyncio.timeout(timeout_seconds):
-                while not predicate(self._state):
-                    await changed.wait()
-                    changed.clear()
-                return self._state
-        return None
+        self.waiting += 1
+        try:
+            with suppress(TimeoutError), self._news() as changed:
+                async with asyncio.timeout(timeout_seconds):
+                    while not predicate(self._state):
+                        await changed.wait()
+                        changed.clear()
+                    return self._state
+            return None
+        finally:
+            self.waiting -= 1
 
     async def subscribe(self) -> AsyncGenerator[State, None]:
         self.observers += 1

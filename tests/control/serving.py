@@ -28,11 +28,11 @@ class Daemon:
         """Run something on the daemon's loop."""
         done: Future[None] = Future()
 
-        def call() -> None:
+        def run() -> None:
             what()
             done.set_result(None)
 
-        self._loop.call_soon_threadsafe(call)
+        self._loop.call_soon_threadsafe(run)
         done.result(10)
 
 

@@ -253,3 +253,9 @@ def cut_off() -> State:
         store=replace(before.store, reachable=False, since=ago(4.1), detail="10.0.0.1:2379: connection refused"),
         sessions={10: replace(before.sessions[10], sent_at=ago(7.1), lost=True, failures=3, detail="timed out")},
     )
+
+
+def unknown() -> State:
+    """Well, as far as one can tell, but etcd has not answered yet."""
+    before = healthy()
+    return replace(before, store=replace(before.store, reachable=None))

@@ -74,8 +74,7 @@ def test_a_lost_key_is_no_lead() -> None:
 def test_another_leader_is_known_by_the_watch() -> None:
     found = leader(states.healthy(), SEARCH)
     assert (found.state, found.node, found.words, found.ours) == (views.KNOWN, "web-2", "web-2", False)
-    assert (found.source, found.token) == ("watch", 1201)
-    assert found.age_seconds == pytest.approx(40)
+    assert (found.source, found.age_seconds, found.token) == ("watch", 40.0, 1201)
     assert found.proclaimed_health == "healthy"
 
 
