@@ -195,8 +195,17 @@ class EtcdServer:
         self.start()
 
     def freeze(self) -> None:
-        """SIGSTOP: connections stay open and nothing is answered."""
+        """SIGSTOP: connections stay open and nothing is answered, from the return of this call on."""
         os.kill(self.pid, signal.SIGSTOP)
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
+        # The signal is on its way when kill returns; a thread on another processor may still answer.
+        while not all(state == "T" for state in self._thread_states()):
+            assert time.monotonic() < deadline, "etcd does not stop"
+            time.sleep(0.001)
+
+    def _thread_states(self) -> list[str]:
+        stats = [(task / "stat").read_text() for task in Path(f"/proc/{self.pid}/task").iterdir()]
+        return [stat.rpartition(")")[2].split()[0] for stat in stats]
 
     def thaw(self) -> None:
         """SIGCONT."""

@@ -42,13 +42,19 @@ def leader(state: State, e: Election, now: Instant, *, most_characters: int | No
     if e.queue_at is None:
         return views.Leader(state=views.UNKNOWN, words="unknown (never seen)")
     age = max(0.0, now - e.queue_at)
-    if state.store.reachable is not True:
+    if not _answers(state, e):
         last = _name(e.leader) if e.leader else "nobody"
         words = f"unknown (last confirmed {duration(age)} ago: {last})"
         return views.Leader(state=views.UNKNOWN, words=words, source=BY_WATCH, age_seconds=age)
     if e.leader is None:
         return views.Leader(state=views.NONE, words="none", source=BY_WATCH, age_seconds=age)
     return _known(state, e, e.leader, BY_WATCH, age, most_characters)
+
+
+def _answers(state: State, e: Election) -> bool:
+    """Whether etcd lately did. A lease in doubt says that it does not before every endpoint has been tried."""
+    session = state.sessions.get(e.spec.ttl_seconds)
+    return state.store.reachable is True and not (session is not None and session.lost)
 
 
 def is_ours(e: Election, candidate: Candidate) -> bool:

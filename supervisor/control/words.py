@@ -28,7 +28,9 @@ def last_exit(last: LastExit | None) -> str:
     if last.code is None and last.signal is None:
         return f"not started: {last.detail}" if last.detail else "not started"
     how = f"exit {last.code}" if last.signal is None else signal_name(last.signal)
-    return f"{how} after {duration(last.ran_seconds)}" + (", core dumped" if last.core_dumped else "")
+    # Nothing is said of a span that is not known: a child that was being stopped has none.
+    span = f" after {duration(last.ran_seconds)}" if last.ran_seconds > 0 else ""
+    return f"{how}{span}" + (", core dumped" if last.core_dumped else "")
 
 
 def signal_name(number: int) -> str:

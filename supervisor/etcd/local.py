@@ -52,11 +52,12 @@ def describe(state_dir: Path, environ: Mapping[str, str]) -> LocalEtcd:
     home.chmod(0o700)  # etcd wants its data private
     client_port, peer_port = _ports(home / "ports.json")
     client, peer = f"http://127.0.0.1:{client_port}", f"http://127.0.0.1:{peer_port}"
+    machine = _GOARCH.get(platform.machine())
     process = ProcessSpec(
         id=LOCAL_ETCD,
         role=Role.ALWAYS,
-        command=(binary, *_arguments(home / "data", client=client, peer=peer)),
-        environment=_environment(environ),
+        command=(*_without_settings(environ), binary, *_arguments(home / "data", client=client, peer=peer)),
+        environment={"ETCD_UNSUPPORTED_ARCH": machine} if machine else {},
         # Slower and more often than any process that deserves giving up on: without it nothing else works here.
         restart=RestartSpec(backoff_max_seconds=5.0, limit=1_000),
         stop=StopSpec(signal="SIGTERM", timeout_seconds=5.0),
@@ -135,11 +136,10 @@ def _arguments(data: Path, *, client: str, peer: str) -> tuple[str, ...]:
     )
 
 
-def _environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """What is added: etcd refuses to start when an ETCD_ variable contradicts an argument; empty ones it ignores."""
-    inherited = {name: "" for name in environ if name.startswith("ETCD_")}
-    machine = _GOARCH.get(platform.machine())
-    return inherited | ({"ETCD_UNSUPPORTED_ARCH": machine} if machine else {})
+def _without_settings(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """What takes ETCD_ variables away: etcd will not start when one, even an empty one, repeats an argument."""
+    names = sorted(name for name in environ if name.startswith("ETCD_") and name != "ETCD_UNSUPPORTED_ARCH")
+    return ("env", *(f"--unset={name}" for name in names)) if names else ()
 
 
 def _ports(record: Path) -> tuple[int, int]:

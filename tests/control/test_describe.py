@@ -86,6 +86,13 @@ def test_without_etcd_another_leader_is_unknown_with_what_was_last_known(reachab
     assert found.words == "unknown (last confirmed 40s ago: web-2)"
 
 
+def test_a_lease_in_doubt_makes_the_watch_doubtful_too() -> None:
+    state = states.healthy()
+    state = replace(state, sessions={10: replace(state.sessions[10], lost=True)})
+    assert leader(state, SEARCH).state == views.UNKNOWN
+    assert leader(state, BILLING).ours
+
+
 def test_a_leader_never_seen_is_unknown() -> None:
     assert (
         leader(with_election(states.healthy(), SEARCH, queue_at=None, queue=()), SEARCH).words == "unknown (never seen)"
@@ -295,8 +302,14 @@ def test_durations(seconds: float, expected: str) -> None:
         (None, 11, True, "", "SIGSEGV after 2.0s, core dumped"),
         (None, 45, False, "", "signal 45 after 2.0s"),
         (None, None, False, "no such file", "not started: no such file"),
+        (None, None, False, "", "not started"),
     ],
 )
 def test_how_a_child_ended(code: int | None, signal: int | None, core: bool, detail: str, expected: str) -> None:
     last = LastExit(at=NOW, code=code, signal=signal, core_dumped=core, ran_seconds=2.0, detail=detail)
     assert words.last_exit(last) == expected
+
+
+def test_a_span_that_is_not_known_is_not_told() -> None:
+    last = LastExit(at=NOW, code=None, signal=15, core_dumped=False, ran_seconds=0.0)
+    assert words.last_exit(last) == "SIGTERM"

@@ -29,6 +29,15 @@ async def test_leader_and_observe_read_what_we_proclaim(etcd: EtcdServer, namesp
         await observed.aclose()
 
 
+async def test_a_campaign_ends_at_its_deadline(etcd: EtcdServer, namespace: str) -> None:
+    there = spec(etcd.endpoint, namespace=namespace)
+    async with opened(there) as store, channels(there) as connection:
+        mine = await enter(store, "e", await grant(store), b"ours")
+        with pytest.raises(TimedOut, match="Campaign in e"):
+            await ElectionService(connection).campaign(E, (await grant(store)).lease, b"rpc", timeout_seconds=0.2)
+        assert await store.read_first([E], timeout_seconds=CALL_SECONDS) == [mine.first]
+
+
 async def test_campaign_queues_behind_ours_and_returns_when_we_resign(etcd: EtcdServer, namespace: str) -> None:
     there = spec(etcd.endpoint, namespace=namespace)
     seen = Recorder()
@@ -36,8 +45,6 @@ async def test_campaign_queues_behind_ours_and_returns_when_we_resign(etcd: Etcd
         service = ElectionService(connection)
         mine = await enter(store, "e", await grant(store), b"ours")
         held = await grant(store)
-        with pytest.raises(TimedOut, match="Campaign in e"):
-            await service.campaign(E, held.lease, b"rpc", timeout_seconds=0.2)
         waiting = asyncio.create_task(service.campaign(E, held.lease, b"rpc", timeout_seconds=CALL_SECONDS))
         await seen.queue("e", [b"ours", b"rpc"])
         assert not waiting.done()
