@@ -84,6 +84,14 @@ def rest(draft: Draft, p: Process) -> Process:
     return draft.put_process(Process(id=p.id, spec=p.spec, since=draft.now, restarts=p.restarts, last_exit=p.last_exit))
 
 
+def vanished(draft: Draft, p: Process) -> None:
+    """Proven dead by whoever ended everything: a start that was under way included, whose answer never comes."""
+    assert p.run is not None
+    _stop_probes(draft, p)
+    draft.runs.drop(p.run)
+    rest(draft, p)
+
+
 def refresh(draft: Draft, p: Process, spec: ProcessSpec) -> Process:
     """Take live changes over into a running child: how it is watched, restarted, stopped and logged."""
     old = p.spec

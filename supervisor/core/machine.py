@@ -89,6 +89,9 @@ def _on_daemon(
         case ev.GuardianLost(detail=detail):
             reason = base.stopping or f"the guardian died ({detail})"
             draft.base = replace(base, guardian_lost=True, stopping=reason, exit_code=GUARDIAN_LOST_EXIT_CODE)
+            for p in draft.processes.values():
+                if p.alive:
+                    lifecycle.vanished(draft, p)
             draft.touch_all()
         case ev.StoreReachable(endpoint=endpoint):
             draft.base = replace(base, store=replace(base.store, reachable=True, since=now, detail=endpoint))

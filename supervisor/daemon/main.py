@@ -25,7 +25,7 @@ def run(file: Path, *, node: str | None, wait_etcd_seconds: float | None, socket
         print(f"supervisor: {error.filename}: {error.strerror}", file=sys.stderr)
         return 77 if isinstance(error, PermissionError) else INTERNAL
     try:
-        launched = launch(state_dir=state_dir)
+        launched = launch(state_dir=state_dir, node=node or "")
     except GuardianStartError as error:
         print(f"supervisor: {error}", file=sys.stderr)
         return INTERNAL

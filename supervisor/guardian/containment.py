@@ -1,239 +1,217 @@
-"""What holds a run's processes together, and knows when none is left. Standard library only.
+"""What holds the processes of a run together, and knows when none is left.
 
-Two kinds. **Cgroup** (v2, wherever the subtree is ours to write): a directory per run, ``cgroup.kill`` ends all of it at
-once, ``cgroup.events`` says when it is empty. **Session** (anywhere else): a process belongs to a run when its
-environment carries the run's marker, when it is in a session that the run began, or when its parent belongs. The
-guardian is a child subreaper, so what daemonises becomes its child and cannot leave the tree it looks through.
-
-Promises: empty is observed, never assumed; killing repeats until nothing is left; a pid is only ever signalled while
-it still is what it was when it was found (its start time is compared). Does not promise: that the session kind finds a
-process which began a session of its own, dropped its environment and lost its parent between two looks; cgroups do.
+Promises: "empty" is observed. A run is empty when its main pid is reaped and (a) its cgroup is unpopulated, where there
+are cgroups, and (b) no child of the guardian is left that may be of the run. The guardian is a child subreaper: whoever
+double-forks becomes its child, and stays one (as a zombie at last) until the guardian itself reaps it. So a look through
+/proc that finds no such child proves that there was none when the look began, and then there cannot be one later.
+An orphan is ascribed by what was seen of it before, its cgroup, the marker in its environment, or its session. One that
+hides all four is suspected of every run that is older than it: blocked on, and killed with the first of them.
+Does not: notice work handed to someone else's daemon (``systemd-run``, ``docker run``).
 """
 
-import contextlib
 import os
 import signal
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
-MARKER = "SUPERVISOR_SCOPE"
-"""Environment variable of every child: state directory's mark and scope, so that a later daemon knows its own."""
+from supervisor.guardian import cgroup
+from supervisor.guardian.census import (
+    Living,
+    cgroup_path,
+    descendants,
+    everyone,
+    kill_all,
+    look,
+    send,
+    variable,
+)
 
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A process as /proc showed it."""
-
-    pid: int
-    parent: int
-    session: int
-    started: int
-    state: str
-    name: str
-
-    def __str__(self) -> str:
-        """``1234 (name)``: how blockers are named."""
-        return f"{self.pid} ({self.name})"
-
-
-def look(pid: int) -> Found | None:
-    """One process, or None when there is none (any more). A zombie is none: nothing of it runs."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
-    except OSError:
-        return None
-    name, _, rest = text[text.index("(") + 1 :].rpartition(") ")
-    parts = rest.split()
-    if parts[0] in "ZX":
-        return None
-    return Found(
-        pid=pid, parent=int(parts[1]), session=int(parts[3]), started=int(parts[19]), state=parts[0], name=name
-    )
+STATE_VARIABLE: Final = "SUPERVISOR_STATE"
+"""Marks every child with the state directory it belongs to: how a later daemon finds what an earlier one left."""
+RUN_VARIABLE: Final = "SUPERVISOR_RUN"
+"""Marks every child with its guardian and run."""
 
 
-def everyone() -> list[Found]:
-    """Every process that can be seen."""
-    found = (look(int(entry)) for entry in os.listdir("/proc") if entry.isdigit())  # noqa: PTH208 # hot, and names only
-    return [p for p in found if p is not None]
+@dataclass(slots=True, kw_only=True)
+class Box:
+    """What is known of one run's processes."""
 
-
-def marker_of(pid: int) -> str:
-    """The marker in a process's environment; empty when it has none or it may not be read."""
-    try:
-        environ = Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:
-        return ""
-    prefix = MARKER.encode() + b"="
-    return next((e[len(prefix) :].decode(errors="replace") for e in environ.split(b"\0") if e.startswith(prefix)), "")
-
-
-def kill_found(process: Found, number: int = signal.SIGKILL) -> None:
-    """Signal a process if it is still the one that was found: through a pidfd, its start time compared after opening."""
-    with contextlib.suppress(OSError):
-        fd = os.pidfd_open(process.pid)
-        try:
-            now = look(process.pid)
-            if now is not None and now.started == process.started:
-                signal.pidfd_send_signal(fd, number)
-        finally:
-            os.close(fd)
-
-
-class Cgroup:
-    """A run in a cgroup of its own."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        path.mkdir(parents=True, exist_ok=True)
-
-    def join(self, pid: int) -> None:
-        """Move a process in. OSError when it cannot be."""
-        (self.path / "cgroup.procs").write_text(str(pid))
-
-    def empty(self) -> bool:
-        """Whether nothing is in it or below it."""
-        try:
-            return "populated 0" in (self.path / "cgroup.events").read_text()
-        except FileNotFoundError:
-            return True
-
-    def kill(self) -> None:
-        """SIGKILL everything in it, forks in flight included (the kernel's promise for cgroup.kill, Linux 5.14)."""
-        try:
-            (self.path / "cgroup.kill").write_text("1")
-        except OSError:
-            for process in self.members():
-                kill_found(process)
-
-    def members(self) -> list[Found]:
-        """Who is in it."""
-        pids: list[int] = []
-        for directory, _, _ in os.walk(self.path):
-            with contextlib.suppress(OSError):
-                pids += map(int, (Path(directory) / "cgroup.procs").read_text().split())
-        return [p for p in map(look, pids) if p is not None]
-
-    def remove(self) -> None:
-        """Delete the empty directory and what is below it."""
-        for directory, _, _ in os.walk(self.path, topdown=False):
-            with contextlib.suppress(OSError):
-                os.rmdir(directory)  # noqa: PTH106 # a string already
-
-
-@dataclass(slots=True)
-class Session:
-    """A run known by its marker, its sessions and its descendants."""
-
-    mark: str
+    run: int
+    term: str | None
+    directory: Path | None
+    """Its cgroup."""
+    events_fd: int | None
+    """cgroup.events: POLLPRI when it becomes empty."""
+    main: int = 0
+    start: int = 0
+    reaped: bool = False
     sessions: set[int] = field(default_factory=set)
-    known: dict[int, int] = field(default_factory=dict)
-    """pid -> start time of everything ever found in it that may still be alive."""
+    """Ever seen in it."""
 
-    def join(self, pid: int) -> None:
-        """The main process begins the run's first session."""
-        self.sessions.add(pid)
-        found = look(pid)
-        if found is not None:
-            self.known[pid] = found.started
+    @property
+    def procs(self) -> str | None:
+        """What the child writes itself into before exec."""
+        return None if self.directory is None else cgroup.procs_file(self.directory)
 
-    def members(self) -> list[Found]:
-        """Who belongs, by one look through /proc."""
+
+class Containment:
+    """All runs of one guardian."""
+
+    def __init__(self, *, state: str, instance: str, top: Path | None) -> None:
+        self.kind = "session" if top is None else "cgroup"
+        self.top = top
+        self.marker = f"{instance}."
+        self.helpers: set[int] = set()
+        """Children of the guardian that are no run's."""
+        self._state = state
+        self._boxes: dict[int, Box] = {}
+        self._owners: dict[tuple[int, int], int] = {}
+
+    def open(self, run: int, term: str | None, scope: str) -> Box:
+        """Make the place for a run. OSError when its cgroup cannot be made."""
+        directory = events_fd = None
+        if self.top is not None:
+            directory = self._term_directory(term) / f"{run}.{_file_name(scope)}"
+            directory.mkdir(parents=True)
+            events_fd = os.open(directory / "cgroup.events", os.O_RDONLY | os.O_CLOEXEC)
+            os.read(events_fd, 256)  # kernfs tells only readers of what has changed since they read
+        self._boxes[run] = Box(run=run, term=term, directory=directory, events_fd=events_fd)
+        return self._boxes[run]
+
+    def enter(self, run: int, pid: int) -> None:
+        """The run's main pid: just forked and not reaped, so the pid is its for now."""
+        box, process = self._boxes[run], look(pid)
+        assert process is not None, "a child that nobody reaped is in /proc"
+        box.main, box.start = pid, process.start
+        box.sessions.add(pid)  # it is about to call setsid
+
+    def variables(self, run: int) -> dict[str, str]:
+        """What every child of the run carries in its environment."""
+        return {STATE_VARIABLE: self._state, RUN_VARIABLE: f"{self.marker}{run}"}
+
+    def reaped(self, run: int) -> None:
+        """The main pid was waited for; from now on it may be anyone's."""
+        self._boxes[run].reaped = True
+
+    def close(self, run: int) -> None:
+        """Forget a run that is empty, and remove its cgroup."""
+        box = self._boxes.pop(run)
+        self._owners = {key: owner for key, owner in self._owners.items() if owner != run}
+        if box.events_fd is not None:
+            os.close(box.events_fd)
+        if box.directory is not None:
+            cgroup.remove(box.directory)
+            if not any(other.term == box.term for other in self._boxes.values()):
+                cgroup.remove(box.directory.parent)
+
+    def remove(self) -> None:
+        """Remove the whole subtree, when nothing runs."""
+        if self.top is not None:
+            cgroup.remove(self.top)
+
+    def empty(self, runs: Iterable[int]) -> set[int]:
+        """Those of the runs in which nothing is alive."""
+        boxes = [self._boxes[run] for run in runs]
+        candidates = {b.run for b in boxes if b.reaped and not (b.directory and cgroup.populated(b.directory))}
+        if candidates:
+            for process, owners in self._our_children(everyone()):
+                # Zombies count: one that hides a child born during the look is reaped first, and then looked again.
+                candidates -= owners if not process.zombie else owners or set(candidates)
+        return candidates
+
+    def kill(self, runs: set[int]) -> None:
+        """One round of SIGKILL for all of these runs. Repeat it until they are empty."""
+        boxes = [self._boxes[run] for run in runs]
+        for box in boxes:
+            if box.directory is not None:
+                cgroup.kill(box.directory)
+                # Between fork and its entry the main pid is in no cgroup of ours; unreaped, its pid is still its.
+                if not box.reaped:
+                    with suppress(ProcessLookupError):
+                        os.kill(box.main, signal.SIGKILL)
+        if self.top is None:
+            kill_all(lambda: self._members(runs))
+        else:
+            for process in self._members(runs):
+                send(process, signal.SIGKILL)
+
+    def names(self, runs: set[int]) -> tuple[str, ...]:
+        """``pid (name)`` of everyone alive in these runs."""
+        found = {process.pid: process for process in self._members(runs)}
+        for run in runs:
+            directory = self._boxes[run].directory
+            for pid in cgroup.pids(directory) if directory is not None else ():
+                if pid not in found and (process := look(pid)) is not None:
+                    found[pid] = process
+        return tuple(str(found[pid]) for pid in sorted(found))
+
+    # --- whose is it -------------------------------------------------------------------------------------------------
+
+    def _members(self, runs: set[int]) -> list[Living]:
         processes = everyone()
-        by_pid = {p.pid: p for p in processes}
-        inside = {
-            p.pid
-            for p in processes
-            if p.session in self.sessions or self.known.get(p.pid) == p.started or marker_of(p.pid) == self.mark
-        }
-        grown = True
-        while grown:
-            children = {p.pid for p in processes if p.parent in inside and p.pid not in inside}
-            grown = bool(children)
-            inside |= children
-        members = [by_pid[pid] for pid in inside]
-        self.known = {p.pid: p.started for p in members}
-        self.sessions |= {p.session for p in members if p.session in inside}
-        return members
+        members: dict[int, Living] = {}
+        for top, owners in self._our_children(processes):
+            tree = list(descendants([top.pid], processes))
+            if len(owners) == 1:
+                self._remember(next(iter(owners)), tree)
+            if owners & runs:
+                members.update({process.pid: process for process in tree if not process.zombie})
+        return list(members.values())
 
-    def empty(self) -> bool:
-        """Whether nobody belongs any more."""
-        return not self.members()
+    def _remember(self, run: int, tree: list[Living]) -> None:
+        box = self._boxes[run]
+        for process in tree:
+            self._owners[process.key] = run
+            if process.start >= box.start:
+                box.sessions.add(process.session)
 
-    def kill(self) -> None:
-        """SIGSTOP first, so that nothing forks while it is being counted; then SIGKILL."""
-        for process in self.members():
-            kill_found(process, signal.SIGSTOP)
-        for process in self.members():
-            kill_found(process)
+    def _our_children(self, processes: dict[int, Living]) -> list[tuple[Living, set[int]]]:
+        """The guardian's own children with the runs that each is, or may be, of."""
+        me = os.getpid()
+        mains = {box.main: box.run for box in self._boxes.values() if not box.reaped}
+        return [
+            (process, {mains[process.pid]} if process.pid in mains else self._owners_of(process))
+            for process in processes.values()
+            if process.parent == me and process.pid not in self.helpers
+        ]
 
-    def remove(self) -> None:
-        """Nothing was made, so nothing is removed."""
+    def _owners_of(self, orphan: Living) -> set[int]:
+        known = self._owners.get(orphan.key)
+        if known is not None:
+            return {known}
+        if (run := self._by_cgroup(orphan.pid)) is not None or (run := self._by_marker(orphan.pid)) is not None:
+            return {run}
+        older = {run: box for run, box in self._boxes.items() if box.main and box.start <= orphan.start}
+        by_session = {run for run, box in older.items() if orphan.session in box.sessions}
+        return by_session or set(older)
 
-
-Containment = Cgroup | Session
-
-
-def own_cgroup() -> Path | None:
-    """This process's cgroup v2 directory, or None without one."""
-    try:
-        mounts = Path("/proc/self/mountinfo").read_text().splitlines()
-        groups = Path("/proc/self/cgroup").read_text().splitlines()
-    except OSError:
+    def _by_cgroup(self, pid: int) -> int | None:
+        if self.top is None:
+            return None
+        _, found, inside = (cgroup_path(pid) or "").partition(f"/{self.top.name}/")
+        for box in self._boxes.values() if found else ():
+            assert box.directory is not None
+            if (inside + "/").startswith(f"{box.directory.relative_to(self.top)}/"):
+                return box.run
         return None
-    path = next((line[3:] for line in groups if line.startswith("0::")), None)
-    for line in mounts:
-        left, _, right = line.partition(" - ")
-        if path is not None and right.startswith("cgroup2 "):
-            root, point = left.split()[3:5]
-            below = path if root == "/" else "/" + os.path.relpath(path, root)
-            return Path(point + below)
-    return None
 
-
-class Yard:
-    """Makes containments under one root, which a later guardian can find again by the record in the state directory."""
-
-    def __init__(self, state_dir: Path, mark: str) -> None:
-        self.mark = mark
-        self._record = state_dir / "containment"
-        self.root = self._find_root()
-        self.kind = "cgroup" if self.root else "session"
-        with contextlib.suppress(OSError):
-            self._record.write_text(f"{self.root or ''}\n{mark}\n")
-
-    def make(self, scope: str) -> Containment:
-        """A containment for one run. Falls back to the session kind when the cgroup cannot be made."""
-        if self.root is not None:
-            with contextlib.suppress(OSError):
-                return Cgroup(self.root / scope)
-        return Session(mark=f"{self.mark}:{scope}")
-
-    def leftovers(self) -> list[Found]:
-        """What an earlier daemon of this state directory left alive."""
-        recorded = ""
-        with contextlib.suppress(OSError, IndexError):
-            recorded = self._record.read_text().splitlines()[0]
-        found = {p.pid: p for p in everyone() if marker_of(p.pid).startswith(self.mark + ":")}
-        for root in {recorded, str(self.root or "")} - {""}:
-            if Path(root).is_dir():
-                found.update({p.pid: p for p in Cgroup(Path(root)).members()})
-        found.pop(os.getpid(), None)
-        return list(found.values())
-
-    def remove(self) -> None:
-        """Delete the empty root."""
-        if self.root is not None:
-            Cgroup(self.root).remove()
-
-    def _find_root(self) -> Path | None:
-        own = own_cgroup()
-        if own is None or os.environ.get("SUPERVISOR_CONTAINMENT") == "session":
+    def _by_marker(self, pid: int) -> int | None:
+        marker = (variable(pid, RUN_VARIABLE.encode()) or b"").decode(errors="replace")
+        if not marker.startswith(self.marker):
             return None
-        root = own / f"supervisor-{self.mark}"
-        try:
-            trial = Cgroup(root / "trial")
-            fits = (trial.path / "cgroup.kill").exists() or os.access(trial.path / "cgroup.procs", os.W_OK)
-            trial.path.rmdir()
-        except OSError:
-            return None
-        return root if fits else None
+        number = marker.removeprefix(self.marker)
+        run = int(number) if number.removeprefix("-").isdecimal() else None
+        return run if run in self._boxes else None
+
+    def _term_directory(self, term: str | None) -> Path:
+        assert self.top is not None
+        return self.top / ("no-term" if term is None else f"term.{_file_name(term)}")
+
+
+def _file_name(text: str) -> str:
+    """Letters, digits, dots, dashes; no separator, no surprise, not too long."""
+    # The end of a long name is what tells it from others: a term's token, a scope's number.
+    return "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in text)[-100:]

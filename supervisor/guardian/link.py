@@ -1,190 +1,156 @@
-"""The daemon's end of the guardian: starts it, gives it orders, hears its news, ends everything when it dies.
+"""The daemon's end of the guardian.
 
-Promises: no call waits for the guardian (a frozen one fills a queue here, not the daemon's loop); its death is seen at
-once, every containment is then killed from here and proven empty before GuardianLost is told; orders given after that
-are answered as failed, never lost. Does not: import gRPC. ``launch`` must run before anything does.
+Promises: no method blocks, and a frozen guardian blocks nothing (its orders wait in memory; one that does not answer for
+``silence_seconds`` is killed); every order to spawn is answered, whatever becomes of the guardian; when the guardian
+dies, this side kills every containment, sees each empty, says Exited and Emptied for what lived, and then GuardianLost.
+Does not: fork, decide, or wait for answers: news are events of the core, given to ``on_event`` one at a time.
 """
 
 import asyncio
-import contextlib
-import hashlib
 import os
+import select
 import signal
-import socket
-import subprocess
-import sys
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
-from supervisor.core import events as ev
+from supervisor.core import events
 from supervisor.core.names import Instant, LeaseId, RunId, Term
 from supervisor.core.spec import EtcdSpec
-from supervisor.guardian import protocol as p
-from supervisor.guardian.containment import MARKER, Cgroup, Found, kill_found, marker_of
-from supervisor.guardian.containment import everyone as every_process
+from supervisor.guardian import protocol as say
+from supervisor.guardian.census import look
+from supervisor.guardian.containment import RUN_VARIABLE
+from supervisor.guardian.launch import GuardianStartError, Launched, launch
+from supervisor.guardian.leftovers import Remains
+from supervisor.guardian.wire import WireClosedError
 
-START_TIMEOUT_SECONDS = 15.0
-SOCKET_BUFFER_BYTES = 1 << 20
+__all__ = ["GuardianLink", "GuardianStartError", "Launched", "SpawnRequest", "launch"]
 
-
-class GuardianStartError(Exception):
-    """The guardian did not come up; nothing was started."""
+_PING_SECONDS: Final = 1.0
+_ROUND_SECONDS: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpawnRequest:
-    """A child with everything resolved: numbers instead of names, a complete environment."""
+    """A child with everything resolved: numbers instead of names, the whole environment."""
 
     run: RunId
     scope: str
-    """Names its containment; letters, digits, dots and dashes."""
+    """What it is, for people who look at cgroups: ``billing.api.17``."""
     term: Term | None
+    """Must be armed. None: no kill-by rules it."""
     argv: tuple[str, ...]
-    environment: dict[str, str]
+    environment: Mapping[str, str]
     directory: str | None = None
     uid: int | None = None
     gid: int | None = None
     groups: tuple[int, ...] | None = None
     umask: int | None = None
-    rlimits: dict[int, int] | None = None
-    """rlimit number -> value; -1 is unlimited."""
+    rlimits: Mapping[int, int] = field(default_factory=dict)
+    """By resource number, soft and hard alike; -1 is unlimited."""
     stop_signal: int = signal.SIGTERM
+    """With ``stop_timeout_seconds``: how the guardian stops it when the daemon is dead."""
     stop_timeout_seconds: float = 10.0
     last: bool = False
+    """The local etcd: stopped after everything else, for the others' leases are revoked there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Launched:
-    """A guardian that said Ready."""
+@dataclass(slots=True)
+class _Live:
+    """A run that was asked for and is not proven empty."""
 
-    process: "subprocess.Popen[bytes]"
-    socket: socket.socket
-    mark: str
-    ready: p.Ready
-
-
-def mark_of(state_dir: Path) -> str:
-    """Names what belongs to the daemons of one state directory: short, stable, and the same after a restart."""
-    return hashlib.sha256(str(state_dir.resolve()).encode()).hexdigest()[:12]
-
-
-def launch(*, state_dir: Path) -> Launched:
-    """Start the guardian and wait until it has ended leftovers and said Ready. Raises GuardianStartError."""
-    state_dir.mkdir(parents=True, exist_ok=True)
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    for end in (ours, theirs):
-        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
-    mark = mark_of(state_dir)
-    script = Path(__file__).with_name("__main__.py")
-    argv = [sys.executable, "-I", "-S", str(script), str(theirs.fileno()), str(state_dir.resolve()), mark]
-    # Its own session: neither ^C nor a signal to the daemon's group is meant for it.
-    process = subprocess.Popen(argv, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True)
-    theirs.close()
-    ours.settimeout(START_TIMEOUT_SECONDS)
-    try:
-        ready = p.decode(ours.recv(p.MAX_PACKET_BYTES))
-    except (OSError, p.ProtocolError) as error:
-        process.kill()
-        process.wait()
-        ours.close()
-        raise GuardianStartError(
-            f"the guardian ({' '.join(argv[:4])}) did not start: {error!s}; its own words, if any, are above"
-        ) from None
-    assert isinstance(ready, p.Ready)
-    ours.settimeout(0.0)
-    return Launched(process, ours, mark, ready)
+    pid: int = 0
+    start: int = 0
+    pidfd: int = -1
+    exited: bool = False
 
 
 class GuardianLink:
-    """Orders out, news in."""
+    """Orders to the guardian, and its news."""
 
     def __init__(
-        self, launched: Launched, *, on_event: Callable[[ev.Event], None], chance: Callable[[], float]
+        self,
+        launched: Launched,
+        *,
+        on_event: Callable[[events.Event], None],
+        chance: Callable[[], float],
+        silence_seconds: float = 5.0,
     ) -> None:
+        """``chance``: uniform in [0, 1), for events that carry it."""
         self._guardian = launched
-        self._socket = launched.socket
+        self._wire = launched.wire
         self._on_event = on_event
         self._chance = chance
+        self._silence_pings = max(1, round(silence_seconds / _PING_SECONDS))
         self._terms: dict[str, Term] = {}
-        self._live: dict[RunId, str] = {}
-        """Runs not yet emptied, and their scopes."""
-        self._exited: set[RunId] = set()
-        self._outgoing: deque[tuple[bytes, tuple[int, ...]]] = deque()
-        self._gone: asyncio.Future[None] | None = None
-        self._lost = False
-        self._closing = False
+        self._live: dict[RunId, _Live] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ended: asyncio.Future[None] | None = None
+        self._undelivered: list[events.Event] = []
+        self._pings = self._pongs = 0
+        self._left: asyncio.Future[None] | None = None
+        self._closing = self._lost = False
 
     @property
-    def ready(self) -> p.Ready:
-        """What the guardian said of itself at the start."""
+    def ready(self) -> say.Ready:
+        """What the guardian said when it took up its duty: its pid, its containment, its notes."""
         return self._guardian.ready
 
-    @property
-    def backlog(self) -> int:
-        """Orders that the guardian has not taken yet."""
-        return len(self._outgoing)
-
-    # --- orders
+    # --- orders ------------------------------------------------------------------------------------------------------
 
     def arm(self, term: Term, lease: LeaseId, lease_deadline: Instant, margin_seconds: float) -> None:
-        """-> Armed."""
+        """-> Armed, or KillByStruck when kill-by has passed already."""
         self._terms[str(term)] = term
-        self._send(p.Arm(term=str(term), lease=lease, lease_deadline=lease_deadline, margin_seconds=margin_seconds))
+        self._send(say.Arm(term=str(term), lease=lease, lease_deadline=lease_deadline, margin_seconds=margin_seconds))
 
     def extend(self, lease: LeaseId, lease_deadline: Instant) -> None:
         """No answer."""
-        self._send(p.Extend(lease=lease, lease_deadline=lease_deadline))
+        self._send(say.Extend(lease=lease, lease_deadline=lease_deadline))
 
     def disarm(self, term: Term) -> None:
         """-> Disarmed | DisarmRefused."""
         self._terms[str(term)] = term
-        self._send(p.Disarm(term=str(term)))
+        self._send(say.Disarm(term=str(term)))
 
-    def spawn(self, request: SpawnRequest, stdout: int, stderr: int) -> None:
-        """-> Spawned | SpawnFailed. The descriptors stay the caller's to close."""
-        mark = f"{self._guardian.mark}:{request.scope}"
-        order = p.Spawn(
-            run=request.run,
-            scope=request.scope,
-            term=str(request.term) if request.term is not None else None,
-            argv=request.argv,
-            environment=tuple({**request.environment, MARKER: mark}.items()),
-            directory=request.directory,
-            uid=request.uid,
-            gid=request.gid,
-            groups=request.groups,
-            umask=request.umask,
-            rlimits=tuple((number, value, value) for number, value in (request.rlimits or {}).items()),
-            stop_signal=request.stop_signal,
-            stop_timeout_seconds=request.stop_timeout_seconds,
-            last=request.last,
-        )
-        if self._lost:
-            self._fail(request.run, "the guardian is dead")
+    def spawn(self, request: SpawnRequest, stdout_fd: int, stderr_fd: int) -> None:
+        """-> Spawned | SpawnFailed; Exited; Emptied. The descriptors stay yours: close them when this returns.
+
+        Raises OSError when no descriptor is left to duplicate them.
+        """
+        if self._lost or self._closing:
+            self._later(self._failed(request.run, "the guardian is gone"))
             return
         try:
-            p.encode(order)
-        except p.ProtocolError as error:
-            self._fail(request.run, str(error))
+            packet = say.encode(_order(request))
+        except say.TooLargeError as error:
+            text = f"command line and environment are too large ({error}); shorten them, or use a file"
+            self._later(self._failed(request.run, text))
             return
-        self._live[request.run] = request.scope
-        self._send(order, (os.dup(stdout), os.dup(stderr)))
+        kept = os.dup(stdout_fd)
+        try:
+            descriptors = (kept, os.dup(stderr_fd))
+        except OSError:
+            os.close(kept)
+            raise
+        self._live[request.run] = _Live()
+        self._wire.send(packet, descriptors)
+        self._watch_writable()
 
-    def signal(self, run: RunId, number: int) -> None:
-        """No answer."""
-        self._send(p.Signal(run=run, signo=number))
+    def signal(self, run: RunId, signo: int) -> None:
+        """No answer; an ended run is nobody."""
+        self._send(say.Signal(run=run, signo=signo))
 
     def kill(self, run: RunId) -> None:
         """No answer but Exited and Emptied."""
-        self._send(p.Kill(run=run))
+        self._send(say.Kill(run=run))
 
     def store(self, etcd: EtcdSpec) -> None:
-        """How to revoke leases when we are gone."""
+        """How the guardian revokes leases when we are dead. Replaces what was said before. No answer."""
         tls, auth = etcd.tls, etcd.auth
         self._send(
-            p.Store(
+            say.Store(
                 endpoints=etcd.endpoints,
                 ca=tls.ca if tls else None,
                 cert=tls.cert if tls else None,
@@ -195,143 +161,229 @@ class GuardianLink:
             )
         )
 
-    # --- life
+    def _send(self, order: say.Order) -> None:
+        if not (self._lost or self._closing):
+            self._wire.send(say.encode(order))
+            self._watch_writable()
+
+    # --- the task ----------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Hear news until closed or until the guardian dies; then end everything and say so."""
+        """Give news to ``on_event`` until ``close``, or until GuardianLost was told.
+
+        Raises what ``on_event`` raises, and ProtocolError for news of another version.
+        """
         loop = asyncio.get_running_loop()
-        gone = self._gone = loop.create_future()
-
-        def readable() -> None:
-            if not self._read() and not gone.done():
-                gone.set_result(None)
-
-        loop.add_reader(self._socket.fileno(), readable)
-        try:
-            await gone
-        finally:
-            self._unwatch()
-        if not self._closing:
-            await self._bereaved()
-
-    async def close(self) -> None:
-        """End the guardian in order; what still runs is killed by it."""
-        self._closing = True
-        self._send(p.Quit())
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_WR)
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(5.0):
-                await loop.run_in_executor(None, self._guardian.process.wait)
-        except TimeoutError:
-            self._guardian.process.kill()
-            self._guardian.process.wait()
-        self._unwatch()
-        self._socket.close()
-        if self._gone is not None and not self._gone.done():
-            self._gone.set_result(None)
-
-    def _unwatch(self) -> None:
-        if self._socket.fileno() >= 0:
-            asyncio.get_running_loop().remove_reader(self._socket.fileno())
-            asyncio.get_running_loop().remove_writer(self._socket.fileno())
-
-    def _send(self, message: p.Message, fds: tuple[int, ...] = ()) -> None:
-        if self._lost:
-            _close_all(fds)
+        if self._closing:
             return
-        self._outgoing.append((p.encode(message), fds))
-        if len(self._outgoing) == 1:
-            self._flush()
+        self._left = left = loop.create_future()
+        try:
+            await self._serve(loop)
+            if not self._closing:
+                await self._bury()
+        finally:
+            left.set_result(None)
 
-    def _flush(self) -> None:
-        while self._outgoing:
-            packet, fds = self._outgoing[0]
-            try:
-                socket.send_fds(self._socket, [packet], list(fds))
-            except BlockingIOError:
-                asyncio.get_running_loop().add_writer(self._socket.fileno(), self._flush)
-                return
-            except OSError:
-                pass  # it died: the reader sees the end of file and does what is to be done
-            self._outgoing.popleft()
-            _close_all(fds)
-        with contextlib.suppress(RuntimeError):
-            asyncio.get_running_loop().remove_writer(self._socket.fileno())
+    async def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._ended = ended = loop.create_future()
+        loop.add_reader(self._wire.fileno(), self._read)
+        loop.add_reader(self._guardian.pidfd, self._guardian_died)
+        try:
+            self._deliver()
+            self._watch_writable()
+            while not ended.done():
+                await asyncio.wait([ended], timeout=_PING_SECONDS)
+                self._ping()
+            ended.result()
+        finally:
+            loop.remove_writer(self._wire.fileno())
+            loop.remove_reader(self._wire.fileno())
+            loop.remove_reader(self._guardian.pidfd)
+            self._loop = None
 
-    def _read(self) -> bool:
-        """Take every packet that waits; False at the end of file."""
-        while True:
-            try:
-                packet = self._socket.recv(p.MAX_PACKET_BYTES)
-            except BlockingIOError:
-                return True
-            except OSError:
-                packet = b""
-            if not packet:
-                return False
-            self._hear(p.decode(packet))
+    async def close(self, *, timeout_seconds: float = 10.0) -> None:
+        """The clean end: the guardian kills what is left and exits; no lease is revoked. Does it itself if need be."""
+        if self._closing:
+            return
+        self._send(say.Quit())
+        self._closing = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                while self._guardian.process.poll() is None:
+                    self._wire.flush()
+                    await asyncio.sleep(_ROUND_SECONDS)
+        if self._guardian.process.poll() != 0 and not self._lost:
+            await self._kill_everything()
+        if self._ended is not None and not self._ended.done():
+            self._ended.set_result(None)
+        if self._left is not None:
+            await self._left  # its descriptors must leave the event loop before they are closed
+        for live in self._live.values():
+            _close(live)
+        self._wire.close()
+        os.close(self._guardian.pidfd)
+        os.close(self._guardian.lock_fd)
 
-    def _hear(self, news: p.Message) -> None:
+    # --- news --------------------------------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        assert self._ended is not None
+        try:
+            while (received := self._wire.receive()) is not None:
+                packet, descriptors = received
+                self._hear(say.decode(packet), descriptors)
+        except WireClosedError:
+            if not self._ended.done():
+                self._ended.set_result(None)
+        except Exception as error:  # noqa: BLE001 # not the event loop's to swallow: it ends ``run``
+            if not self._ended.done():
+                self._ended.set_exception(error)
+
+    def _guardian_died(self) -> None:
+        self._read()  # what it still said; the end of the socket comes after it
+        assert self._ended is not None
+        if not self._ended.done():
+            self._ended.set_result(None)
+
+    def _hear(self, news: say.Message, descriptors: list[int]) -> None:
+        if not isinstance(news, say.Spawned):
+            for descriptor in descriptors:
+                os.close(descriptor)
         match news:
-            case p.Armed(term=term):
-                self._on_event(ev.Armed(term=self._terms[term]))
-            case p.Disarmed(term=term):
-                self._on_event(ev.Disarmed(term=self._terms.pop(term)))
-            case p.DisarmRefused(term=term, blockers=blockers):
-                self._on_event(ev.DisarmRefused(term=self._terms[term], blockers=tuple(blockers)))
-            case p.Struck(term=term, late_seconds=late):
-                self._on_event(ev.KillByStruck(term=self._terms[term], late_seconds=late))
-            case p.Spawned(run=run, pid=pid):
-                self._on_event(ev.Spawned(run=RunId(run), pid=pid))
-            case p.SpawnFailed(run=run, message=message):
-                self._fail(RunId(run), message)
-            case p.Exited(run=run, code=code, signal=number, core=core):
-                self._exited.add(RunId(run))
-                self._on_event(ev.Exited(run=RunId(run), code=code, signal=number, core_dumped=core))
-            case p.Emptied(run=run):
+            case say.Spawned(run=run, pid=pid):
+                self._spawned(RunId(run), pid, descriptors)
+            case say.SpawnFailed(run=run, message=message):
                 self._live.pop(RunId(run), None)
-                self._exited.discard(RunId(run))
-                self._on_event(ev.Emptied(run=RunId(run), chance=self._chance()))
+                self._on_event(self._failed(RunId(run), message))
+            case say.Exited(run=run, code=code, signal=signo, core=core):
+                if (live := self._live.get(RunId(run))) is not None:
+                    live.exited = True
+                self._on_event(events.Exited(run=RunId(run), code=code, signal=signo, core_dumped=core))
+            case say.Emptied(run=run):
+                _close(self._live.pop(RunId(run), _Live()))
+                self._on_event(events.Emptied(run=RunId(run), chance=self._chance()))
+            case say.Pong(number=number):
+                self._pongs = number
+            case say.Dropped(reason=reason):
+                raise say.ProtocolError(f"the guardian did not understand us: {reason}")
             case _:
-                raise p.ProtocolError(f"not news: {type(news).__name__}")
+                self._hear_of_term(news)
 
-    def _fail(self, run: RunId, detail: str) -> None:
-        self._live.pop(run, None)
-        self._on_event(ev.SpawnFailed(run=run, detail=detail, chance=self._chance()))
+    def _hear_of_term(self, news: say.Message) -> None:
+        match news:
+            case say.Armed(term=name) if name in self._terms:
+                self._on_event(events.Armed(term=self._terms[name]))
+            case say.Disarmed(term=name) if name in self._terms:
+                self._on_event(events.Disarmed(term=self._terms.pop(name)))
+            case say.DisarmRefused(term=name, blockers=blockers) if name in self._terms:
+                self._on_event(events.DisarmRefused(term=self._terms[name], blockers=blockers))
+            case say.Struck(term=name, late_seconds=late) if name in self._terms:
+                self._on_event(events.KillByStruck(term=self._terms[name], late_seconds=late))
+            case say.Armed() | say.Disarmed() | say.DisarmRefused() | say.Struck():
+                pass  # disarmed twice: the second answer is about a term that is forgotten
+            case _:
+                raise say.ProtocolError(f"the guardian said {type(news).__name__}, which is not for the daemon")
 
-    # --- the guardian's death
+    def _spawned(self, run: RunId, pid: int, descriptors: list[int]) -> None:
+        live = self._live.setdefault(run, _Live())
+        if descriptors:
+            live.pid, live.pidfd = pid, descriptors[0]
+            process = look(pid)
+            # Not readable: still alive after the look, so the start time is its own.
+            if process is not None and not select.select([live.pidfd], [], [], 0)[0]:
+                live.start = process.start
+        self._on_event(events.Spawned(run=run, pid=pid))
 
-    async def _bereaved(self) -> None:
-        """PDEATHSIG has struck its children; everything else in the containments is killed here, and seen dead."""
+    def _failed(self, run: RunId, detail: str) -> events.SpawnFailed:
+        return events.SpawnFailed(run=run, detail=detail, chance=self._chance())
+
+    def _later(self, event: events.Event) -> None:
+        """Not from within the caller's own call."""
+        self._undelivered.append(event)
+        if self._loop is not None:
+            self._loop.call_soon(self._deliver)
+
+    def _deliver(self) -> None:
+        while self._undelivered:
+            self._on_event(self._undelivered.pop(0))
+
+    def _watch_writable(self) -> None:
+        if self._loop is not None and self._wire.pending:
+            self._loop.add_writer(self._wire.fileno(), self._writable)
+
+    def _writable(self) -> None:
+        if self._wire.flush() and self._loop is not None:
+            self._loop.remove_writer(self._wire.fileno())
+
+    def _ping(self) -> None:
+        """Counted in turns of our own loop, so that a suspend, or our own freeze, is not taken for the guardian's."""
+        if self._pings - self._pongs >= self._silence_pings:
+            with suppress(ProcessLookupError):  # frozen: it can neither strike nor stop; we can
+                signal.pidfd_send_signal(self._guardian.pidfd, signal.SIGKILL)
+            return
+        self._pings += 1
+        self._send(say.Ping(number=self._pings))
+
+    # --- the guardian's death ----------------------------------------------------------------------------------------
+
+    async def _bury(self) -> None:
+        await self._kill_everything()
         self._lost = True
-        for _, fds in self._outgoing:
-            _close_all(fds)
-        self._outgoing.clear()
-        code = await asyncio.get_running_loop().run_in_executor(None, self._guardian.process.wait)
-        while left := self._left():
-            for process in left:
-                kill_found(process)
-            await asyncio.sleep(0.02)
-        for run in list(self._live):
-            if run not in self._exited:
-                self._on_event(ev.Exited(run=run, code=None, signal=int(signal.SIGKILL)))
-            self._on_event(ev.Emptied(run=run, chance=self._chance()))
+        self._deliver()
+        for run, live in list(self._live.items()):
+            if not live.pid and not live.exited:
+                self._on_event(self._failed(run, "the guardian died before it was started"))
+                continue
+            if not live.exited:
+                self._on_event(events.Exited(run=run, code=None, signal=int(signal.SIGKILL)))
+            self._on_event(events.Emptied(run=run, chance=self._chance()))
+            _close(live)
         self._live.clear()
-        self._on_event(ev.GuardianLost(detail=f"signal {-code}" if code < 0 else f"exit code {code}"))
+        code = self._guardian.process.poll()
+        how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+        self._on_event(events.GuardianLost(detail=f"the guardian (pid {self.ready.pid}) died: {how}"))
 
-    def _left(self) -> list[Found]:
-        root = self._guardian.ready.path
-        if root:
-            group = Cgroup(Path(root))
-            group.kill()
-            if not group.empty():
-                return group.members()
-        prefix = self._guardian.mark + ":"
-        return [found for found in every_process() if marker_of(found.pid).startswith(prefix)]
+    async def _kill_everything(self) -> None:
+        """Until nobody is found. Unproven emptiness does not end this: the lease must not be given up over a living one."""
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._guardian.pidfd, signal.SIGKILL)
+        for live in self._live.values():
+            if live.pidfd >= 0:
+                with suppress(OSError):
+                    signal.pidfd_send_signal(live.pidfd, signal.SIGKILL)
+        remains = Remains(
+            cgroups=[Path(self.ready.path)] if self.ready.path else [],
+            variable=RUN_VARIABLE,
+            value=self.ready.marker,
+            whole=False,
+            mains={live.pid: live.start for live in self._live.values() if live.start},
+        )
+        while remains.strike() or self._guardian.process.poll() is None:  # noqa: ASYNC110 # /proc tells nobody
+            await asyncio.sleep(_ROUND_SECONDS)
+        remains.remove()
 
 
-def _close_all(fds: tuple[int, ...]) -> None:
-    for fd in fds:
-        os.close(fd)
+def _order(request: SpawnRequest) -> say.Spawn:
+    return say.Spawn(
+        run=request.run,
+        scope=request.scope,
+        term=None if request.term is None else str(request.term),
+        argv=request.argv,
+        environment=tuple(request.environment.items()),
+        directory=request.directory,
+        uid=request.uid,
+        gid=request.gid,
+        groups=request.groups,
+        umask=request.umask,
+        rlimits=tuple((number, value, value) for number, value in request.rlimits.items()),
+        stop_signal=request.stop_signal,
+        stop_timeout_seconds=request.stop_timeout_seconds,
+        last=request.last,
+    )
+
+
+def _close(live: _Live) -> None:
+    if live.pidfd >= 0:
+        os.close(live.pidfd)
+        live.pidfd = -1

@@ -1,75 +1,198 @@
-"""Give leases back through etcd's HTTP/JSON gateway, when the daemon that held them is dead. Standard library only.
+"""Gives leases back when the daemon cannot: etcd's HTTP gateway, in a process of its own.
 
-Runs in a process of its own, forked by the guardian, so that no slow etcd ever delays a kill. Promises: tries every
-endpoint in turn until each lease is gone or its deadline has passed; reads the password when it needs it and keeps it
-nowhere. (``/v3/lease/revoke`` and ``/v3/auth/authenticate``: etcd's grpc-gateway, since 3.4.)
+Promises: never delays the guardian (name resolution, TLS and a frozen member block, so they do it in a forked helper);
+connects and logs in *before* the first lease may be revoked, so that the revocation itself is one round trip; tries every
+endpoint, a slow one beside the next; gives up on a lease at its deadline, when etcd ends it anyway.
+Does not: decide when a lease may go. It is told so, one line each, through a pipe.
+
+Protocol: POST /v3/lease/revoke {"ID": "<decimal>"} and /v3/auth/authenticate, etcd's gRPC gateway since 3.4; the token
+goes into the Authorization header (etcd, "gRPC gateway": authentication).
 """
 
-import contextlib
-import http.client
 import json
+import os
+import signal
 import time
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
+from threading import Condition, Thread
+from typing import Final
 from urllib.parse import urlsplit
 
+from supervisor.guardian.linux import boottime
 from supervisor.guardian.protocol import Store
 
-CALL_TIMEOUT_SECONDS = 1.0
-_LEASE_NOT_FOUND = 5  # gRPC's NOT_FOUND, as the gateway reports it
+_CALL_TIMEOUT_SECONDS: Final = 2.0
+_STAGGER_SECONDS: Final = 0.15
+"""How long the next endpoint waits for the one before it."""
+_PAUSE_SECONDS: Final = 0.1
+_NOT_FOUND: Final = 5
+"""gRPC's code: the lease does not exist (any more), which is what we want."""
 
 
-def revoke(store: Store, leases: dict[int, float]) -> None:
-    """Revoke each lease (id -> deadline on CLOCK_BOOTTIME), as long as there is any sense in it."""
-    left = dict(leases)
-    while left:
-        for endpoint in store.endpoints:
-            for lease in list(left):
-                if _revoke_one(store, endpoint, lease):
-                    del left[lease]
-        left = {lease: until for lease, until in left.items() if until > time.clock_gettime(time.CLOCK_BOOTTIME)}
-        if left:
-            time.sleep(0.1)
+class RevokeError(Exception):
+    """An endpoint did not do it."""
 
 
-def _revoke_one(store: Store, endpoint: str, lease: int) -> bool:
-    with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
-        connection = _connect(store, endpoint)
-        try:
-            headers = _login(store, connection)
-            # The gateway reads 64-bit numbers from decimal strings (proto3's JSON mapping).
-            status, reply = _post(connection, "/v3/lease/revoke", {"ID": str(lease)}, headers)
-            return status == http.client.OK or reply.get("code") == _LEASE_NOT_FOUND
-        finally:
-            connection.close()
-    return False
+class Endpoint:
+    """One endpoint with its connection, kept open between calls."""
+
+    def __init__(self, url: str, store: Store) -> None:
+        self._url = urlsplit(url)
+        self._store = store
+        self._connection: HTTPConnection | None = None
+        self._token: str | None = None
+
+    def prepare(self, timeout_seconds: float) -> None:
+        """Connect and log in ahead of need. Raises OSError, HTTPException or RevokeError."""
+        self._connect(timeout_seconds).connect()
+        if self._store.user is not None and self._token is None:
+            self._log_in(timeout_seconds)
+
+    def revoke(self, lease: int, timeout_seconds: float) -> None:
+        """Return when the lease does not exist. Raises OSError, HTTPException or RevokeError."""
+        if self._store.user is not None and self._token is None:
+            self._log_in(timeout_seconds)
+        status, reply = self._post("/v3/lease/revoke", {"ID": str(lease)}, timeout_seconds)
+        if status == 200 or reply.get("code") == _NOT_FOUND:
+            return
+        self._token = None  # it may have run out; the next attempt logs in anew
+        raise RevokeError(f"HTTP {status}: {reply}")
+
+    def close(self) -> None:
+        """Drop the connection; the next call makes another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _log_in(self, timeout_seconds: float) -> None:
+        password = Path(self._store.password_file or os.devnull).read_text(encoding="utf-8").rstrip("\r\n")
+        body = {"name": self._store.user or "", "password": password}
+        status, reply = self._post("/v3/auth/authenticate", body, timeout_seconds)
+        token = reply.get("token")
+        if status != 200 or not isinstance(token, str):
+            raise RevokeError(f"cannot log in: HTTP {status}: {reply}")
+        self._token = token
+
+    def _post(self, path: str, body: dict[str, str], timeout_seconds: float) -> tuple[int, dict[str, object]]:
+        connection = self._connect(timeout_seconds)
+        headers = {"Content-Type": "application/json"}
+        if self._token is not None:
+            headers["Authorization"] = self._token
+        connection.request("POST", path, json.dumps(body), headers)
+        response = connection.getresponse()
+        reply = json.loads(response.read())
+        return response.status, reply if isinstance(reply, dict) else {}
+
+    def _connect(self, timeout_seconds: float) -> HTTPConnection:
+        if self._connection is None:
+            host, port = self._url.hostname or "localhost", self._url.port
+            if self._url.scheme == "https":
+                self._connection = _tls_connection(host, port, self._store)
+            else:
+                self._connection = HTTPConnection(host, port)
+        self._connection.timeout = timeout_seconds
+        if self._connection.sock is not None:
+            self._connection.sock.settimeout(timeout_seconds)
+        return self._connection
 
 
-def _connect(store: Store, endpoint: str) -> http.client.HTTPConnection:
-    parts = urlsplit(endpoint)
-    host, port = parts.hostname or "127.0.0.1", parts.port or 2379
-    if parts.scheme != "https":
-        return http.client.HTTPConnection(host, port, timeout=CALL_TIMEOUT_SECONDS)
-    import ssl  # noqa: PLC0415 # only where it is needed: it would cost every guardian megabytes
+def _tls_connection(host: str, port: int | None, store: Store) -> HTTPConnection:
+    import ssl  # noqa: PLC0415 # megabytes, and not on every machine: only where TLS is spoken
 
     context = ssl.create_default_context(cafile=store.ca)
     if store.cert is not None:
         context.load_cert_chain(store.cert, store.key)
-    return http.client.HTTPSConnection(host, port, timeout=CALL_TIMEOUT_SECONDS, context=context)
+
+    class Named(HTTPSConnection):
+        """Verifies against the configured name where that is not the address."""
+
+        def connect(self) -> None:
+            HTTPConnection.connect(self)
+            self.sock = context.wrap_socket(self.sock, server_hostname=store.server_name or host)
+
+    return Named(host, port, context=context)
 
 
-def _login(store: Store, connection: http.client.HTTPConnection) -> dict[str, str]:
-    if store.user is None or store.password_file is None:
-        return {}
-    password = Path(store.password_file).read_text().rstrip("\n")
-    _, reply = _post(connection, "/v3/auth/authenticate", {"name": store.user, "password": password}, {})
-    token = reply.get("token")
-    return {"Authorization": token} if isinstance(token, str) else {}
+class _Work:
+    """What is left to revoke, shared by one thread per endpoint."""
+
+    def __init__(self) -> None:
+        self.condition = Condition()
+        self.deadlines: dict[int, tuple[float, float]] = {}
+        """Lease -> when it was given, its deadline."""
+        self.failed = False
+
+    def add(self, lease: int, deadline: float) -> None:
+        with self.condition:
+            self.deadlines[lease] = (boottime(), deadline)
+            self.condition.notify_all()
+
+    def take(self, patience_seconds: float) -> tuple[int, float]:
+        """A lease that has waited this long for the endpoints before, and the seconds left for it."""
+        with self.condition:
+            while True:
+                now = boottime()
+                for lease, (given, deadline) in list(self.deadlines.items()):
+                    if deadline <= now:
+                        del self.deadlines[lease]
+                        self.failed = True
+                        self.condition.notify_all()
+                    elif now >= given + patience_seconds:
+                        return lease, deadline - now
+                self.condition.wait(patience_seconds or None)
+
+    def done(self, lease: int) -> None:
+        with self.condition:
+            self.deadlines.pop(lease, None)
+            self.condition.notify_all()
+
+    def wait_until_done(self) -> None:
+        with self.condition:
+            while self.deadlines:
+                until = min(deadline for _, deadline in self.deadlines.values())
+                self.condition.wait(max(0.01, until - boottime()))
+                late = [lease for lease, (_, deadline) in self.deadlines.items() if deadline <= boottime()]
+                for lease in late:
+                    del self.deadlines[lease]
+                self.failed |= bool(late)
 
 
-def _post(
-    connection: http.client.HTTPConnection, path: str, body: dict[str, str], headers: dict[str, str]
-) -> tuple[int, dict[str, object]]:
-    connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json", **headers})
-    response = connection.getresponse()
-    reply = json.loads(response.read(65536) or b"{}")
-    return response.status, reply if isinstance(reply, dict) else {}
+def _serve(endpoint: Endpoint, work: _Work, patience_seconds: float) -> None:
+    try:
+        endpoint.prepare(_CALL_TIMEOUT_SECONDS)
+    except (OSError, HTTPException, RevokeError, ValueError):
+        endpoint.close()
+    while True:
+        lease, left = work.take(patience_seconds)
+        try:
+            endpoint.revoke(lease, min(left, _CALL_TIMEOUT_SECONDS))
+        except (OSError, HTTPException, RevokeError, ValueError):
+            endpoint.close()
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            work.done(lease)
+
+
+def serve(store: Store, orders_fd: int) -> bool:
+    """Revoke what comes as lines ``lease deadline``, up to the end of the pipe. True when all of it succeeded."""
+    work = _Work()
+    for number, url in enumerate(store.endpoints):
+        patience = number * _STAGGER_SECONDS
+        Thread(target=_serve, args=(Endpoint(url, store), work, patience), daemon=True).start()
+    with open(orders_fd, encoding="ascii") as orders:
+        for line in orders:
+            lease, deadline = line.split()
+            work.add(int(lease), float(deadline))
+    work.wait_until_done()
+    return not work.failed
+
+
+def run_helper(store: Store, orders_fd: int) -> None:
+    """The whole life of the forked helper. Does not return."""
+    signal.set_wakeup_fd(-1)
+    succeeded = False
+    try:
+        succeeded = serve(store, orders_fd)
+    finally:
+        os._exit(0 if succeeded else 1)

@@ -1,147 +1,195 @@
-"""fork and exec of one child, from a single-threaded process. Standard library only.
+"""fork and exec of one child.
 
-Promises: the parent never waits: whether exec succeeded is learnt from a close-on-exec pipe that the guardian polls.
-The child is in its containment before it execs, in a session of its own, dies with the guardian (PR_SET_PDEATHSIG; it
-fires when the forking *thread* ends, which is why the guardian has one only), and has no descriptor but 0, 1 and 2.
+Promises: the guardian never waits for it: whether exec succeeded comes through a close-on-exec pipe. What is executed is
+in a session and containment of its own, dies with the guardian, and has descriptors 0, 1 and 2 only, no inherited
+signal disposition, and the scheduling, OOM score and limits that the guardian had before it protected itself.
+Does not: resolve names of users, or expand anything.
+
+Forking here is safe because this process has one thread and no gRPC; PR_SET_PDEATHSIG, too, counts on the one thread.
 """
 
-import contextlib
+import errno
 import os
 import resource
 import signal
-import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, NoReturn
 
-from supervisor.guardian import linux
+from supervisor.guardian import cgroup
+from supervisor.guardian.linux import Inherited, die_with_parent
 from supervisor.guardian.protocol import Spawn
 
-_STAGES = ("enter its containment", "set its limits", "become its user", "enter its directory", "execute")
-_REPORT = struct.Struct("ii")
+HANDLED_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGCHLD)
+"""For which the guardian installs handlers."""
+_REPORT_BYTES: Final = 4096
+_DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_EXEC: Final = b"x"
+"""Written just before exec: the end of the pipe means success after it, and a premature death without it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a child was not executed."""
+
+    stage: str
+    number: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forked:
+    """A child on its way to exec."""
+
+    pid: int
+    report_fd: int
+    """Non-blocking; give what it brings, up to its end, to ``read_report``."""
 
 
 def fork_exec(
-    request: Spawn, stdout: int, stderr: int, join_path: str | None, inherited: "Inherited"
-) -> tuple[int, int]:
-    """Start the child; returns its pid and the pipe that ends silently on exec, or brings ``failure``."""
-    read_end, write_end = os.pipe2(os.O_CLOEXEC)
+    order: Spawn, *, marks: Mapping[str, str], stdout: int, stderr: int, procs: str | None, inherited: Inherited
+) -> Forked:
+    """Fork. OSError when the system has no room for one more process or descriptor."""
+    report_fd, write_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     guardian = os.getpid()
-    pid = os.fork()
-    if pid:
-        os.close(write_end)
-        os.set_blocking(read_end, False)
-        return pid, read_end
-    stage = 0
+    # Until the child has the default dispositions no signal may reach it: a handler of ours would swallow it.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _child(order, marks, (stdout, stderr), procs, inherited, guardian, write_fd)
+    except OSError:
+        os.close(report_fd)
+        raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        os.close(write_fd)
+    return Forked(pid=pid, report_fd=report_fd)
+
+
+def read_report(report: bytes, order: Spawn) -> Failure | None:
+    """What the whole report means; None is success."""
+    if report == _EXEC:
+        return None
+    stage, _, rest = report.removeprefix(_EXEC).decode(errors="replace").partition("\0")
+    number, _, detail = rest.partition("\0")
+    if not stage:
+        return Failure(stage="start", number=0, message="killed before it was executed")
+    return Failure(stage=stage, number=int(number), message=_explain(stage, int(number), detail, order))
+
+
+def _child(
+    order: Spawn,
+    marks: Mapping[str, str],
+    output: tuple[int, int],
+    procs: str | None,
+    inherited: Inherited,
+    guardian: int,
+    report_fd: int,
+) -> NoReturn:
+    stage = "containment"
     try:
         os.setsid()
-        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != guardian:
-            os._exit(127)  # it died before the line above took hold
-        inherited.restore()
-        if join_path is not None:
-            fd = os.open(join_path, os.O_WRONLY)
-            os.write(fd, b"0")
-            os.close(fd)
-        for stage in range(1, len(_STAGES)):
-            _STEPS[stage](request, stdout, stderr)
-    except BaseException as error:  # noqa: BLE001 # whatever it is, this is the child: report it and be gone
-        number = error.errno if isinstance(error, OSError) and error.errno else 0
-        with contextlib.suppress(OSError):
-            os.write(write_end, _REPORT.pack(stage, number))
+        die_with_parent(guardian)
+        if procs is not None:
+            cgroup.join(procs)
+        stage = "limits"
+        inherited.restore(HANDLED_SIGNALS)
+        for number, soft, hard in order.rlimits:
+            resource.setrlimit(number, (soft, hard))
+        if order.umask is not None:
+            os.umask(order.umask)
+        stage = "user"
+        _become(order)
+        die_with_parent(guardian)  # again: the kernel forgets it when credentials change (prctl(2))
+        stage = "directory"
+        if order.directory:
+            os.chdir(order.directory)
+        stage = "output"
+        _redirect(output, report_fd)
+        stage = "exec"
+        _execute(order.argv, {**dict(order.environment), **marks}, report_fd)
+    except BaseException as error:  # noqa: BLE001 # whatever it is: this is the child, and it must not live on as a guardian
+        number = error.errno or 0 if isinstance(error, OSError) else 0
+        text = f"{stage}\0{number}\0{error}".encode(errors="replace")[:_REPORT_BYTES]
+        try:
+            os.write(report_fd, text)
+        finally:
+            os._exit(127)
     os._exit(127)
 
 
-def failure(report: bytes, request: Spawn) -> str:
-    """What a report from the pipe says, in words."""
-    stage, number = _REPORT.unpack(report[: _REPORT.size])
-    reason = os.strerror(number) if number else "refused"
-    what = request.argv[0] if stage == len(_STAGES) - 1 else request.directory if stage == len(_STAGES) - 2 else ""
-    return f"cannot {_STAGES[stage]}{f' ({what})' if what else ''}: {reason}"
+def _become(order: Spawn) -> None:
+    if order.groups is not None:
+        os.setgroups(order.groups)
+    if order.gid is not None:
+        os.setresgid(order.gid, order.gid, order.gid)
+    if order.uid is not None:
+        os.setresuid(order.uid, order.uid, order.uid)
 
 
-class Inherited:
-    """What the guardian changes for itself and its children must not keep: scheduling, priority, oom score, signals."""
-
-    def __init__(self) -> None:
-        self._oom = _read_oom()
-        self._nice = os.getpriority(os.PRIO_PROCESS, 0)
-
-    def restore(self) -> None:
-        """In the child: be scheduled, killed and signalled as the daemon would be."""
-        with contextlib.suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, 0, self._nice)
-        _write_oom(self._oom)
-        signal.set_wakeup_fd(-1)
-        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-            with contextlib.suppress(OSError, ValueError):
-                signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+def _redirect(output: tuple[int, int], report_fd: int) -> None:
+    """0, 1, 2 and the report; everything else is closed. The guardian sees to it that all of ours are above 2."""
+    null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    for target, source in enumerate((null, *output)):
+        os.dup2(source, target, inheritable=True)
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 # the listing's own descriptor is among them, closed by now
+        if int(name) > 2 and int(name) != report_fd:
+            try:
+                os.close(int(name))
+            except OSError:
+                continue
 
 
-def protect() -> list[str]:
-    """Keep the guardian from being swapped out, starved or chosen by the OOM killer; returns what could not be had."""
-    notes = []
-    try:
-        linux.lock_memory()
-    except OSError as error:
-        notes.append(f"memory not locked ({error.strerror})")
-    try:
-        os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
-    except OSError as error:
-        notes.append(f"not scheduled in real time ({error.strerror})")
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, 0, -20)
-    if not _write_oom("-999"):
-        notes.append("not protected from the OOM killer")
-    return notes
+def _execute(argv: tuple[str, ...], environment: Mapping[str, str], report_fd: int) -> NoReturn:
+    """Look the program up on the child's own PATH, as execvpe(3) does, but never hand a script to a shell."""
+    refused: OSError | None = None
+    candidates = list(_candidates(argv[0], environment.get("PATH", _DEFAULT_PATH)))
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.write(report_fd, _EXEC)
+    for path in candidates:
+        try:
+            os.execve(path, argv, environment)  # noqa: S606 # to run what the file says is the product
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except PermissionError as error:
+            refused = error  # there may be a better one further on; if not, this is the reason
+    raise refused or FileNotFoundError(errno.ENOENT, "not found")
 
 
-def _read_oom() -> str:
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj") as file:  # noqa: PTH123 # no pathlib in a child
-        return file.read().strip()
-    return "0"
+def _candidates(program: str, path: str) -> Iterator[str]:
+    if "/" in program:
+        yield program
+    else:
+        for directory in path.split(os.pathsep):
+            yield f"{directory or '.'}/{program}"
 
 
-def _write_oom(value: str) -> bool:
-    try:
-        with open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123 # as above
-            file.write(value)
-    except OSError:
-        return False
-    return True
-
-
-def _limits(request: Spawn, stdout: int, stderr: int) -> None:
-    nothing = os.open("/dev/null", os.O_RDONLY)
-    # Out of the way first: any of them may be 0, 1 or 2 already.
-    high = [os.dup2(fd, 100 + i, inheritable=False) for i, fd in enumerate((nothing, stdout, stderr))]
-    for target, fd in enumerate(high):
-        os.dup2(fd, target, inheritable=True)
-    for number, value, _wanted_hard in request.rlimits:
-        _, hard = resource.getrlimit(number)
-        wanted = resource.RLIM_INFINITY if value < 0 else value
-        raised = os.geteuid() == 0 or hard == resource.RLIM_INFINITY
-        resource.setrlimit(number, (wanted, wanted if raised else hard))
-    os.umask(0o022 if request.umask is None else request.umask)
-
-
-def _user(request: Spawn, _stdout: int, _stderr: int) -> None:
-    if request.groups is not None and os.geteuid() == 0:
-        os.setgroups(list(request.groups))
-    if request.gid is not None:
-        os.setresgid(request.gid, request.gid, request.gid)
-    if request.uid is not None:
-        os.setresuid(request.uid, request.uid, request.uid)
-        # A change of user clears it (prctl(2)).
-        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _directory(request: Spawn, _stdout: int, _stderr: int) -> None:
-    os.chdir(request.directory or "/")
-
-
-def _execute(request: Spawn, _stdout: int, _stderr: int) -> None:
-    os.execvpe(request.argv[0], request.argv, dict(request.environment))  # noqa: S606 # the product
-
-
-_STEPS = (_limits, _limits, _user, _directory, _execute)
+def _explain(stage: str, number: int, detail: str, order: Spawn) -> str:
+    """For people: what was tried, why it failed, what to do."""
+    reason = os.strerror(number) if number else detail
+    program = order.argv[0] if order.argv else ""
+    match stage:
+        case "exec" if number == errno.ENOENT and "/" not in program:
+            path = dict(order.environment).get("PATH", _DEFAULT_PATH)
+            return f"command not found: {program} is in no directory of PATH={path}"
+        case "exec" if number == errno.ENOENT and os.path.lexists(program):
+            return f"cannot execute {program}: its interpreter (the path after #!, or the ELF loader) does not exist"
+        case "exec" if number == errno.ENOENT:
+            return f"command not found: {program} does not exist"
+        case "exec" if number == errno.EACCES:
+            return (
+                f"cannot execute {program}: {reason}; it must be an executable file that the process's user may reach"
+            )
+        case "exec" if number == errno.ENOEXEC:
+            return f"cannot execute {program}: neither a binary of this machine nor a script that begins with #!"
+        case "exec":
+            return f"cannot execute {program}: {reason}"
+        case "directory":
+            return f"cannot enter directory {order.directory}: {reason}"
+        case "user":
+            return f"cannot become uid {order.uid} gid {order.gid} groups {order.groups}: {reason}"
+        case "limits":
+            return f"cannot set limits {order.rlimits}: {reason}"
+        case _:
+            return f"cannot prepare the process ({stage}): {reason}"

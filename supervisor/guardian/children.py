@@ -1,0 +1,230 @@
+"""The children of the guardian, from order to the proof that none is left.
+
+Promises: each order to spawn is answered by SpawnFailed, or by Spawned, Exited and Emptied in this order and once each;
+a kill is repeated until the run is empty; nothing here waits.
+Does not: know deadlines, or why something is to be stopped.
+"""
+
+import os
+import select
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from supervisor.guardian import protocol as say
+from supervisor.guardian.containment import Box, Containment
+from supervisor.guardian.linux import Inherited, boottime
+from supervisor.guardian.loop import Loop
+from supervisor.guardian.spawn import Failure, Forked, fork_exec, read_report
+
+_FIRST_RETRY_SECONDS = 0.01
+_LAST_RETRY_SECONDS = 0.2
+_LONGEST_MESSAGE = 2000
+
+Tell = Callable[[say.News, Sequence[int]], None]
+"""Tells the daemon; takes the descriptors over."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """One run, as long as it is not proven empty."""
+
+    order: say.Spawn
+    box: Box
+    forked: Forked
+    report: bytes = b""
+    learning: bool = True
+    """Whether exec succeeded is not known yet."""
+    failure: Failure | None = None
+    exited: bool = False
+    killing: bool = False
+    retry_seconds: float = _FIRST_RETRY_SECONDS
+    blow_at: float = 0.0
+
+
+class Children:
+    """All runs."""
+
+    def __init__(self, containment: Containment, inherited: Inherited, loop: Loop, tell: Tell) -> None:
+        self._containment = containment
+        self._inherited = inherited
+        self._loop = loop
+        self._tell = tell
+        self._runs: dict[int, Run] = {}
+        self._changed = False
+        self._helpers_ended: list[int] = []
+
+    # --- what is there -----------------------------------------------------------------------------------------------
+
+    def orders(self) -> list[say.Spawn]:
+        """The orders whose runs are not proven empty."""
+        return [run.order for run in self._runs.values()]
+
+    def of_term(self, term: str) -> set[int]:
+        """The runs of a term that are not proven empty."""
+        return {number for number, run in self._runs.items() if run.order.term == term}
+
+    def headless(self) -> set[int]:
+        """The runs whose main pid has ended, while something of them may be alive."""
+        return {number for number, run in self._runs.items() if run.exited}
+
+    def names(self, runs: set[int]) -> tuple[str, ...]:
+        """``pid (name)`` of those alive in these runs."""
+        return self._containment.names(runs & self._runs.keys())
+
+    # --- what to do --------------------------------------------------------------------------------------------------
+
+    def spawn(self, order: say.Spawn, stdout: int, stderr: int) -> None:
+        """Start a child. The descriptors stay the caller's to close."""
+        if order.run in self._runs:
+            self.refuse(order, "order", 0, f"run {order.run} exists already")
+            return
+        try:
+            box = self._containment.open(order.run, order.term, order.scope)
+        except OSError as error:
+            self.refuse(order, "containment", error.errno or 0, f"cannot make a containment: {error.strerror}")
+            return
+        marks = self._containment.variables(order.run)
+        try:
+            forked = fork_exec(
+                order, marks=marks, stdout=stdout, stderr=stderr, procs=box.procs, inherited=self._inherited
+            )
+        except OSError as error:
+            self._containment.close(order.run)
+            self.refuse(order, "fork", error.errno or 0, f"cannot start one more process: {error.strerror}")
+            return
+        self._containment.enter(order.run, forked.pid)
+        run = self._runs[order.run] = Run(order=order, box=box, forked=forked)
+        self._loop.watch(forked.report_fd, select.POLLIN, lambda: self._learn(run))
+        if box.events_fd is not None:
+            events_fd = box.events_fd
+            self._loop.watch(events_fd, select.POLLPRI, lambda: self._cgroup_changed(events_fd))
+
+    def refuse(self, order: say.Spawn, stage: str, number: int, message: str) -> None:
+        """Answer an order that is not, or could not be, followed. ``number`` is an errno, or 0."""
+        self._tell(say.SpawnFailed(run=order.run, stage=stage, errno=number, message=message[:_LONGEST_MESSAGE]), ())
+
+    def signal(self, number: int, signo: int) -> None:
+        """Signal the process group of the main pid; nobody once that is reaped."""
+        run = self._runs.get(number)
+        if run is None or run.exited or not 0 < signo < signal.NSIG:
+            return
+        pid = run.forked.pid  # not reaped, so neither the pid nor its group can be anyone else's
+        with suppress(PermissionError):
+            try:
+                os.killpg(pid, signo)
+            except ProcessLookupError:
+                os.kill(pid, signo)  # forked a moment ago: its setsid is still to come
+
+    def kill(self, runs: set[int]) -> None:
+        """SIGKILL these runs at the end of this turn, and again until they are empty."""
+        for number in runs & self._runs.keys():
+            run = self._runs[number]
+            if not run.killing:
+                run.killing, run.blow_at = True, boottime()
+
+    # --- what happens ------------------------------------------------------------------------------------------------
+
+    def reap(self) -> None:
+        """Wait for all that have ended: main pids, orphans that became ours, helpers."""
+        mains = {run.forked.pid: run for run in self._runs.values() if not run.exited}
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            self._changed = True
+            if pid in self._containment.helpers:
+                self._containment.helpers.discard(pid)
+                self._helpers_ended.append(pid)
+            elif (run := mains.pop(pid, None)) is not None:
+                self._exited(run, status)
+
+    def adopt_helper(self, pid: int) -> None:
+        """A child of the guardian that is not a run."""
+        self._containment.helpers.add(pid)
+
+    def helper_ended(self, pid: int) -> bool:
+        """Whether a helper was reaped."""
+        return pid in self._helpers_ended
+
+    def settle(self) -> None:
+        """At the end of a turn: kill what is to be killed, and see who is empty. One look at /proc serves all runs."""
+        self._strike()
+        if not self._changed:
+            return
+        self._changed = False
+        waiting = [number for number, run in self._runs.items() if run.exited]
+        for number in sorted(self._containment.empty(waiting)):
+            self._emptied(self._runs.pop(number))
+
+    def kill_everything(self) -> None:
+        """The last resort of a guardian that cannot go on: one blow for all, now."""
+        self._containment.kill(set(self._runs))
+
+    def _strike(self) -> None:
+        now = boottime()
+        due = {number for number, run in self._runs.items() if run.killing and run.blow_at <= now}
+        if not due:
+            return
+        self._containment.kill(due)
+        for number in due:
+            run = self._runs[number]
+            run.blow_at = boottime() + run.retry_seconds
+            run.retry_seconds = min(2 * run.retry_seconds, _LAST_RETRY_SECONDS)
+            self._loop.at(run.blow_at, self._look_again)
+
+    def _look_again(self) -> None:
+        self._changed = True
+
+    def _cgroup_changed(self, events_fd: int) -> None:
+        os.pread(events_fd, 256, 0)  # so that the next change is told, too
+        self._changed = True
+
+    def _learn(self, run: Run, *, reaped: bool = False) -> None:
+        """Read the child's report; its end says that exec succeeded or that the child is gone."""
+        try:
+            while part := os.read(run.forked.report_fd, 4096):
+                run.report += part
+        except BlockingIOError:
+            if not reaped:
+                return
+        self._loop.unwatch(run.forked.report_fd)
+        os.close(run.forked.report_fd)
+        run.learning = False
+        run.failure = read_report(run.report, run.order)
+        if run.failure is None:
+            # Once it is reaped its pid is nobody's, and may soon be somebody else's.
+            pidfds = [] if reaped else [os.pidfd_open(run.forked.pid)]
+            self._tell(say.Spawned(run=run.order.run, pid=run.forked.pid), pidfds)
+
+    def _exited(self, run: Run, status: int) -> None:
+        if run.learning:
+            self._learn(run, reaped=True)
+        run.exited = True
+        self._containment.reaped(run.order.run)
+        if run.failure is not None:
+            return
+        code = os.waitstatus_to_exitcode(status)
+        self._tell(
+            say.Exited(
+                run=run.order.run,
+                code=code if code >= 0 else None,
+                signal=-code if code < 0 else None,
+                core=os.WCOREDUMP(status),
+            ),
+            (),
+        )
+
+    def _emptied(self, run: Run) -> None:
+        number = run.order.run
+        if run.box.events_fd is not None:
+            self._loop.unwatch(run.box.events_fd)
+        self._containment.close(number)
+        if run.failure is None:
+            self._tell(say.Emptied(run=number), ())
+        else:
+            self.refuse(run.order, run.failure.stage, run.failure.number, run.failure.message)

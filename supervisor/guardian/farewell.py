@@ -1,0 +1,117 @@
+"""What the guardian does when the daemon is dead.
+
+Promises, in this order and each as soon as it can be:
+1. every run gets its stop signal, except those marked ``last``; SIGKILL follows after the run's own stop timeout, or at
+   its term's kill-by, whichever is earlier;
+2. a lease is revoked when every run of every term under it is proven empty, and not before: a process that will not die
+   keeps its lease, which then ends by itself at its deadline;
+3. when nothing is left to revoke and all other runs are empty, the ``last`` runs (the local etcd) are stopped;
+4. when these are empty, too, it is over.
+Does not: revoke anything itself. A forked helper does, while the killing goes on here.
+"""
+
+import os
+from collections.abc import Callable
+
+from supervisor.guardian.children import Children
+from supervisor.guardian.linux import boottime, die_with_parent, set_name
+from supervisor.guardian.loop import Loop
+from supervisor.guardian.protocol import Spawn, Store
+from supervisor.guardian.terms import Terms
+
+
+class Farewell:
+    """Begun once, and then advanced at the end of every turn until it is over."""
+
+    def __init__(
+        self, *, children: Children, terms: Terms, loop: Loop, store: Store | None, isolate: Callable[[int], None]
+    ) -> None:
+        """``isolate`` is called in the helper with the only descriptor it is to keep."""
+        self._children = children
+        self._terms = terms
+        self._loop = loop
+        self._isolate = isolate
+        self._orders_fd = -1
+        self._helper = 0
+        self._leases = terms.leases(boottime())
+        self._last_stopped = False
+        self.over = False
+        for order in children.orders():
+            if not order.last:
+                self._stop(order)
+        if store is not None and store.endpoints and self._leases:
+            self._start_helper(store)
+        for deadline in self._leases.values():
+            loop.at(deadline, _wake)
+
+    def advance(self) -> None:
+        """Whatever has become possible."""
+        # Nobody is left whom a stop signal would reach: what such a run still holds is killed, as the daemon would.
+        stopping = {order.run for order in self._children.orders() if not order.last or self._last_stopped}
+        self._children.kill(self._children.headless() & stopping)
+        if self._orders_fd >= 0:
+            self._revoke_what_is_free()
+        if self._helper and self._children.helper_ended(self._helper):
+            self._helper = 0
+        orders = self._children.orders()
+        if self._helper or any(not order.last for order in orders):
+            return
+        if not self._last_stopped:
+            self._last_stopped = True
+            for order in orders:
+                self._stop(order)
+        self.over = not orders
+
+    def hurry(self) -> None:
+        """A successor waits: SIGKILL instead of patience."""
+        self._children.kill({order.run for order in self._children.orders() if not order.last or self._last_stopped})
+
+    def _stop(self, order: Spawn) -> None:
+        self._children.signal(order.run, order.stop_signal)
+        self._loop.at(boottime() + order.stop_timeout_seconds, lambda: self._children.kill({order.run}))
+
+    def _revoke_what_is_free(self) -> None:
+        now = boottime()
+        held = {self._terms.lease_of(order.term) for order in self._children.orders() if order.term is not None}
+        for lease, deadline in list(self._leases.items()):
+            if deadline <= now:
+                del self._leases[lease]
+            elif lease not in held:
+                del self._leases[lease]
+                try:
+                    os.write(self._orders_fd, f"{lease} {deadline!r}\n".encode())
+                except OSError:
+                    continue  # the helper died, or its pipe is full of orders it does not take: the deadline will do
+        if not self._leases:
+            os.close(self._orders_fd)
+            self._orders_fd = -1
+
+    def _start_helper(self, store: Store) -> None:
+        """Now, while the processes are still stopping: imports, connections and logins are then behind us."""
+        orders_fd, self._orders_fd = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self._orders_fd, False)
+        guardian = os.getpid()
+        try:
+            pid = os.fork()
+        except OSError:
+            os.close(orders_fd)
+            os.close(self._orders_fd)
+            self._orders_fd = -1
+            return
+        if pid == 0:
+            try:
+                die_with_parent(guardian)
+                set_name("sv-revoke")
+                self._isolate(orders_fd)
+                from supervisor.guardian.revoke import run_helper  # noqa: PLC0415 # http.client costs the guardian 7 MB
+
+                run_helper(store, orders_fd)
+            finally:
+                os._exit(1)
+        os.close(orders_fd)
+        self._helper = pid
+        self._children.adopt_helper(pid)
+
+
+def _wake() -> None:
+    """Only to have the loop turn."""

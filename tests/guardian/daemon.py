@@ -1,0 +1,41 @@
+"""A daemon in miniature, to be killed by tests: holds the link, arms, spawns what it is told, says the pids, and waits."""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+
+from supervisor.core import events
+from supervisor.core.names import LeaseId, RunId
+from supervisor.core.spec import AuthSpec, EtcdSpec
+from supervisor.guardian.link import GuardianLink, SpawnRequest, launch
+from tests.guardian.harness import BILLING, now
+
+
+async def main() -> None:
+    orders = json.loads(sys.argv[1])
+    launched = launch(state_dir=Path(orders["state_dir"]), node="test")
+    news: asyncio.Queue[events.Event] = asyncio.Queue()
+    link = GuardianLink(launched, on_event=news.put_nowait, chance=lambda: 0.5)
+    task = asyncio.create_task(link.run())
+    auth = AuthSpec(user=orders["user"], password_file=orders["password_file"]) if "user" in orders else None
+    if orders.get("endpoints"):
+        link.store(EtcdSpec(endpoints=tuple(orders["endpoints"]), auth=auth))
+    link.arm(BILLING, LeaseId(orders.get("lease", 1)), now(orders["ttl"]), orders["margin"])
+    pids: list[int] = []
+    for number, run in enumerate(orders["runs"], 1):
+        request = SpawnRequest(
+            run=RunId(number), scope=f"run.{number}", term=BILLING if run.get("term") else None, argv=tuple(run["argv"]),
+            environment=dict(os.environ), stop_timeout_seconds=run.get("stop", 0.5), last=run.get("last", False),
+        )  # fmt: skip
+        link.spawn(request, 2, 2)
+        while not isinstance(event := await news.get(), events.Spawned):
+            assert not isinstance(event, events.SpawnFailed), event
+        pids.append(event.pid)
+    sys.stdout.write(json.dumps({"guardian": launched.ready.pid, "pids": pids}) + "\n")
+    sys.stdout.flush()
+    await task
+
+
+asyncio.run(main())
