@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.etcd_server import EtcdServer, installed
+from tests.etcd_server import BRISK, EtcdServer, installed
 
 _numbers = itertools.count(1)
 
@@ -23,7 +23,7 @@ def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdServer]:
 def fresh_etcd(tmp_path: Path) -> Iterator[EtcdServer]:
     """An etcd of this test alone: freeze it, kill it, restart it."""
     _need_etcd()
-    with EtcdServer(tmp_path / "etcd") as server:
+    with EtcdServer(tmp_path / "etcd", arguments=BRISK) as server:
         yield server
 
 

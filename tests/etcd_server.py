@@ -22,6 +22,8 @@ from typing import Self
 
 START_TIMEOUT_SECONDS = 30.0
 POLL_SECONDS = 0.02
+BRISK = ("--heartbeat-interval", "50", "--election-timeout", "500")
+"""Elects itself sooner than etcd's defaults would (its shortest TTL is then 1 s, not 2 s)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,7 +251,7 @@ class EtcdCluster:
                 name=n,
                 ports=(ports[2 * i], ports[2 * i + 1]),
                 cluster=cluster,
-                arguments=("--heartbeat-interval", "50", "--election-timeout", "500"),
+                arguments=BRISK,
             )
             for i, n in enumerate(names)
         ]

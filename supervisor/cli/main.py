@@ -8,6 +8,7 @@ import importlib
 import io
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Final
 
@@ -105,6 +106,9 @@ def run(args: Sequence[str] | None = None) -> int:
     except exits.Failure as failure:
         click.echo(f"supervisor: {safe(failure.message)}", err=True)
         return failure.code
+    except Exception:  # noqa: BLE001 # a bug of ours must not look like one of status's answers, which Python's 1 would
+        traceback.print_exc()
+        return exits.INTERNAL
     return code if isinstance(code, int) else exits.OK
 
 

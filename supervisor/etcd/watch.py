@@ -134,21 +134,22 @@ class QueueWatch:
         what = self._what(endpoint)
         ask = rpc_pb2.WatchRequest(progress_request=rpc_pb2.WatchProgressRequest())
         reading = asyncio.ensure_future(call.read())
+        under_way: list[asyncio.Future[object]] = [reading]
         quiet_seconds, answer_seconds = self._patience
         try:
-            done, _ = await asyncio.wait({reading}, timeout=quiet_seconds)
+            done, _ = await asyncio.wait(under_way, timeout=quiet_seconds)
             if not done:
                 # A frozen or cut-off member looks like one with nothing to say. Since 3.4 it can be asked.
-                asking = asyncio.ensure_future(self._channels.answer(lambda: call.write(ask), what))
-                done, _ = await asyncio.wait({reading}, timeout=answer_seconds)
-                asking.cancel()
-                await asyncio.gather(asking, return_exceptions=True)
-            if not done:
-                raise TimedOut(f"{what}: silent for {quiet_seconds + answer_seconds:g} s")
+                under_way.append(asyncio.ensure_future(call.write(ask)))
+                # The write must end too, though its answer be here: gRPC ends the call of a write that is cancelled.
+                _, missing = await asyncio.wait(under_way, timeout=answer_seconds)
+                if missing:
+                    raise TimedOut(f"{what}: silent for {quiet_seconds + answer_seconds:g} s")
             return self._checked(endpoint, await self._channels.answer(lambda: reading, what))
         finally:
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
+            for future in under_way:
+                future.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
 
     def _checked(self, endpoint: Endpoint, response: rpc_pb2.WatchResponse | object) -> rpc_pb2.WatchResponse:
         """A response that is one, and no cancellation."""

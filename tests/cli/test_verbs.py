@@ -105,6 +105,16 @@ def test_the_module_is_the_command(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_a_bug_is_70_and_shows_where(say: Said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_args: object, **_more: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("supervisor.cli.check.load", fail)
+    code, _, err = say("check", tmp_path / "f.yaml")
+    assert code == 70
+    assert "RuntimeError: a bug" in err
+
+
 # --- the daemon cannot be asked ------------------------------------------------------------------------------------
 
 

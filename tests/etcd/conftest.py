@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.etcd_server import Binaries, EtcdServer, installed
+from tests.etcd_server import BRISK, Binaries, EtcdServer, installed
 
 VERSIONS: list[Binaries | None] = [*installed()]
 
@@ -28,5 +28,5 @@ def etcd(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.fixture
 def fresh_etcd(binaries: Binaries, tmp_path: Path) -> Iterator[EtcdServer]:
     """An etcd of this test alone."""
-    with EtcdServer(tmp_path / "etcd", binaries=binaries) as server:
+    with EtcdServer(tmp_path / "etcd", binaries=binaries, arguments=BRISK) as server:
         yield server

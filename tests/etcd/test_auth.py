@@ -11,7 +11,7 @@ from supervisor.core.spec import AuthSpec, EtcdSpec
 from supervisor.etcd.errors import AuthFailed, FileUnusable, PermissionDenied
 from supervisor.etcd.keys import grants
 from tests.etcd.support import CALL_SECONDS, Recorder, enter, eventually, grant, opened, resign, spec
-from tests.etcd_server import Binaries, EtcdServer
+from tests.etcd_server import BRISK, Binaries, EtcdServer
 
 E = ElectionName("e")
 ROOT = ("--user", "root:root-secret")
@@ -20,7 +20,7 @@ ROOT = ("--user", "root:root-secret")
 @pytest.fixture
 def guarded(binaries: Binaries, tmp_path: Path) -> Iterator[EtcdServer]:
     """An etcd with auth on, and a user that has the three ranges of /supervisor and nothing else."""
-    with EtcdServer(tmp_path / "etcd", binaries=binaries) as etcd:
+    with EtcdServer(tmp_path / "etcd", binaries=binaries, arguments=BRISK) as etcd:
         etcd.etcdctl("user", "add", "root:root-secret")
         etcd.etcdctl("role", "add", "root")
         etcd.etcdctl("user", "grant-role", "root", "root")

@@ -11,7 +11,7 @@ import pytest
 from supervisor.core.spec import TlsSpec
 from supervisor.etcd.errors import FileUnusable, StoreError, Unreachable
 from tests.etcd.support import CALL_SECONDS, Recorder, enter, eventually, grant, opened, spec
-from tests.etcd_server import Binaries, EtcdServer, TlsFiles
+from tests.etcd_server import BRISK, Binaries, EtcdServer, TlsFiles
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is needed to make certificates")
 
@@ -58,7 +58,7 @@ def files(pki: Path, name: str) -> TlsFiles:
 
 @pytest.fixture
 def secured(binaries: Binaries, pki: Path, tmp_path: Path) -> Iterator[EtcdServer]:
-    with EtcdServer(tmp_path / "etcd", binaries=binaries, tls=files(pki, "server")) as server:
+    with EtcdServer(tmp_path / "etcd", binaries=binaries, tls=files(pki, "server"), arguments=BRISK) as server:
         yield server
 
 

@@ -199,7 +199,7 @@ async def test_a_queue_that_emptied_while_we_were_away_is_told_of_as_empty(fresh
 async def test_a_stream_with_nothing_to_say_is_asked_and_kept(etcd: EtcdServer, namespace: str) -> None:
     seen = Recorder()
     async with channels(spec(etcd.endpoint, namespace=namespace)) as connection:
-        watch = QueueWatch(connection, seen, quiet_seconds=0.05, answer_seconds=CALL_SECONDS)
+        watch = QueueWatch(connection, seen, quiet_seconds=0.01, answer_seconds=CALL_SECONDS)
         lists = lists_of(watch)
         answers = asyncio.Queue[int]()
         real = watch._next
@@ -211,12 +211,15 @@ async def test_a_stream_with_nothing_to_say_is_asked_and_kept(etcd: EtcdServer, 
 
         watch._next = counting  # type: ignore[method-assign,assignment]
         async with running(watch), asyncio.timeout(CALL_SECONDS):
-            assert [await answers.get() for _ in range(5)] == [0] * 5  # progress, which only a request brings so fast
+            assert [await answers.get() for _ in range(50)] == [0] * 50  # progress, which only a request brings so fast
         assert len(lists) == 1
     assert [type(e) for e in seen.events] == [StoreReachable]
 
 
-async def test_a_frozen_member_is_noticed_and_its_return_too(fresh_etcd: EtcdServer) -> None:
+async def test_a_frozen_member_is_noticed_and_its_return_too(
+    fresh_etcd: EtcdServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("supervisor.etcd.watch.CALL_TIMEOUT_SECONDS", 0.5)
     seen = Recorder()
     there = spec(fresh_etcd.endpoint)
     async with opened(there) as store, channels(there) as connection:
