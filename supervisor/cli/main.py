@@ -39,11 +39,11 @@ _EPILOG = """Exit codes: 0 fine; 64 usage; 69 etcd unreachable; 70 internal; 75 
 class Verbs(click.Group):
     """A group that knows its verbs by name and loads each when it is used."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 # the signature is click's
         """In the order in which people need them."""
         return list(_VERBS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 # the signature is click's
         """The verb's own command, or None."""
         if cmd_name not in _VERBS:
             return None
@@ -51,7 +51,7 @@ class Verbs(click.Group):
         assert isinstance(command, click.Command)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 # the signature is click's
         """The verbs, without loading them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(_VERBS.items()))
