@@ -3,6 +3,7 @@
 **The order of duties.** The shell performs actions in the order given, and starts each without waiting for the last;
 where one must not begin before another is *done*, the core waits for the confirming event before it asks:
 
+    Prove    -> FirstRead before Arm                           no term without a win that is proven and on record
     Arm      -> Armed     before the first Spawn of a term     no leader process without a dead-man's switch
     Exited + Emptied      before the next Spawn of a process   no two incarnations at once
     Emptied of every run  before Disarm                        the switch stays armed while anything lives
@@ -15,6 +16,7 @@ Each action is answered by exactly one of the events named beside it, unless the
 
 from dataclasses import dataclass
 
+from supervisor.core.events import TermRecord
 from supervisor.core.names import ElectionName, Instant, LeaseId, ProcessId, RunId, Term, Token
 from supervisor.core.spec import EtcdSpec, LogSpec, ProbeSpec, ProcessSpec
 
@@ -29,6 +31,10 @@ class Arm:
     lease: LeaseId
     lease_deadline: Instant
     margin_seconds: float
+    candidate_key: str
+    record_key: str
+    stopped_record: bytes
+    """What the guardian writes to ``record_key``, deleting ``candidate_key``, when it ends the term without the daemon."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,10 +149,32 @@ class Campaign:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReadFirst:
-    """Read linearizably who is first in the queue. -> FirstRead | ReadFirstFailed."""
+class Prove:
+    """In one transaction: if our key is there and the oldest, write the term's record; read who is first, and the records.
+
+    -> FirstRead | ReadFirstFailed.
+    """
 
     election: ElectionName
+    lease: LeaseId
+    create_revision: Token
+    record: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskLease:
+    """Ask how long a lease of somebody else has left. -> LeaseSeen | LeaseUnseen."""
+
+    lease: LeaseId
+    timeout_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseRecords:
+    """Write over the records of terms that are over. -> RecordsClosed | CloseRecordsFailed."""
+
+    election: ElectionName
+    records: tuple[TermRecord, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,11 +189,18 @@ class Proclaim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resign:
-    """Delete our key if its create revision is still this. -> Resigned | ResignFailed."""
+    """Delete our key if its create revision is still this, and end the term's record. -> Resigned | ResignFailed.
+
+    Both in one transaction, and the record also when the key is gone already.
+    """
 
     election: ElectionName
     lease: LeaseId
     create_revision: Token
+    record: bytes = b""
+    """*stopped*, written over the record if there is one; empty for a candidacy that never asked for the proof."""
+    forget: tuple[Token, ...] = ()
+    """Terms long over, whose records go."""
 
 
 # --- the daemon itself ---------------------------------------------------------------------------------------------
@@ -180,6 +215,7 @@ class Exit:
 
 Action = (
     Arm | Extend | Disarm | Spawn | SignalRun | KillRun | StartProbe | StopProbe | ConfigureLog
-    | Connect | GrantLease | Renew | RevokeLease | Campaign | ReadFirst | Proclaim | Resign
+    | Connect | GrantLease | Renew | RevokeLease | AskLease
+    | Campaign | Prove | CloseRecords | Proclaim | Resign
     | Exit
 )  # fmt: skip

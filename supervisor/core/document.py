@@ -81,6 +81,11 @@ def build(state: State, election: Election, processes: Iterable[Process]) -> byt
     return encoded
 
 
+def shown_name(text: str, *, longest: int = 100) -> str:
+    """A stranger's text as it may be shown or handed on: printable, on one line, bounded."""
+    return "".join(c for c in text[:longest] if c.isprintable())
+
+
 def node_of(value: bytes) -> NodeName | None:
     """The node that wrote a candidate's value, or None when it is not a document of ours."""
     try:

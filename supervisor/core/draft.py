@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from supervisor.core.actions import Action
 from supervisor.core.names import ElectionName, Instant, LeaseId, ProcessId, RunId
-from supervisor.core.state import DoomedLease, Election, Process, Session, State
+from supervisor.core.state import DoomedLease, Election, LeaseSight, Process, Session, State
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -59,6 +59,11 @@ class Overlay(Generic[K, V]):
         """The mapping as it is now; identical to the original when nothing was written."""
         return self._mapping
 
+    @property
+    def written(self) -> bool:
+        """Whether anything was written or removed."""
+        return self._copy is not None
+
     def _own(self) -> dict[K, V]:
         if self._copy is None:
             self._copy = dict(self._mapping)
@@ -77,6 +82,7 @@ class Draft:
         self.elections: Overlay[ElectionName, Election] = Overlay(state.elections)
         self.processes: Overlay[ProcessId, Process] = Overlay(state.processes)
         self.sessions: Overlay[int, Session] = Overlay(state.sessions)
+        self.sights: Overlay[LeaseId, LeaseSight] = Overlay(state.sights)
         self.doomed: Overlay[LeaseId, DoomedLease] = Overlay(state.doomed)
         self.runs: Overlay[RunId, ProcessId] = Overlay(state.runs)
         self.members: Overlay[ElectionName, tuple[ProcessId, ...]] = Overlay(state.members)
@@ -142,6 +148,7 @@ class Draft:
             elections=self.elections.freeze(),
             processes=self.processes.freeze(),
             sessions=self.sessions.freeze(),
+            sights=self.sights.freeze(),
             doomed=self.doomed.freeze(),
             runs=self.runs.freeze(),
             members=self.members.freeze(),

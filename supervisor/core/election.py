@@ -1,9 +1,11 @@
 """The transitions of one election: what each event means in each phase.
 
 Theory of operation. An election is DETACHED until its session has a lease; then it CAMPAIGNs (creates its key), FOLLOWs
-while the watch shows an older key, and when its own is first, PROVEs it by a linearizable read: own key, own create
-revision, lowest of the prefix. Only that makes it LEAD. However the term ends it is STEPPING_DOWN until every process
-of it is proven dead and the guardian is disarmed, then RESIGNING until its key is gone, then DETACHED again.
+while the watch shows an older key, and when its own is first, PROVEs it by a transaction: own key, own create revision,
+lowest of the prefix; the same transaction puts the term on record. Only that makes it LEAD, and it starts nothing while
+it ``waits_for`` a predecessor whose end is not proven (``takeover``). However the term ends it is STEPPING_DOWN until
+every process of it is proven dead and the guardian is disarmed, then RESIGNING until its key is gone and its record
+says *stopped*, then DETACHED again.
 
 Rules of this file: an event that does not fit the phase is old news and changes nothing; nothing here asks whether a
 step was *requested*, only what is known now. What is due without an event of its own (to campaign, to step down for a
@@ -12,8 +14,8 @@ reload, to disarm when the last process is gone) is in ``reconcile``.
 
 from dataclasses import replace
 
-from supervisor.core import timing
-from supervisor.core.actions import Arm, ReadFirst, Resign
+from supervisor.core import records, takeover, timing
+from supervisor.core.actions import Arm, CloseRecords, Prove, Resign
 from supervisor.core.draft import Draft
 from supervisor.core.events import (
     Armed,
@@ -31,13 +33,17 @@ from supervisor.core.events import (
     ResignFailed,
     ResignRequested,
 )
-from supervisor.core.names import Instant, LeaseId, Term
+from supervisor.core.names import Instant, LeaseId, Term, candidate_key, record_key
+from supervisor.core.records import Mark
 from supervisor.core.restarts import retry_seconds
+from supervisor.core.spec import DEFAULT_NAMESPACE
 from supervisor.core.state import Election, ElectionPhase, Session
 
 QUEUED = frozenset({ElectionPhase.FOLLOWING, ElectionPhase.PROVING})
 HELD = frozenset({ElectionPhase.LEADING, ElectionPhase.STEPPING_DOWN})
 RETRY_SECONDS = 0.2
+FIRST_LOOK_SECONDS = 0.02
+"""While waiting for a predecessor's word: it comes within milliseconds when it comes at all."""
 MAX_COOL_DOWN_SECONDS = 300.0
 
 
@@ -58,6 +64,8 @@ def detach(draft: Draft, e: Election, cause: str) -> Election:
             queue=e.queue,
             queue_revision=e.queue_revision,
             queue_at=e.queue_at,
+            first_at=e.first_at,
+            departed=e.departed,
         )
     )
 
@@ -72,26 +80,35 @@ def follow(draft: Draft, e: Election, cause: str) -> Election:
 
 
 def prove(draft: Draft, e: Election) -> Election:
-    """The watch says that we are first; ask etcd for the proof."""
-    draft.do(ReadFirst(election=e.spec.name))
-    since = draft.now if e.phase is not ElectionPhase.PROVING else e.since
-    cause = "first in the queue"
-    return draft.put_election(
-        replace(e, phase=ElectionPhase.PROVING, since=since, cause=cause, asked=True, retry_at=None)
-    )
+    """We look first; ask etcd for the proof. Asked again while leading, it brings the predecessors' records."""
+    assert e.lease is not None
+    assert e.create_revision is not None
+    record = _record(draft, e, Mark.STARTED)
+    draft.do(Prove(election=e.spec.name, lease=e.lease, create_revision=e.create_revision, record=record))
+    e = replace(e, asked=True, retry_at=None, on_record=True, proofs=e.proofs + 1)
+    if e.phase is not ElectionPhase.LEADING:
+        since = draft.now if e.phase is not ElectionPhase.PROVING else e.since
+        e = replace(e, phase=ElectionPhase.PROVING, since=since, cause="first in the queue")
+    return draft.put_election(e)
 
 
 def lead(draft: Draft, e: Election, session: Session) -> Election:
     """The office is proven ours: arm the guardian. Processes follow its acknowledgement."""
     assert e.create_revision is not None
-    term = Term(e.spec.name, e.create_revision)
+    assert e.lease is not None
+    name, connected = e.spec.name, draft.base.store.connected
+    namespace = connected.namespace if connected else DEFAULT_NAMESPACE
+    term = Term(name, e.create_revision)
     margin = timing.safety_margin_seconds(e.spec, session.granted_seconds)
     draft.do(
         Arm(
             term=term,
-            lease=session.lease or LeaseId(0),
+            lease=e.lease,
             lease_deadline=session.lease_deadline,
             margin_seconds=margin,
+            candidate_key=candidate_key(namespace, name, e.lease),
+            record_key=record_key(namespace, name, e.create_revision),
+            stopped_record=_record(draft, replace(e, cause="the daemon died", won_at=draft.now), Mark.STOPPED),
         )
     )
     return draft.put_election(
@@ -104,7 +121,6 @@ def lead(draft: Draft, e: Election, session: Session) -> Election:
             won_at=draft.now,
             armed=False,
             asked=False,
-            retry_at=None,
             standby=False,
             campaign_deadline=None,
             proclaim_at=draft.now,
@@ -127,6 +143,8 @@ def step_down(draft: Draft, e: Election, cause: str, *, lost: bool = False, key_
             lost=lost,
             key_lost=key_lost,
             disarming=False,
+            asked=False,
+            waits_for=(),
             retry_at=None,
             proclaim_at=draft.now,
         )
@@ -142,10 +160,19 @@ def give_up(draft: Draft, e: Election, cause: str) -> Election:
 
 
 def resign(draft: Draft, e: Election, cause: str) -> Election:
-    """Nothing of a term is alive: delete our key."""
+    """Nothing of a term is alive: delete our key, and have its record say so."""
     assert e.lease is not None
     assert e.create_revision is not None
-    draft.do(Resign(election=e.spec.name, lease=e.lease, create_revision=e.create_revision))
+    record = _record(draft, e, Mark.STOPPED) if e.on_record else b""
+    draft.do(
+        Resign(
+            election=e.spec.name,
+            lease=e.lease,
+            create_revision=e.create_revision,
+            record=record,
+            forget=e.forget,
+        )
+    )
     since = draft.now if e.phase is not ElectionPhase.RESIGNING else e.since
     return draft.put_election(
         replace(e, phase=ElectionPhase.RESIGNING, since=since, cause=cause, asked=True, retry_at=None)
@@ -169,6 +196,10 @@ def lease_lost(draft: Draft, lease: LeaseId, cause: str) -> None:
             continue
         if e.phase in HELD:
             step_down(draft, e, cause, lost=True, key_lost=True)
+        elif e.phase is ElectionPhase.RESIGNING and e.on_record:
+            draft.put_election(replace(e, key_lost=True))  # the key needs no deleting any more; its record needs an end
+        elif e.phase is ElectionPhase.PROVING and e.on_record:
+            resign(draft, replace(e, key_lost=True), cause)
         elif e.phase is not ElectionPhase.DETACHED:
             detach(draft, e, cause)
 
@@ -177,11 +208,14 @@ def lease_lost(draft: Draft, lease: LeaseId, cause: str) -> None:
 
 
 def on_campaigned(draft: Draft, e: Election, event: Campaigned) -> None:
-    """Our key is in the queue, and the same transaction told who is first."""
+    """Our key is in the queue, and the same transaction told who is first. If we are, the term goes on record next."""
     if e.phase is not ElectionPhase.CAMPAIGNING or e.lease != event.lease:
         return
-    e = replace(e, create_revision=event.create_revision)
-    _after_reading_first(draft, e, event.first)
+    e = replace(e, create_revision=event.create_revision, asked=False)
+    if _is_ours(e, event.first):
+        prove(draft, e)
+    else:
+        _after_reading_first(draft, e, event.first)
 
 
 def on_campaign_failed(draft: Draft, e: Election, event: CampaignFailed) -> None:
@@ -198,19 +232,32 @@ def on_campaign_failed(draft: Draft, e: Election, event: CampaignFailed) -> None
 def on_first_read(draft: Draft, e: Election, event: FirstRead) -> None:
     """The proof, or its refutation."""
     if e.phase is ElectionPhase.PROVING and e.asked:
-        _after_reading_first(draft, e, event.first)
+        _after_reading_first(draft, e, event.first, event)
+    elif e.phase is ElectionPhase.LEADING and e.asked:
+        e = replace(e, asked=False)
+        if event.first is None or not _is_ours(e, event.first):
+            _key_vanished(draft, e, "our key was deleted")
+        else:
+            wait_for_predecessors(draft, e, event)
 
 
 def on_read_first_failed(draft: Draft, e: Election, event: ReadFirstFailed) -> None:
     """No proof, no term: ask again soon."""
-    if e.phase is ElectionPhase.PROVING and e.asked:
+    if e.phase in (ElectionPhase.PROVING, ElectionPhase.LEADING) and e.asked:
         pause = RETRY_SECONDS * (1.0 - event.chance / 2)
+        if e.phase is ElectionPhase.LEADING:
+            draft.put_election(replace(e, asked=False, retry_at=Instant(draft.now + pause)))
+            return
         draft.put_election(replace(e, asked=False, retry_at=Instant(draft.now + pause), cause=event.detail))
 
 
 def on_queue(draft: Draft, e: Election, event: QueueChanged) -> None:
     """The watch's picture: reason to ask for a proof when we look first, and to end a term when our key is not in it."""
-    e = draft.put_election(replace(e, queue=event.candidates, queue_revision=event.revision, queue_at=draft.now))
+    e = takeover.departed(e, event.candidates, draft.sights.freeze(), draft.now)
+    first_at = takeover.first_seen(e, event.candidates, draft.now)
+    e = draft.put_election(
+        replace(e, queue=event.candidates, queue_revision=event.revision, queue_at=draft.now, first_at=first_at)
+    )
     if e.create_revision is None or event.revision < e.create_revision:
         return  # older than our key: it cannot say anything about it
     if not any(_is_ours(e, c) for c in event.candidates):
@@ -234,12 +281,8 @@ def on_disarmed(draft: Draft, e: Election, event: Disarmed) -> None:
 
 
 def stopped(draft: Draft, e: Election) -> None:
-    """Nothing of the term is alive and no switch is armed: give the key up, if there still is one."""
-    e = replace(e, term=None, won_at=None)
-    if e.key_lost or draft.session_of(e.lease) is None:
-        _pause(draft, detach(draft, e, e.cause))
-    else:
-        resign(draft, e, e.cause)
+    """Nothing of the term is alive and no switch is armed: give the key up, if there still is one, and say so."""
+    resign(draft, replace(e, term=None), e.cause)
 
 
 def on_disarm_refused(draft: Draft, e: Election, event: DisarmRefused) -> None:
@@ -252,15 +295,19 @@ def on_disarm_refused(draft: Draft, e: Election, event: DisarmRefused) -> None:
 def on_resigned(draft: Draft, e: Election, event: Resigned) -> None:
     """Our key is gone because we wanted it."""
     if e.phase is ElectionPhase.RESIGNING and e.create_revision == event.create_revision:
-        detach(draft, e, e.cause)
+        _gone(draft, e)
 
 
 def on_resign_failed(draft: Draft, e: Election, event: ResignFailed) -> None:
-    """Try until the key or its lease is gone; when ending, the lease's end takes it along."""
+    """Try until the key or its lease is gone; when ending, the lease's end takes it along.
+
+    A record alone is not worth more than a lease's time: who waits for it has stopped waiting by then.
+    """
     if e.phase is not ElectionPhase.RESIGNING or e.create_revision != event.create_revision:
         return
-    if draft.base.stopping:
-        detach(draft, e, e.cause)
+    keyless = e.key_lost or not any(_is_ours(e, c) for c in e.queue)
+    if draft.base.stopping or (keyless and draft.now >= e.since + e.spec.ttl_seconds):
+        _gone(draft, e)
     else:
         draft.put_election(replace(e, asked=False, retry_at=Instant(draft.now + RETRY_SECONDS)))
 
@@ -293,7 +340,60 @@ def _is_ours(e: Election, candidate: Candidate) -> bool:
     return candidate.lease == e.lease and candidate.create_revision == e.create_revision
 
 
-def _after_reading_first(draft: Draft, e: Election, first: Candidate | None) -> None:
+def _record(draft: Draft, e: Election, mark: Mark) -> bytes:
+    session = draft.session_of(e.lease)
+    ttl = session.granted_seconds if session else e.spec.ttl_seconds
+    margin = timing.safety_margin_seconds(e.spec, ttl)
+    return records.build(draft.base, e, mark, ttl_seconds=ttl, margin_seconds=margin)
+
+
+def _gone(draft: Draft, e: Election) -> None:
+    """No key of ours is left."""
+    keyless = e.key_lost or draft.session_of(e.lease) is None
+    e = detach(draft, e, e.cause)
+    if keyless:
+        _pause(draft, e)
+
+
+def wait_for_predecessors(draft: Draft, e: Election, event: FirstRead) -> Election:
+    """Nothing of the term starts while an earlier one may run; what can be told to be over is closed on the way."""
+    told = [records.read(r, otherwise_ttl_seconds=e.spec.ttl_seconds) for r in event.records]
+    opened = takeover.open_terms(draft.base, e, told)
+    e, waits_for = takeover.predecessors(e, opened, {r.token: r for r in event.records}, draft.now)
+    if not e.spec.takeover_guard:
+        waits_for = ()
+    waited = {p.token for p in waits_for}
+    over = {t.token for t in told if t.mark is Mark.STARTED and t.token < (e.create_revision or 0)} - waited
+    unclosed = tuple(records.closed(r) for r in event.records if r.token in over)
+    pause = min(RETRY_SECONDS, FIRST_LOOK_SECONDS * 2 ** min(e.proofs, 8))
+    return draft.put_election(
+        replace(
+            e,
+            waits_for=waits_for,
+            retry_at=Instant(draft.now + pause) if waits_for else None,
+            unclosed=unclosed if e.spec.takeover_guard else (),
+            forget=takeover.overdue(told),
+        )
+    )
+
+
+def waited_out(draft: Draft, e: Election) -> Election:
+    """Of the predecessors waited for, those whose time is up are over."""
+    left = tuple(p for p in e.waits_for if p.clear_at > draft.now)
+    if len(left) == len(e.waits_for):
+        return e
+    over = tuple(records.closed(p.record) for p in e.waits_for if p not in left)
+    retry_at = e.retry_at if left else None
+    return draft.put_election(replace(e, waits_for=left, retry_at=retry_at, unclosed=(*e.unclosed, *over)))
+
+
+def close_records(draft: Draft, e: Election) -> Election:
+    """So that nobody after us has to wait for those whom we have waited for."""
+    draft.do(CloseRecords(election=e.spec.name, records=e.unclosed))
+    return draft.put_election(replace(e, unclosed=()))
+
+
+def _after_reading_first(draft: Draft, e: Election, first: Candidate | None, event: FirstRead | None = None) -> None:
     session = draft.session_of(e.lease)
     if first is None or (e.create_revision is not None and first.create_revision > e.create_revision):
         _key_vanished(draft, e, "our key was deleted")
@@ -304,15 +404,17 @@ def _after_reading_first(draft: Draft, e: Election, first: Candidate | None) -> 
         draft.put_election(
             replace(e, phase=ElectionPhase.PROVING, asked=False, retry_at=Instant(draft.now + RETRY_SECONDS))
         )
-    else:
-        lead(draft, e, session)
+    elif event is not None:
+        lead(draft, wait_for_predecessors(draft, e, event), session)
 
 
 def _key_vanished(draft: Draft, e: Election, cause: str) -> None:
     if e.phase in HELD:
         step_down(draft, e, cause, lost=True, key_lost=True)
     elif e.phase is ElectionPhase.RESIGNING:
-        detach(draft, e, e.cause)
+        pass  # what we have asked for; its answer is on the way
+    elif e.phase is ElectionPhase.PROVING and e.on_record:
+        resign(draft, replace(e, key_lost=True), cause)
     elif e.phase in QUEUED or e.phase is ElectionPhase.CAMPAIGNING:
         _pause(draft, detach(draft, e, cause))
 

@@ -278,20 +278,66 @@ class QueueChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TermRecord:
+    """One record of a term. Not an event itself; events carry it."""
+
+    token: Token
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FirstRead:
-    """The answer to ``ReadFirst``: who is first in the queue, read linearizably. None: the queue is empty."""
+    """The answer to ``Prove``: who is first in the queue, read linearizably, and the newest terms' records.
+
+    ``first`` None: the queue is empty. When it is us, our own record says *started* now.
+    """
 
     election: ElectionName
     first: Candidate | None
+    records: tuple[TermRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadFirstFailed:
-    """The linearizable read was not answered."""
+    """The linearizable read was not answered; our record may have been written all the same."""
 
     election: ElectionName
     detail: str
     chance: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseSeen:
+    """What etcd says of somebody else's lease: how long it has, if nobody renews it."""
+
+    lease: LeaseId
+    sent_at: Instant
+    remaining_seconds: int
+    """Whole seconds, rounded down; negative: there is no such lease (any more)."""
+    granted_seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseUnseen:
+    """The question after a lease was not answered."""
+
+    lease: LeaseId
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordsClosed:
+    """Records of terms that are over say so now."""
+
+    election: ElectionName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseRecordsFailed:
+    """They may not."""
+
+    election: ElectionName
+    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -336,5 +382,6 @@ Event = (
     | LeaseGranted | LeaseGrantFailed | Renewed | RenewFailed | LeaseGone | LeaseRevoked | LeaseRevokeFailed
     | StoreUnreachable | StoreReachable
     | Campaigned | CampaignFailed | QueueChanged | FirstRead | ReadFirstFailed
+    | LeaseSeen | LeaseUnseen | RecordsClosed | CloseRecordsFailed
     | Proclaimed | ProclaimFailed | Resigned | ResignFailed
 )  # fmt: skip

@@ -12,18 +12,18 @@ from typing import assert_never
 
 from supervisor.core import election as elections
 from supervisor.core import events as ev
-from supervisor.core import lifecycle, reconcile, session
+from supervisor.core import lifecycle, reconcile, session, sights
 from supervisor.core.actions import Action
 from supervisor.core.draft import Draft
-from supervisor.core.names import Instant, NodeName, ProcessId
+from supervisor.core.names import Home, Instant, NodeName, ProcessId
 from supervisor.core.state import Election, ElectionPhase, ProcessPhase, State
 
 GUARDIAN_LOST_EXIT_CODE = 70
 
 
-def initial(node: NodeName, *, now: Instant, wall_offset_seconds: float = 0.0) -> State:
-    """Nothing desired, nothing running."""
-    return State(node=node, started_at=now, wall_offset_seconds=wall_offset_seconds)
+def initial(node: NodeName, *, now: Instant, home: Home | None = None, wall_offset_seconds: float = 0.0) -> State:
+    """Nothing desired, nothing running; what earlier daemons left at ``home`` has been ended."""
+    return State(node=node, started_at=now, home=home or Home(), wall_offset_seconds=wall_offset_seconds)
 
 
 def step(state: State, event: ev.Event, *, now: Instant) -> tuple[State, tuple[Action, ...]]:
@@ -37,6 +37,7 @@ def step(state: State, event: ev.Event, *, now: Instant) -> tuple[State, tuple[A
     reconcile.reconcile(draft)
     session.reconcile(draft)
     reconcile.reconcile(draft)
+    sights.reconcile(draft)
     reconcile.finish(draft)
     return draft.finish()
 
@@ -50,7 +51,7 @@ def _dispatch(draft: Draft, event: ev.Event) -> None:
             _on_daemon(draft, event)
         case (
             ev.LeaseGranted() | ev.LeaseGrantFailed() | ev.Renewed() | ev.RenewFailed() | ev.LeaseGone()
-            | ev.LeaseRevoked() | ev.LeaseRevokeFailed()
+            | ev.LeaseRevoked() | ev.LeaseRevokeFailed() | ev.LeaseSeen() | ev.LeaseUnseen()
         ):  # fmt: skip
             _on_session(draft, event)
         case ev.Armed() | ev.Disarmed() | ev.DisarmRefused():
@@ -58,6 +59,7 @@ def _dispatch(draft: Draft, event: ev.Event) -> None:
         case (
             ev.Campaigned() | ev.CampaignFailed() | ev.QueueChanged() | ev.FirstRead() | ev.ReadFirstFailed()
             | ev.Proclaimed() | ev.ProclaimFailed() | ev.Resigned() | ev.ResignFailed() | ev.ResignRequested()
+            | ev.RecordsClosed() | ev.CloseRecordsFailed()
         ):  # fmt: skip
             _on_election(draft, draft.elections.get(event.election), event)
         case ev.Spawned() | ev.SpawnFailed() | ev.Exited() | ev.Emptied() | ev.ProbeSucceeded() | ev.ProbeFailed():
@@ -120,7 +122,7 @@ def _restart(draft: Draft, process: ProcessId) -> None:
 def _on_session(
     draft: Draft,
     event: ev.LeaseGranted | ev.LeaseGrantFailed | ev.Renewed | ev.RenewFailed | ev.LeaseGone
-    | ev.LeaseRevoked | ev.LeaseRevokeFailed,
+    | ev.LeaseRevoked | ev.LeaseRevokeFailed | ev.LeaseSeen | ev.LeaseUnseen,
 ) -> None:  # fmt: skip
     match event:
         case ev.LeaseGranted():
@@ -139,6 +141,10 @@ def _on_session(
         case ev.LeaseRevokeFailed():
             session.on_revoke_failed(draft, event)
             draft.touch_all()
+        case ev.LeaseSeen():
+            sights.on_seen(draft, event)
+        case ev.LeaseUnseen():
+            sights.on_unseen(draft, event)
         case _:
             assert_never(event)
 
@@ -148,7 +154,7 @@ def _on_election(
     e: Election | None,
     event: ev.Armed | ev.Disarmed | ev.DisarmRefused | ev.Campaigned | ev.CampaignFailed | ev.QueueChanged
     | ev.FirstRead | ev.ReadFirstFailed | ev.Proclaimed | ev.ProclaimFailed | ev.Resigned | ev.ResignFailed
-    | ev.ResignRequested,
+    | ev.ResignRequested | ev.RecordsClosed | ev.CloseRecordsFailed,
 ) -> None:  # fmt: skip
     if e is None:
         return
@@ -179,6 +185,9 @@ def _on_election(
             elections.on_resign_failed(draft, e, event)
         case ev.ResignRequested():
             elections.on_resign_requested(draft, e, event)
+        case ev.RecordsClosed() | ev.CloseRecordsFailed():
+            # When it failed, the next winner waits out what we have waited out: longer than it must, never shorter.
+            pass
         case _:
             assert_never(event)
 
@@ -221,6 +230,7 @@ def next_due(state: State, *, after: Instant) -> Instant | None:
         if s.lease is not None:
             due.append(s.lease_deadline if s.lost else s.renew_deadline)
     due.extend(d.next_at for d in state.doomed.values() if not d.asked)
+    due.extend(s.next_at for s in state.sights.values() if not s.asked)
     for e in state.elections.values():
         due.extend(_election_due(e))
     for p in state.processes.values():
@@ -241,6 +251,7 @@ def _election_due(e: Election) -> list[Instant]:
             due += [e.campaign_deadline, None if e.proclaiming is not None else e.proclaim_at]
         case ElectionPhase.LEADING | ElectionPhase.PROVING:
             due.append(None if e.proclaiming is not None else e.proclaim_at)
+            due.extend(p.clear_at for p in e.waits_for)
         case _:
             pass
     return [at for at in due if at is not None]

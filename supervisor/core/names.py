@@ -63,6 +63,24 @@ class Term:
         return f"{self.election}#{self.token}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Home:
+    """Where a daemon lives: one machine since one boot, and one state directory on it, which one daemon holds at a time.
+
+    A term that began at home is over when a daemon starts there: its guardian has ended, or has been ended.
+    """
+
+    boot: str = ""
+    """The kernel's boot id."""
+    mark: str = ""
+    """Names the state directory, with the root it is in."""
+
+
+def record_key(namespace: str, election: ElectionName, token: Token) -> str:
+    """The key of a term's record."""
+    return f"{namespace}.log/{election}/{token}"
+
+
 def candidate_key(namespace: str, election: ElectionName, lease: LeaseId) -> str:
     """The key of a candidate, as every client of etcd's Election API writes it: name, slash, lease id in hex."""
     return f"{namespace}/{election}/{lease:x}"

@@ -1,7 +1,8 @@
 """Desired against actual: what is due without an event of its own.
 
 Runs after every event, over what the event touched, until nothing more follows (as h11's state-triggered transitions).
-Promises: a leader process is desired only while its election is LEADING, armed, and free of follower processes; a
+Promises: a leader process is desired only while its election is LEADING, armed, waits for no predecessor and is free of
+follower processes; a
 follower process only while the election is on standby and free of leader processes; whatever is alive and not desired
 is being stopped. Running it twice in a row does nothing the second time.
 """
@@ -76,7 +77,7 @@ def _connect(draft: Draft) -> None:
     draft.base = replace(base, store=Store(connected=base.spec.etcd, since=draft.now))
     draft.do(Connect(etcd=base.spec.etcd))
     for e in draft.elections.values():
-        draft.put_election(replace(e, queue=(), queue_revision=0, queue_at=None))
+        draft.put_election(replace(e, queue=(), queue_revision=0, queue_at=None, departed=()))
 
 
 # --- elections -----------------------------------------------------------------------------------------------------
@@ -182,6 +183,11 @@ def _leading(draft: Draft, e: Election, reason: str) -> None:
     elif gave_up and e.spec.on_giveup is GiveUp.RESIGN:
         elections.give_up(draft, e, f"{gave_up[0].id} gave up")
     else:
+        e = elections.waited_out(draft, e)
+        if e.waits_for and not e.asked and _due(draft, e.retry_at):
+            e = elections.prove(draft, e)
+        if e.unclosed:
+            e = elections.close_records(draft, e)
         _proclaim(draft, e)
 
 
@@ -286,7 +292,7 @@ def _desired(draft: Draft, p: Process) -> tuple[ProcessSpec, Term | None] | None
     if e is None:
         return None
     if p.id.name in e.spec.leader:
-        ready = e.phase is ElectionPhase.LEADING and e.armed
+        ready = e.phase is ElectionPhase.LEADING and e.armed and not e.waits_for
         if not ready or (not p.alive and _any_alive(draft, e, leader=False)):
             return None
         return e.spec.leader[p.id.name], e.term

@@ -191,6 +191,8 @@ class ElectionSpec:
     campaign_timeout_seconds: float | None = None
     """A campaign not won by then is withdrawn and renewed; the follower role goes on. None: wait for ever."""
     proclaim: ProclaimSpec = field(default_factory=ProclaimSpec)
+    takeover_guard: bool = True
+    """A winner starts nothing until its predecessor's end is proven, though etcd deleted the key of a live lease."""
     on_giveup: GiveUp = GiveUp.RESIGN
     reload: ReloadPolicy = ReloadPolicy.KEEP
     leader: Mapping[ProcessName, ProcessSpec] = field(default_factory=dict)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from supervisor.core import timing
-from supervisor.core.events import Candidate
-from supervisor.core.names import EPOCH, ElectionName, Instant, LeaseId, NodeName, ProcessId, RunId, Term, Token
+from supervisor.core.events import Candidate, TermRecord
+from supervisor.core.names import EPOCH, ElectionName, Home, Instant, LeaseId, NodeName, ProcessId, RunId, Term, Token
 from supervisor.core.spec import ElectionSpec, EtcdSpec, ProcessSpec, Spec
 
 
@@ -124,6 +124,43 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Departed:
+    """A candidate that stood before us, and whose key is gone."""
+
+    token: Token
+    gone_at: Instant
+    """When the watch, or a read, first showed it gone: not before it was."""
+    ends_by: Instant | None
+    """Its lease, as seen while it led, had run out by then, and its term was lost already; None: not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predecessor:
+    """A term before ours whose processes may still run: nothing of ours starts before ``clear_at``."""
+
+    token: Token
+    node: str
+    clear_at: Instant
+    detail: str
+    """What is known of its end, for people."""
+    record: TermRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseSight:
+    """What was last seen of the lease of a leader whom we wait for."""
+
+    lease: LeaseId
+    asked: bool = False
+    next_at: Instant = EPOCH
+    sent_at: Instant = EPOCH
+    """When the question of the newest answer was sent; EPOCH: none yet."""
+    granted_seconds: int = 0
+    ends_by: Instant | None = None
+    """It has run out by then, unless it is renewed after ``sent_at``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Election:
     """One election as this node takes part in it."""
 
@@ -174,6 +211,20 @@ class Election:
     """When the document is written next."""
     blockers: tuple[str, ...] = ()
     """Who keeps the containment from being empty."""
+    on_record: bool = False
+    """The term's record was, or may have been, written: it must be ended with the term."""
+    first_at: Instant = EPOCH
+    """When the present first of the queue was first seen to be it."""
+    departed: tuple[Departed, ...] = ()
+    """Those who stood before us, newest last; bounded."""
+    waits_for: tuple[Predecessor, ...] = ()
+    """While LEADING: whose end is not proven yet."""
+    proofs: int = 0
+    """Proofs asked for in this term; spaces out the questions while it waits."""
+    unclosed: tuple[TermRecord, ...] = ()
+    """Records of terms that are over and do not say so yet, with what they are to say."""
+    forget: tuple[Token, ...] = ()
+    """Terms long over, whose records go with our own term's end."""
 
     @property
     def leading(self) -> bool:
@@ -247,6 +298,7 @@ class State:
 
     node: NodeName
     started_at: Instant
+    home: Home = field(default_factory=Home)
     wall_offset_seconds: float = 0.0
     """Wall clock less CLOCK_BOOTTIME at start: for the dates people read, never for a decision."""
     spec: Spec | None = None
@@ -260,6 +312,7 @@ class State:
     rejected_at: Instant | None = None
     store: Store = field(default_factory=Store)
     sessions: Mapping[int, Session] = field(default_factory=dict)
+    sights: Mapping[LeaseId, LeaseSight] = field(default_factory=dict)
     doomed: Mapping[LeaseId, DoomedLease] = field(default_factory=dict)
     elections: Mapping[ElectionName, Election] = field(default_factory=dict)
     processes: Mapping[ProcessId, Process] = field(default_factory=dict)

@@ -1,7 +1,6 @@
 """The core's etcd actions, as calls, and their outcomes as events.
 
-Promises: every call has a deadline and is answered by exactly one event; campaigns, and reads of who is first, that are
-asked for in one turn of the loop share their transactions. Does not: retry. When and whether is the core's.
+Promises: every call has a deadline and is answered by exactly one event; campaigns, and proofs of wins, that are asked for in one turn of the loop share their transactions. Does not: retry. When and whether is the core's.
 """
 
 import asyncio
@@ -10,9 +9,9 @@ from collections.abc import Callable, Coroutine
 
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
-from supervisor.core.names import ElectionName, Instant
+from supervisor.core.names import Instant
 from supervisor.core.spec import EtcdSpec
-from supervisor.etcd.election import Candidacy
+from supervisor.etcd.election import Candidacy, Claim, Ending
 from supervisor.etcd.errors import KeyNotOurs, LeaseNotFound, StoreError
 from supervisor.etcd.store import EtcdStore
 
@@ -32,7 +31,7 @@ class StoreCalls:
         self._store: EtcdStore | None = None
         self._running: asyncio.Task[None] | None = None
         self._campaigns: list[ac.Campaign] = []
-        self._reads: list[ElectionName] = []
+        self._proofs: list[ac.Prove] = []
 
     def connect(self, etcd: EtcdSpec) -> None:
         """Turn to this etcd; the one before is left."""
@@ -66,10 +65,14 @@ class StoreCalls:
                 if not self._campaigns:
                     asyncio.get_running_loop().call_soon(self._flush_campaigns)
                 self._campaigns.append(action)
-            case ac.ReadFirst(election=election):
-                if not self._reads:
-                    asyncio.get_running_loop().call_soon(self._flush_reads)
-                self._reads.append(election)
+            case ac.Prove():
+                if not self._proofs:
+                    asyncio.get_running_loop().call_soon(self._flush_proofs)
+                self._proofs.append(action)
+            case ac.AskLease():
+                self._begin(self._look(self._live(), action))
+            case ac.CloseRecords():
+                self._begin(self._close_records(self._live(), action))
             case ac.Proclaim():
                 self._begin(self._proclaim(self._live(), action))
             case ac.Resign():
@@ -144,19 +147,42 @@ class StoreCalls:
             else:
                 self._post(outcome)
 
-    def _flush_reads(self) -> None:
-        batch, self._reads = self._reads, []
-        self._begin(self._read_first(self._live(), batch))
+    def _flush_proofs(self) -> None:
+        batch, self._proofs = self._proofs, []
+        self._begin(self._prove(self._live(), batch))
 
-    async def _read_first(self, store: EtcdStore, batch: list[ElectionName]) -> None:
+    async def _prove(self, store: EtcdStore, batch: list[ac.Prove]) -> None:
+        claims = [
+            Claim(election=a.election, lease=a.lease, create_revision=a.create_revision, record=a.record) for a in batch
+        ]
+        outcomes = await store.prove(claims, timeout_seconds=READ_TIMEOUT_SECONDS)
+        for a, outcome in zip(batch, outcomes, strict=True):
+            if isinstance(outcome, StoreError):
+                self._post(ev.ReadFirstFailed(election=a.election, detail=str(outcome), chance=random.random()))  # noqa: S311 # spreads retries
+            else:
+                self._post(outcome)
+
+    async def _look(self, store: EtcdStore, a: ac.AskLease) -> None:
         try:
-            firsts = await store.read_first(batch, timeout_seconds=READ_TIMEOUT_SECONDS)
+            look = await store.look(a.lease, timeout_seconds=a.timeout_seconds)
         except StoreError as error:
-            for election in batch:
-                self._post(ev.ReadFirstFailed(election=election, detail=str(error), chance=random.random()))  # noqa: S311 # spreads retries
+            self._post(ev.LeaseUnseen(lease=a.lease, detail=str(error)))
             return
-        for election, first in zip(batch, firsts, strict=True):
-            self._post(ev.FirstRead(election=election, first=first))
+        seen = ev.LeaseSeen(
+            lease=a.lease,
+            sent_at=look.sent_at,
+            remaining_seconds=look.remaining_seconds,
+            granted_seconds=look.granted_seconds,
+        )
+        self._post(seen)
+
+    async def _close_records(self, store: EtcdStore, a: ac.CloseRecords) -> None:
+        try:
+            await store.close_records(a.election, a.records, timeout_seconds=WRITE_TIMEOUT_SECONDS)
+        except StoreError as error:
+            self._post(ev.CloseRecordsFailed(election=a.election, detail=str(error)))
+        else:
+            self._post(ev.RecordsClosed(election=a.election))
 
     async def _proclaim(self, store: EtcdStore, a: ac.Proclaim) -> None:
         revision = a.create_revision
@@ -173,7 +199,8 @@ class StoreCalls:
     async def _resign(self, store: EtcdStore, a: ac.Resign) -> None:
         revision = a.create_revision
         try:
-            await store.resign(a.election, a.lease, revision, timeout_seconds=WRITE_TIMEOUT_SECONDS)
+            end = Ending(election=a.election, lease=a.lease, create_revision=revision, record=a.record, forget=a.forget)
+            await store.resign(end, timeout_seconds=WRITE_TIMEOUT_SECONDS)
         except StoreError as error:
             self._post(ev.ResignFailed(election=a.election, create_revision=revision, detail=str(error)))
         else:

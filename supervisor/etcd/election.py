@@ -4,7 +4,8 @@ A candidate enters the queue as with etcd's own Go client and ``etcdctl elect``:
 is absent. Candidates of any such client queue with ours, in the order of create revisions.
 
 Promises: a batch is carried out in transactions of no more operations than etcd allows by default; what is reported as
-first was read in the same transaction, so linearizably; no verb touches a key whose create revision is not ours.
+first was read in the same transaction, so linearizably; no verb touches a key whose create revision is not ours; a
+term's record is begun in the transaction that proves the win, and ended in the one that deletes the key.
 Does not: wait to be first. ``watch`` says when it is worth asking.
 """
 
@@ -13,17 +14,21 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from supervisor.core.events import Campaigned, Candidate
+from supervisor.core.events import Campaigned, Candidate, FirstRead, TermRecord
 from supervisor.core.names import ElectionName, LeaseId, Token
 from supervisor.etcd import keys
 from supervisor.etcd.channel import Channels
 from supervisor.etcd.errors import KeyNotOurs, StoreError
 from supervisor.etcd.queues import candidate
-from supervisor.pb.etcd import rpc_pb2
+from supervisor.pb.etcd import kv_pb2, rpc_pb2
 
 MAX_OPERATIONS = 120
 """In one transaction. etcd's --max-txn-ops is 128 by default and counts the longest of the outer lists together with
-the longest of a nested transaction's (v3rpc checkTxnRequest); ours have three."""
+the longest of a nested transaction's (v3rpc checkTxnRequest); those of a batch have three."""
+MOST_RECORDS = 60
+"""Read with each proof, newest first: those kept, and the open ones of many crashes."""
+MOST_FORGOTTEN = 50
+"""Records deleted in one go."""
 
 T = TypeVar("T")
 
@@ -35,6 +40,28 @@ class Candidacy:
     election: ElectionName
     lease: LeaseId
     document: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """That our key is the oldest of its queue, and what to put on record if it is."""
+
+    election: ElectionName
+    lease: LeaseId
+    create_revision: Token
+    record: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """The end of a candidacy, and of its term if it had one."""
+
+    election: ElectionName
+    lease: LeaseId
+    create_revision: Token
+    record: bytes = b""
+    """Written over the term's record, if there is one; empty leaves it."""
+    forget: tuple[Token, ...] = ()
 
 
 class Elections:
@@ -58,10 +85,13 @@ class Elections:
         outcomes = {key: outcome for some in entered for key, outcome in some.items()}
         return [outcomes[self._key(c.election, c.lease)] for c in batch]
 
-    async def read_first(self, elections: Sequence[ElectionName], *, timeout_seconds: float) -> list[Candidate | None]:
-        """Who is first in each queue, in order, read linearizably. Raises any ``StoreError``."""
-        parts = [self._first_of(part, timeout_seconds=timeout_seconds) for part in _parts(elections)]
-        return [first for firsts in await _together(parts) for first in firsts]
+    async def prove(self, batch: Sequence[Claim], *, timeout_seconds: float) -> list[FirstRead | StoreError]:
+        """Who is first in each queue, with the newest records of its terms; one outcome for each claim, in order.
+
+        Where a claim holds, its record has been written in the same transaction, and is among those read.
+        """
+        parts = [self._prove_part(part, timeout_seconds=timeout_seconds) for part in _parts(batch)]
+        return [outcome for outcomes in await _together(parts) for outcome in outcomes]
 
     async def proclaim(
         self, election: ElectionName, lease: LeaseId, create_revision: Token, document: bytes, *, timeout_seconds: float
@@ -74,14 +104,27 @@ class Elections:
         if not reply.succeeded:
             raise KeyNotOurs(f"proclaim in {election}: {key.decode()} of revision {create_revision} is gone")
 
-    async def resign(
-        self, election: ElectionName, lease: LeaseId, create_revision: Token, *, timeout_seconds: float
-    ) -> None:
-        """Delete our key; that it is gone already is success. Raises any ``StoreError``."""
-        key = self._key(election, lease)
+    async def resign(self, end: Ending, *, timeout_seconds: float) -> None:
+        """Delete our key and end its record; that the key is gone already is success. Raises any ``StoreError``."""
+        key = self._key(end.election, end.lease)
         delete = rpc_pb2.RequestOp(request_delete_range=rpc_pb2.DeleteRangeRequest(key=key))
-        request = rpc_pb2.TxnRequest(compare=[_created(key, create_revision)], success=[delete])
-        await self._txn(request, verb=f"resign of {election}", timeout_seconds=timeout_seconds)
+        ours = rpc_pb2.TxnRequest(compare=[_created(key, end.create_revision)], success=[delete])
+        operations = [rpc_pb2.RequestOp(request_txn=ours)]
+        if end.record:
+            operations.append(self._overwrite(end.election, TermRecord(token=end.create_revision, value=end.record)))
+        for token in end.forget[:MOST_FORGOTTEN]:
+            old = rpc_pb2.DeleteRangeRequest(key=keys.record(self._namespace, end.election, token))
+            operations.append(rpc_pb2.RequestOp(request_delete_range=old))
+        request = rpc_pb2.TxnRequest(success=operations)
+        await self._txn(request, verb=f"resign of {end.election}", timeout_seconds=timeout_seconds)
+
+    async def close_records(
+        self, election: ElectionName, records: Sequence[TermRecord], *, timeout_seconds: float
+    ) -> None:
+        """Write over records, those that are still there. Raises any ``StoreError``."""
+        for part in _parts(records):
+            request = rpc_pb2.TxnRequest(success=[self._overwrite(election, record) for record in part])
+            await self._txn(request, verb=f"closing records of {election}", timeout_seconds=timeout_seconds)
 
     async def _enter(
         self, part: Sequence[Candidacy], *, timeout_seconds: float
@@ -97,10 +140,14 @@ class Elections:
             for c, op in zip(part, reply.responses, strict=True)
         }
 
-    async def _first_of(self, part: Sequence[ElectionName], *, timeout_seconds: float) -> list[Candidate | None]:
-        request = rpc_pb2.TxnRequest(success=[self._first(election) for election in part])
-        reply = await self._txn(request, verb=_named("read of", part), timeout_seconds=timeout_seconds)
-        return [_only(op) for op in reply.responses]
+    async def _prove_part(self, part: Sequence[Claim], *, timeout_seconds: float) -> list[FirstRead | StoreError]:
+        request = rpc_pb2.TxnRequest(success=[self._proof(claim) for claim in part])
+        verb = _named("proof of the win of", [claim.election for claim in part])
+        try:
+            reply = await self._txn(request, verb=verb, timeout_seconds=timeout_seconds)
+        except StoreError as error:
+            return [error] * len(part)
+        return [_proven(c, op.response_txn) for c, op in zip(part, reply.responses, strict=True)]
 
     async def _txn(self, request: rpc_pb2.TxnRequest, *, verb: str, timeout_seconds: float) -> rpc_pb2.TxnResponse:
         return await self._channels.call(
@@ -116,6 +163,43 @@ class Elections:
         absent = _created(key, Token(0))
         nested = rpc_pb2.TxnRequest(compare=[absent], success=[put, own, first], failure=[own, first])
         return rpc_pb2.RequestOp(request_txn=nested)
+
+    def _proof(self, c: Claim) -> rpc_pb2.RequestOp:
+        """If our key is there and none of the queue is older, the record; then who is first, and the records."""
+        key, prefix = self._key(c.election, c.lease), keys.election_prefix(self._namespace, c.election)
+        none_older = rpc_pb2.Compare(
+            result=rpc_pb2.Compare.GREATER,
+            target=rpc_pb2.Compare.CREATE,
+            key=prefix,
+            range_end=keys.range_end(prefix),
+            create_revision=c.create_revision - 1,
+        )
+        own = keys.record(self._namespace, c.election, c.create_revision)
+        put = rpc_pb2.RequestOp(request_put=rpc_pb2.PutRequest(key=own, value=c.record))
+        read = [self._first(c.election), self._newest_records(c.election)]
+        compare = [_created(key, c.create_revision), none_older]
+        nested = rpc_pb2.TxnRequest(compare=compare, success=[put, *read], failure=read)
+        return rpc_pb2.RequestOp(request_txn=nested)
+
+    def _overwrite(self, election: ElectionName, record: TermRecord) -> rpc_pb2.RequestOp:
+        """Only what is there: a record that was deleted must not come back."""
+        key = keys.record(self._namespace, election, record.token)
+        there = rpc_pb2.Compare(
+            result=rpc_pb2.Compare.GREATER, target=rpc_pb2.Compare.CREATE, key=key, create_revision=0
+        )
+        put = rpc_pb2.RequestOp(request_put=rpc_pb2.PutRequest(key=key, value=record.value))
+        return rpc_pb2.RequestOp(request_txn=rpc_pb2.TxnRequest(compare=[there], success=[put]))
+
+    def _newest_records(self, election: ElectionName) -> rpc_pb2.RequestOp:
+        prefix = keys.records_prefix(self._namespace, election)
+        newest = rpc_pb2.RangeRequest(
+            key=prefix,
+            range_end=keys.range_end(prefix),
+            sort_target=rpc_pb2.RangeRequest.CREATE,
+            sort_order=rpc_pb2.RangeRequest.DESCEND,
+            limit=MOST_RECORDS,
+        )
+        return rpc_pb2.RequestOp(request_range=newest)
 
     def _first(self, election: ElectionName) -> rpc_pb2.RequestOp:
         prefix = keys.election_prefix(self._namespace, election)
@@ -144,6 +228,20 @@ def _campaigned(c: Candidacy, reply: rpc_pb2.TxnResponse) -> Campaigned:
     assert own is not None, "a key that this transaction created or found is there"
     assert first is not None, "a queue that holds our key has a first"
     return Campaigned(election=c.election, lease=c.lease, create_revision=own.create_revision, first=first)
+
+
+def _proven(c: Claim, reply: rpc_pb2.TxnResponse) -> FirstRead:
+    first, found = reply.responses[-2:]
+    records = (_record(kv) for kv in found.response_range.kvs)
+    return FirstRead(
+        election=c.election, first=_only(first), records=tuple(record for record in records if record is not None)
+    )
+
+
+def _record(kv: kv_pb2.KeyValue) -> TermRecord | None:
+    """None for a key that names no term: a stranger's, which is no record."""
+    token = kv.key.rpartition(b"/")[2]
+    return TermRecord(token=Token(int(token)), value=kv.value) if token.isdigit() else None
 
 
 def _only(op: rpc_pb2.ResponseOp) -> Candidate | None:

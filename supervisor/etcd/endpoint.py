@@ -63,6 +63,9 @@ class Endpoint:
         lease = rpc_pb2_grpc.LeaseStub(channel)
         self.grant: Unary[rpc_pb2.LeaseGrantRequest, rpc_pb2.LeaseGrantResponse] = lease.LeaseGrant
         self.revoke: Unary[rpc_pb2.LeaseRevokeRequest, rpc_pb2.LeaseRevokeResponse] = lease.LeaseRevoke
+        self.time_to_live: Unary[rpc_pb2.LeaseTimeToLiveRequest, rpc_pb2.LeaseTimeToLiveResponse] = (
+            lease.LeaseTimeToLive
+        )
         self.keep_alive: Duplex[rpc_pb2.LeaseKeepAliveRequest, rpc_pb2.LeaseKeepAliveResponse] = lease.LeaseKeepAlive
         auth = rpc_pb2_grpc.AuthStub(channel)
         self.authenticate: Unary[rpc_pb2.AuthenticateRequest, rpc_pb2.AuthenticateResponse] = auth.Authenticate

@@ -9,7 +9,7 @@ service and ``etcdctl elect``, who look at the prefix alone. Does not: allow a s
 queue of ``a`` would then hold the candidates of ``a/b``.
 """
 
-from supervisor.core.names import ElectionName, LeaseId, candidate_key
+from supervisor.core.names import ElectionName, LeaseId, Token, candidate_key, record_key
 
 
 def candidate(namespace: str, election: ElectionName, lease: LeaseId) -> bytes:
@@ -32,6 +32,16 @@ def election_prefix(namespace: str, election: ElectionName) -> bytes:
 def namespace_prefix(namespace: str) -> bytes:
     """Where the candidates of all elections lie."""
     return f"{namespace}/".encode()
+
+
+def record(namespace: str, election: ElectionName, token: Token) -> bytes:
+    """Where the record of a term lies."""
+    return record_key(namespace, _checked(election), token).encode()
+
+
+def records_prefix(namespace: str, election: ElectionName) -> bytes:
+    """Where the records of an election's terms lie."""
+    return f"{namespace}.log/{_checked(election)}/".encode()
 
 
 def election_of(namespace: str, key: bytes) -> ElectionName | None:

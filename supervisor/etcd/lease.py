@@ -44,6 +44,16 @@ class Renewal:
     sent_at: Instant
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What etcd says of a lease."""
+
+    remaining_seconds: int
+    """Rounded down (v3rpc LeaseTimeToLive: ``int64(le.Remaining().Seconds())``); -1 when it is gone."""
+    granted_seconds: int
+    sent_at: Instant
+
+
 class LeaseKeeper:
     """The leases of one daemon, all on one keepalive stream."""
 
@@ -87,6 +97,20 @@ class LeaseKeeper:
         if renewal.granted_seconds <= 0:
             raise LeaseNotFound(f"renewal of lease {lease:x}: etcd does not know it (any more)")
         return renewal
+
+    async def look(self, lease: LeaseId, *, timeout_seconds: float) -> Look:
+        """How long a lease, not one of ours, has left. Raises any ``StoreError``; one that is gone is no error."""
+        sent_at = self._clock()
+        try:
+            reply = await self._channels.call(
+                lambda endpoint: endpoint.time_to_live,
+                rpc_pb2.LeaseTimeToLiveRequest(ID=lease),
+                verb=f"question after lease {lease:x}",
+                timeout_seconds=timeout_seconds,
+            )
+        except LeaseNotFound:
+            return Look(remaining_seconds=-1, granted_seconds=0, sent_at=sent_at)
+        return Look(remaining_seconds=reply.TTL, granted_seconds=reply.grantedTTL, sent_at=sent_at)
 
     async def revoke(self, lease: LeaseId, *, timeout_seconds: float) -> None:
         """Give the lease back, and its keys; one that is gone already is given back. Raises any other ``StoreError``."""

@@ -7,13 +7,13 @@ events until it is cancelled. Does not: connect before it is used, or turn outco
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from supervisor.core.events import Campaigned, Candidate, Event
+from supervisor.core.events import Campaigned, Event, FirstRead, TermRecord
 from supervisor.core.names import ElectionName, Instant, LeaseId, Token
 from supervisor.core.spec import EtcdSpec
 from supervisor.etcd.channel import Channels
-from supervisor.etcd.election import Candidacy, Elections
+from supervisor.etcd.election import Candidacy, Claim, Elections, Ending
 from supervisor.etcd.errors import StoreError
-from supervisor.etcd.lease import Grant, LeaseKeeper, Renewal
+from supervisor.etcd.lease import Grant, LeaseKeeper, Look, Renewal
 from supervisor.etcd.watch import QueueWatch
 
 
@@ -43,13 +43,23 @@ class EtcdStore:
         """See ``LeaseKeeper.revoke``."""
         await self._leases.revoke(lease, timeout_seconds=timeout_seconds)
 
+    async def look(self, lease: LeaseId, *, timeout_seconds: float) -> Look:
+        """See ``LeaseKeeper.look``."""
+        return await self._leases.look(lease, timeout_seconds=timeout_seconds)
+
     async def campaign(self, batch: Sequence[Candidacy], *, timeout_seconds: float) -> list[Campaigned | StoreError]:
         """See ``Elections.campaign``."""
         return await self._elections.campaign(batch, timeout_seconds=timeout_seconds)
 
-    async def read_first(self, elections: Sequence[ElectionName], *, timeout_seconds: float) -> list[Candidate | None]:
-        """See ``Elections.read_first``."""
-        return await self._elections.read_first(elections, timeout_seconds=timeout_seconds)
+    async def prove(self, batch: Sequence[Claim], *, timeout_seconds: float) -> list[FirstRead | StoreError]:
+        """See ``Elections.prove``."""
+        return await self._elections.prove(batch, timeout_seconds=timeout_seconds)
+
+    async def close_records(
+        self, election: ElectionName, records: Sequence[TermRecord], *, timeout_seconds: float
+    ) -> None:
+        """See ``Elections.close_records``."""
+        await self._elections.close_records(election, records, timeout_seconds=timeout_seconds)
 
     async def proclaim(
         self, election: ElectionName, lease: LeaseId, create_revision: Token, document: bytes, *, timeout_seconds: float
@@ -57,11 +67,9 @@ class EtcdStore:
         """See ``Elections.proclaim``."""
         await self._elections.proclaim(election, lease, create_revision, document, timeout_seconds=timeout_seconds)
 
-    async def resign(
-        self, election: ElectionName, lease: LeaseId, create_revision: Token, *, timeout_seconds: float
-    ) -> None:
+    async def resign(self, end: Ending, *, timeout_seconds: float) -> None:
         """See ``Elections.resign``."""
-        await self._elections.resign(election, lease, create_revision, timeout_seconds=timeout_seconds)
+        await self._elections.resign(end, timeout_seconds=timeout_seconds)
 
     async def close(self) -> None:
         """End the keepalive stream and every connection; verbs under way fail, later ones are refused."""

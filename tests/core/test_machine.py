@@ -42,7 +42,7 @@ def test_the_watch_alone_never_makes_a_leader() -> None:
     world = World()
     other = world.foreign("job")
     world.load(spec(election()))
-    world.muted.add(ac.ReadFirst)
+    world.muted.add(ac.Prove)
     world.delete_key("job", other.create_revision)
     world.post(ev.Ticked())
     assert world.phase() is ElectionPhase.PROVING

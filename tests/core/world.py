@@ -16,6 +16,7 @@ from supervisor.core import events as ev
 from supervisor.core import machine, timing
 from supervisor.core.names import (
     ElectionName,
+    Home,
     Instant,
     LeaseId,
     NodeName,
@@ -82,6 +83,28 @@ class FakeStore:
 
     keys: dict[str, list[ev.Candidate]] = field(default_factory=dict)
     revision: int = 100
+    leases: dict[LeaseId, tuple[int, float]] = field(default_factory=dict)
+    """Granted seconds, and when it runs out."""
+    records: dict[str, dict[Token, bytes]] = field(default_factory=dict)
+
+    def expire(self, now: float) -> bool:
+        """Leases that have run out end, with their keys. Whether any did."""
+        dead = {lease for lease, (_, until) in self.leases.items() if until <= now}
+        for lease in dead:
+            self.end_lease(lease)
+        return bool(dead)
+
+    def end_lease(self, lease: LeaseId) -> list[str]:
+        """A lease and its keys go; in which elections."""
+        self.leases.pop(lease, None)
+        changed = []
+        for name, queue in self.keys.items():
+            kept = [c for c in queue if c.lease != lease]
+            if len(kept) != len(queue):
+                self.keys[name] = kept
+                self.revision += 1
+                changed.append(name)
+        return changed
 
 
 @dataclass
@@ -108,7 +131,8 @@ class World:
     pending: deque[ev.Event] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
-        self.state = machine.initial(NodeName(self.name), now=Instant(self.now))
+        home = Home(boot="boot-" + self.name, mark="mark-" + self.name)
+        self.state = machine.initial(NodeName(self.name), now=Instant(self.now), home=home)
 
     @property
     def keys(self) -> dict[str, list[ev.Candidate]]:
@@ -176,6 +200,7 @@ class World:
             self.pending.append(ev.LeaseGrantFailed(ttl_seconds=a.ttl_seconds, detail="refused", chance=0.5))
             return
         self.next_lease += 1
+        self.store.leases[LeaseId(self.next_lease)] = (a.ttl_seconds, self.now + a.ttl_seconds)
         granted = ev.LeaseGranted(
             ttl_seconds=a.ttl_seconds,
             lease=LeaseId(self.next_lease),
@@ -188,29 +213,43 @@ class World:
         if ac.Renew in self.failing:
             self.pending.append(ev.RenewFailed(lease=a.lease, detail="timed out"))
             return
-        session = next((s for s in self.state.sessions.values() if s.lease == a.lease), None)
-        if session is None or self.now >= session.lease_deadline:
+        granted, until = self.store.leases.get(a.lease, (0, 0.0))
+        if self.now >= until:
             self.pending.append(ev.LeaseGone(lease=a.lease, detail="not found"))
             return
-        self.pending.append(
-            ev.Renewed(lease=a.lease, granted_seconds=session.granted_seconds, sent_at=Instant(self.now))
+        self.store.leases[a.lease] = (granted, self.now + granted)
+        self.pending.append(ev.Renewed(lease=a.lease, granted_seconds=granted, sent_at=Instant(self.now)))
+
+    def _on_asklease(self, a: ac.AskLease) -> None:
+        if ac.AskLease in self.failing:
+            self.pending.append(ev.LeaseUnseen(lease=a.lease, detail="timed out"))
+            return
+        granted, until = self.store.leases.get(a.lease, (0, 0.0))
+        left = int(until - self.now) if until > self.now else -1
+        seen = ev.LeaseSeen(
+            lease=a.lease,
+            sent_at=Instant(self.now),
+            remaining_seconds=left,
+            granted_seconds=granted if left >= 0 else 0,
         )
+        self.pending.append(seen)
 
     def _on_revokelease(self, a: ac.RevokeLease) -> None:
         if ac.RevokeLease in self.failing:
             self.pending.append(ev.LeaseRevokeFailed(lease=a.lease, detail="timed out"))
             return
-        for name in list(self.store.keys):
-            kept = [c for c in self.store.keys[name] if c.lease != a.lease]
-            if kept != self.store.keys[name]:
-                self.store.keys[name] = kept
-                self.store.revision += 1
-                self.show_queue(name)
+        for name in self.store.end_lease(a.lease):
+            self.show_queue(name)
         self.pending.append(ev.LeaseRevoked(lease=a.lease))
 
     def _on_campaign(self, a: ac.Campaign) -> None:
         if ac.Campaign in self.failing:
             self.pending.append(ev.CampaignFailed(election=a.election, lease=a.lease, detail="timed out", chance=0.5))
+            return
+        if a.lease not in self.store.leases:
+            self.pending.append(ev.LeaseGone(lease=a.lease, detail="not found"))
+            failed = ev.CampaignFailed(election=a.election, lease=a.lease, detail="no such lease", chance=0.5)
+            self.pending.append(failed)
             return
         queue = self.store.keys.setdefault(a.election, [])
         mine = next((c for c in queue if c.lease == a.lease), None)
@@ -228,12 +267,26 @@ class World:
         )
         self.show_queue(a.election)
 
-    def _on_readfirst(self, a: ac.ReadFirst) -> None:
-        if ac.ReadFirst in self.failing:
+    def _on_prove(self, a: ac.Prove) -> None:
+        if ac.Prove in self.failing:
             self.pending.append(ev.ReadFirstFailed(election=a.election, detail="timed out", chance=0.5))
             return
         queue = self.store.keys.get(a.election, [])
-        self.pending.append(ev.FirstRead(election=a.election, first=queue[0] if queue else None))
+        records = self.store.records.setdefault(a.election, {})
+        if queue and queue[0].create_revision == a.create_revision:
+            records[a.create_revision] = a.record
+        told = tuple(ev.TermRecord(token=t, value=records[t]) for t in sorted(records, reverse=True))
+        self.pending.append(ev.FirstRead(election=a.election, first=queue[0] if queue else None, records=told))
+
+    def _on_closerecords(self, a: ac.CloseRecords) -> None:
+        for record in a.records:
+            self._overwrite(a.election, record.token, record.value)
+        self.pending.append(ev.RecordsClosed(election=a.election))
+
+    def _overwrite(self, name: str, token: Token, value: bytes) -> None:
+        records = self.store.records.setdefault(name, {})
+        if token in records:
+            records[token] = value
 
     def _on_proclaim(self, a: ac.Proclaim) -> None:
         self.pending.append(ev.Proclaimed(election=a.election, create_revision=a.create_revision))
@@ -248,6 +301,10 @@ class World:
                 ev.ResignFailed(election=a.election, create_revision=a.create_revision, detail="timed out")
             )
             return
+        if a.record:
+            self._overwrite(a.election, a.create_revision, a.record)
+        for token in a.forget:
+            self.store.records.get(a.election, {}).pop(token, None)
         self.delete_key(a.election, a.create_revision)
         self.pending.append(ev.Resigned(election=a.election, create_revision=a.create_revision))
 
@@ -266,6 +323,7 @@ class World:
             create_revision=Token(self.store.revision),
             value=b"other",
         )
+        self.store.leases[candidate.lease] = (60, self.now + 1e9)  # somebody keeps it alive
         self.store.keys.setdefault(name, []).append(candidate)
         self.show_queue(name)
         return candidate
@@ -373,6 +431,27 @@ class World:
         return sorted(str(c.spec.id) for c in self.children.values())
 
 
+def share(*worlds: World) -> None:
+    """The watches of all show what the store they share has come to, until nothing of it changes any more."""
+    shown = -1
+    while shown != worlds[0].store.revision:
+        shown = worlds[0].store.revision
+        for world in worlds:
+            for name in list(world.store.keys):
+                world.show_queue(name)
+            world.post(ev.Ticked())
+
+
+def pass_time(seconds: float, *worlds: World, slice_seconds: float = 0.05) -> None:
+    """Time for all alike, in slices; leases that nobody renews end."""
+    end = worlds[0].now + seconds
+    while (left := end - worlds[0].now) > 1e-9:
+        for world in worlds:
+            world.advance(min(slice_seconds, left))
+        worlds[0].store.expire(worlds[0].now)
+        share(*worlds)
+
+
 def _show(thing: ev.Event | ac.Action) -> str:
     name = type(thing).__name__
     parts = []
@@ -393,7 +472,12 @@ def _show(thing: ev.Event | ac.Action) -> str:
                 value = (
                     "["
                     + ", ".join(
-                        f"{v.key}@{v.create_revision}" if isinstance(v, ev.Candidate) else str(v) for v in value
+                        f"{v.key}@{v.create_revision}"
+                        if isinstance(v, ev.Candidate)
+                        else f"record {v.token}"
+                        if isinstance(v, ev.TermRecord)
+                        else str(v)
+                        for v in value
                     )
                     + "]"
                 )

@@ -2,15 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
-from supervisor.core.events import Campaigned, Event, QueueChanged
-from supervisor.core.names import ElectionName, Instant
+from supervisor.core.events import Campaigned, Candidate, Event, FirstRead, QueueChanged
+from supervisor.core.names import ElectionName, Instant, LeaseId, Token
 from supervisor.core.spec import AuthSpec, EtcdSpec, TlsSpec
 from supervisor.etcd.channel import Channels
-from supervisor.etcd.election import Candidacy
+from supervisor.etcd.election import Candidacy, Claim, Ending
 from supervisor.etcd.errors import StoreError
 from supervisor.etcd.lease import Grant
 from supervisor.etcd.store import EtcdStore
@@ -103,8 +103,29 @@ async def enter(store: EtcdStore, election: str, held: Grant, document: bytes) -
     return outcome
 
 
-async def resign(store: EtcdStore, mine: Campaigned) -> None:
-    await store.resign(mine.election, mine.lease, mine.create_revision, timeout_seconds=CALL_SECONDS)
+async def resign(store: EtcdStore, mine: Campaigned, record: bytes = b"") -> None:
+    end = Ending(election=mine.election, lease=mine.lease, create_revision=mine.create_revision, record=record)
+    await store.resign(end, timeout_seconds=CALL_SECONDS)
+
+
+async def prove(store: EtcdStore, mine: Campaigned, record: bytes) -> FirstRead:
+    """Claim that we are first."""
+    claim = Claim(election=mine.election, lease=mine.lease, create_revision=mine.create_revision, record=record)
+    (outcome,) = await store.prove([claim], timeout_seconds=CALL_SECONDS)
+    if isinstance(outcome, StoreError):
+        raise outcome
+    return outcome
+
+
+async def read_first(store: EtcdStore, elections: Sequence[ElectionName]) -> list[Candidate | None]:
+    """Who is first in each, by claims of nobody's."""
+    claims = [Claim(election=e, lease=LeaseId(1), create_revision=Token(1), record=b"") for e in elections]
+    firsts = []
+    for outcome in await store.prove(claims, timeout_seconds=CALL_SECONDS):
+        if isinstance(outcome, StoreError):
+            raise outcome
+        firsts.append(outcome.first)
+    return firsts
 
 
 async def eventually(call: Callable[[], Awaitable[T]]) -> T:

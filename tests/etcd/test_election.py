@@ -12,7 +12,7 @@ from supervisor.etcd.channel import Channels
 from supervisor.etcd.election import MAX_OPERATIONS, Candidacy, Elections
 from supervisor.etcd.errors import KeyNotOurs, LeaseNotFound, Rejected, StoreError
 from supervisor.pb.etcd import rpc_pb2
-from tests.etcd.support import CALL_SECONDS, Recorder, channels, enter, grant, opened, resign, spec
+from tests.etcd.support import CALL_SECONDS, Recorder, channels, enter, grant, opened, read_first, resign, spec
 from tests.etcd_server import EtcdServer
 
 E = ElectionName("e")
@@ -30,7 +30,7 @@ async def test_the_first_to_enter_is_first_and_the_second_sees_it(etcd: EtcdServ
         assert second.create_revision > first.create_revision
         assert second.first == first.first
         assert second.first.value == b"one"
-        assert await store.read_first([E], timeout_seconds=CALL_SECONDS) == [first.first]
+        assert await read_first(store, [E]) == [first.first]
 
 
 async def test_entering_again_keeps_place_and_document(etcd: EtcdServer, namespace: str) -> None:
@@ -51,7 +51,7 @@ async def test_a_batch_of_300_elections(etcd: EtcdServer, namespace: str) -> Non
         entered = [o for o in outcomes if isinstance(o, Campaigned)]
         assert [o.election for o in entered] == names
         assert all(o.first.value == o.election.encode() for o in entered)
-        firsts = await store.read_first([*names, ElectionName("empty")], timeout_seconds=CALL_SECONDS)
+        firsts = await read_first(store, [*names, ElectionName("empty")])
         assert firsts == [*(o.first for o in entered), None]
 
 
@@ -78,7 +78,7 @@ async def test_a_lost_lease_fails_its_own_candidacies_only(etcd: EtcdServer, nam
 async def test_nothing_to_ask_is_nothing_answered(etcd: EtcdServer, namespace: str) -> None:
     async with opened(spec(etcd.endpoint, namespace=namespace)) as store:
         assert await store.campaign([], timeout_seconds=CALL_SECONDS) == []
-        assert await store.read_first([], timeout_seconds=CALL_SECONDS) == []
+        assert await read_first(store, []) == []
 
 
 async def test_proclaim_writes_over_our_key_alone(etcd: EtcdServer, namespace: str) -> None:
@@ -86,7 +86,7 @@ async def test_proclaim_writes_over_our_key_alone(etcd: EtcdServer, namespace: s
         held = await grant(store)
         mine = await enter(store, "e", held, b"old")
         await store.proclaim(E, held.lease, mine.create_revision, b"new", timeout_seconds=CALL_SECONDS)
-        (first,) = await store.read_first([E], timeout_seconds=CALL_SECONDS)
+        (first,) = await read_first(store, [E])
         assert first is not None
         assert (first.value, first.create_revision, first.lease) == (b"new", mine.create_revision, held.lease)
 
@@ -95,7 +95,7 @@ async def test_proclaim_writes_over_our_key_alone(etcd: EtcdServer, namespace: s
         await resign(store, mine)
         with pytest.raises(KeyNotOurs):
             await store.proclaim(E, held.lease, mine.create_revision, b"no", timeout_seconds=CALL_SECONDS)
-        assert await store.read_first([E], timeout_seconds=CALL_SECONDS) == [None]
+        assert await read_first(store, [E]) == [None]
 
 
 async def test_resign_deletes_our_key_alone_and_absence_is_success(etcd: EtcdServer, namespace: str) -> None:
@@ -107,7 +107,7 @@ async def test_resign_deletes_our_key_alone_and_absence_is_success(etcd: EtcdSer
         later = await enter(store, "e", held, b"")
         assert later.create_revision > old.create_revision
         await resign(store, old)  # of a term that is over: the later key stays
-        assert await store.read_first([E], timeout_seconds=CALL_SECONDS) == [later.first]
+        assert await read_first(store, [E]) == [later.first]
 
 
 async def test_when_the_first_resigns_the_watch_shows_the_next(etcd: EtcdServer, namespace: str) -> None:
@@ -153,7 +153,7 @@ async def test_a_request_that_etcd_will_not_have_is_a_store_error(etcd: EtcdServ
         assert isinstance(outcome, StoreError)
         assert etcd.endpoint in str(outcome)
         with pytest.raises(ValueError, match="slash"):
-            await store.read_first([ElectionName("a/b")], timeout_seconds=CALL_SECONDS)
+            await read_first(store, [ElectionName("a/b")])
 
 
 @contextmanager

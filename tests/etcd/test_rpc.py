@@ -7,7 +7,7 @@ import pytest
 from supervisor.core.names import ElectionName
 from supervisor.etcd.errors import KeyNotOurs, TimedOut
 from supervisor.etcd.rpc import ElectionService
-from tests.etcd.support import CALL_SECONDS, Recorder, channels, enter, grant, opened, resign, spec
+from tests.etcd.support import CALL_SECONDS, Recorder, channels, enter, grant, opened, read_first, resign, spec
 from tests.etcd_server import EtcdServer
 
 E = ElectionName("e")
@@ -35,7 +35,7 @@ async def test_a_campaign_ends_at_its_deadline(etcd: EtcdServer, namespace: str)
         mine = await enter(store, "e", await grant(store), b"ours")
         with pytest.raises(TimedOut, match="Campaign in e"):
             await ElectionService(connection).campaign(E, (await grant(store)).lease, b"rpc", timeout_seconds=0.2)
-        assert await store.read_first([E], timeout_seconds=CALL_SECONDS) == [mine.first]
+        assert await read_first(store, [E]) == [mine.first]
 
 
 async def test_campaign_queues_behind_ours_and_returns_when_we_resign(etcd: EtcdServer, namespace: str) -> None:
@@ -50,7 +50,7 @@ async def test_campaign_queues_behind_ours_and_returns_when_we_resign(etcd: Etcd
         assert not waiting.done()
         await resign(store, mine)
         office = await waiting
-        (first,) = await store.read_first([E], timeout_seconds=CALL_SECONDS)
+        (first,) = await read_first(store, [E])
         assert first is not None
         assert (first.key.encode(), first.create_revision, first.lease) == (
             office.key,

@@ -1,0 +1,110 @@
+"""The record of a term, version 1: what is left in etcd when the candidate's key is gone.
+
+*started* is written with the proof of the win, before the first process; *stopped* when the term's containment is proven
+empty, by its daemon or its guardian; *over* by a successor that has waited the term out. JSON, the same for the same
+facts. Readers must expect anything: what cannot be understood is taken for a term that may still run.
+Does not: carry secrets, or say who leads (the queue does).
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+from supervisor.core import document
+from supervisor.core.events import TermRecord
+from supervisor.core.names import Home, Token
+from supervisor.core.state import Election, State
+
+VERSION = 1
+KEPT = 20
+"""Records of terms that are over which stay, per election: what happened lately, without growing for ever."""
+LONGEST_TTL_SECONDS = 9_000_000_000
+"""etcd's own bound (lease.MaxLeaseTTL)."""
+
+
+class Mark(StrEnum):
+    """How far a term has come."""
+
+    STARTED = "started"
+    STOPPED = "stopped"
+    OVER = "over"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What a record says."""
+
+    token: Token
+    mark: Mark
+    node: str
+    home: Home
+    ttl_seconds: float
+    """Of the term's lease, as granted."""
+    margin_seconds: float
+    """Its processes are dead this long before the lease's end."""
+
+
+def build(state: State, election: Election, mark: Mark, *, ttl_seconds: float, margin_seconds: float) -> bytes:
+    """The record of this election's present term, or of the one about to begin."""
+    told: dict[str, object] = {
+        "v": VERSION,
+        "mark": mark.value,
+        "node": state.node,
+        "lease": f"{election.lease or 0:x}",
+        "ttl": ttl_seconds,
+        "margin": margin_seconds,
+        "boot": state.home.boot,
+        "home": state.home.mark,
+    }
+    if election.won_at is not None:
+        told["since"] = document.wall_time(state, election.won_at)
+    if mark is Mark.STOPPED:
+        told["cause"] = election.cause[:200]
+    return _encode(told)
+
+
+def read(record: TermRecord, *, otherwise_ttl_seconds: float) -> Told:
+    """What a record says; for one that says nothing clear, *started* with the ttl given and no margin."""
+    fields = _fields(record.value)
+    mark = fields.get("mark")
+    ttl = _seconds(fields.get("ttl"), otherwise_ttl_seconds)
+    return Told(
+        token=record.token,
+        mark=Mark(mark) if isinstance(mark, str) and mark in tuple(Mark) else Mark.STARTED,
+        node=document.shown_name(_text(fields.get("node"))) or "an unknown node",
+        home=Home(boot=_text(fields.get("boot")), mark=_text(fields.get("home"))),
+        ttl_seconds=ttl,
+        margin_seconds=min(ttl, _seconds(fields.get("margin"), 0.0)),
+    )
+
+
+def closed(record: TermRecord) -> TermRecord:
+    """The same record, saying that the term is over."""
+    return TermRecord(
+        token=record.token, value=_encode({"v": VERSION, **_fields(record.value), "mark": Mark.OVER.value})
+    )
+
+
+def _fields(value: bytes) -> dict[str, object]:
+    try:
+        fields = json.loads(value)
+    except (ValueError, RecursionError):
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _seconds(value: object, otherwise: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return otherwise
+    if not math.isfinite(value) or not 0 <= value <= LONGEST_TTL_SECONDS:
+        return otherwise
+    return float(value)
+
+
+def _encode(fields: dict[str, object]) -> bytes:
+    return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode(errors="replace")

@@ -1,0 +1,134 @@
+"""Whether the term before ours is over: the guard against a key that vanished while its lease, and its processes, lived.
+
+etcd can delete the key of a lease that is being renewed: when its frozen leader wakes, when an operator errs. Who is next
+then wins beside processes that still run. So a winner asks three things of each earlier term that is on record:
+
+1. *stopped*, or *over*: its record says that nothing of it is alive. Start.
+2. A natural end: while it led, its lease was seen so close to its end that its own daemon had lost the term already (the
+   renew deadline passed), and by now the lease has run out. Start.
+3. Neither: start when the term's processes have been killed at the latest, whatever its daemon believes.
+
+Why 2 holds. Let the lease's last renewal before an answer have been sent at t0; etcd counts from a later instant, so the
+end E that the answer implies is not before t0 + ttl. If E is at most ttl/3 after the *sending* of the question, then that
+instant was not before t0 + 2/3 ttl: the renew deadline, past which the daemon ends the term for good, and no later
+renewal revives it. Its processes are dead by t0 + ttl - margin, so by E - margin.
+The answer is in whole seconds, rounded down: E is bounded by its arrival + remaining + 1. Answers that follow one another
+without a renewal in between (one would have moved E beyond the older question + ttl) share the smallest of their bounds.
+
+Promises: pure; half the safety margin is left for a guardian that is late, in 2 and 3 alike; a term that nothing is known
+of, because we came late or the watch had a gap, counts from the instant at which we first saw its key gone.
+Does not: guard against candidates that keep no record: they are believed.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from supervisor.core import records, timing
+from supervisor.core.events import Candidate, LeaseSeen, TermRecord
+from supervisor.core.names import EPOCH, Instant, LeaseId, Token
+from supervisor.core.records import Mark, Told
+from supervisor.core.state import Departed, Election, LeaseSight, Predecessor, State
+
+CLOSE_LOOK_SECONDS = 0.1
+"""How often the next in line asks while the leader's lease runs out."""
+REMEMBERED = 8
+"""Candidates that left before us, per election."""
+ROUNDING_SECONDS = 1.0
+"""etcd tells whole seconds, rounded down (lease TTL: int64(Remaining().Seconds()))."""
+
+
+def saw(sight: LeaseSight, event: LeaseSeen, now: Instant) -> LeaseSight:
+    """Take an answer over that arrived by ``now``."""
+    if event.remaining_seconds < 0 or event.granted_seconds <= 0:
+        return replace(sight, asked=False)  # gone: its keys are, too, and the watch says so
+    ends_by = Instant(now + event.remaining_seconds + ROUNDING_SECONDS)
+    if sight.ends_by is not None and ends_by < sight.sent_at + event.granted_seconds:
+        ends_by = min(ends_by, sight.ends_by)
+    return replace(sight, asked=False, sent_at=event.sent_at, granted_seconds=event.granted_seconds, ends_by=ends_by)
+
+
+def next_look(sight: LeaseSight, now: Instant, *, next_in_line: bool) -> Instant:
+    """When to ask again: as often as it is renewed, and closely once a renewal is seen to be missing."""
+    every = timing.renew_every_seconds(sight.granted_seconds or 3 * timing.DEFAULT_SAFETY_MARGIN_SECONDS)
+    if sight.ends_by is not None and sight.ends_by - now < 2 * every:
+        every = CLOSE_LOOK_SECONDS if next_in_line else every / 2
+    return Instant(now + every)
+
+
+def lost_by(sight: LeaseSight | None, *, led_since: Instant) -> Instant | None:
+    """When the lease of a term led since then has run out, if its daemon had lost the term when we last asked."""
+    if sight is None or sight.ends_by is None or sight.sent_at < led_since:
+        return None
+    late = sight.ends_by - sight.sent_at <= timing.renew_every_seconds(sight.granted_seconds)
+    return sight.ends_by if late else None
+
+
+def departed(e: Election, queue: Iterable[Candidate], sights: Mapping[LeaseId, LeaseSight], now: Instant) -> Election:
+    """Note who stood before us in the queue as it was, and is not in this one."""
+    present = {c.create_revision for c in queue}
+    gone = [c for c in e.queue if c.create_revision not in present and c.lease != e.lease]
+    if not gone:
+        return e
+    notes = []
+    for c in gone:
+        led = c.create_revision == e.queue[0].create_revision
+        ends_by = lost_by(sights.get(c.lease), led_since=e.first_at) if led else None
+        notes.append(Departed(token=c.create_revision, gone_at=now, ends_by=ends_by))
+    return replace(e, departed=(*e.departed, *notes)[-REMEMBERED:])
+
+
+def open_terms(state: State, e: Election, told: Iterable[Told]) -> list[Told]:
+    """The terms before ours that may still run, as far as records say: neither ended, nor begun at our own home."""
+    mine = e.create_revision or Token(0)
+    return [t for t in told if t.token < mine and t.mark is Mark.STARTED and not _at_home(state, t)]
+
+
+def _at_home(state: State, told: Told) -> bool:
+    """Begun by this daemon or one before it on this machine: its guardian, or ours at its start, has ended it."""
+    if not told.home.mark or told.home.mark != state.home.mark:
+        return False
+    # A local etcd goes with its state directory: whoever began that term began it here, before the machine rebooted.
+    local = state.spec is not None and state.spec.local_etcd is not None
+    return local or (told.home.boot == state.home.boot != "")
+
+
+def predecessors(
+    e: Election, told: Iterable[Told], given: Mapping[Token, TermRecord], now: Instant
+) -> tuple[Election, tuple[Predecessor, ...]]:
+    """Who is to be waited for, of terms that are open. Also notes that their keys are gone, so that waiting has an end."""
+    known = {d.token: d for d in e.departed}
+    found = []
+    for t in told:
+        d = known.get(t.token)
+        if d is None:
+            d = Departed(token=t.token, gone_at=now, ends_by=None)
+            e = replace(e, departed=(*e.departed, d)[-max(REMEMBERED, len(known) + 1) :])
+            known[t.token] = d
+        clear_at = _clear_at(t, d)
+        if clear_at > now:
+            detail = f"nothing says that term {t.token} of {t.node} has stopped; it is dead by then at the latest"
+            found.append(
+                Predecessor(token=t.token, node=t.node, clear_at=clear_at, detail=detail, record=given[t.token])
+            )
+    return e, tuple(found)
+
+
+def _clear_at(told: Told, departed: Departed) -> Instant:
+    slack = told.margin_seconds / 2
+    guarded = departed.gone_at + told.ttl_seconds - slack
+    natural = guarded if departed.ends_by is None else departed.ends_by - slack
+    return Instant(min(guarded, natural))
+
+
+def overdue(told: Iterable[Told], kept: int = records.KEPT) -> tuple[Token, ...]:
+    """Terms that are over, beyond the newest so many."""
+    over = sorted((t.token for t in told if t.mark is not Mark.STARTED), reverse=True)
+    return tuple(over[kept:])
+
+
+def first_seen(e: Election, queue: tuple[Candidate, ...], now: Instant) -> Instant:
+    """Since when the first of this queue is known to be it."""
+    if not queue:
+        return EPOCH
+    same = bool(e.queue) and e.queue[0].create_revision == queue[0].create_revision
+    return e.first_at if same else now

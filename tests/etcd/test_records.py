@@ -1,0 +1,89 @@
+"""The record of a term on a real etcd: begun with the proof of the win, ended with the key, whoever ends it."""
+
+import pytest
+
+from supervisor.core.events import FirstRead, TermRecord
+from supervisor.core.names import ElectionName, Token
+from supervisor.etcd.election import MAX_OPERATIONS, Candidacy, Claim, Ending
+from tests.etcd.support import CALL_SECONDS, enter, grant, opened, prove, resign, spec
+from tests.etcd_server import EtcdServer
+
+E = ElectionName("e")
+
+
+async def test_only_the_first_of_the_queue_is_put_on_record(etcd: EtcdServer, namespace: str) -> None:
+    async with opened(spec(etcd.endpoint, namespace=namespace)) as store:
+        first = await enter(store, "e", await grant(store), b"one")
+        second = await enter(store, "e", await grant(store), b"two")
+        told = await prove(store, second, b"started too early")
+        assert told == FirstRead(election=E, first=first.first, records=())
+        mine = TermRecord(token=first.create_revision, value=b"started")
+        assert await prove(store, first, b"started") == FirstRead(election=E, first=first.first, records=(mine,))
+        assert (
+            etcd.etcdctl("get", "--print-value-only", f"{namespace}.log/e/{first.create_revision}").strip() == "started"
+        )
+        await resign(store, first, b"stopped")
+        told = await prove(store, second, b"now")
+        assert [r.value for r in told.records] == [b"now", b"stopped"]
+
+
+async def test_a_claim_of_an_older_key_of_ours_is_none(etcd: EtcdServer, namespace: str) -> None:
+    async with opened(spec(etcd.endpoint, namespace=namespace)) as store:
+        held = await grant(store)
+        old = await enter(store, "e", held, b"")
+        await resign(store, old)
+        await enter(store, "e", held, b"")
+        assert (await prove(store, old, b"ghost")).records == ()
+
+
+async def test_an_end_is_recorded_though_the_key_is_gone_and_never_invented(etcd: EtcdServer, namespace: str) -> None:
+    async with opened(spec(etcd.endpoint, namespace=namespace)) as store:
+        mine = await enter(store, "e", await grant(store), b"")
+        await prove(store, mine, b"started")
+        etcd.etcdctl("del", "--prefix", f"{namespace}/e/")
+        await resign(store, mine, b"stopped")
+        other = await enter(store, "e", await grant(store), b"")
+        assert [r.value for r in (await prove(store, other, b"next")).records] == [b"next", b"stopped"]
+        third = await enter(store, "e", await grant(store), b"")
+        await resign(store, third, b"stopped")  # it was never on record
+        assert len((await prove(store, other, b"next")).records) == 2
+
+
+async def test_records_are_closed_where_they_are_and_forgotten_on_request(etcd: EtcdServer, namespace: str) -> None:
+    async with opened(spec(etcd.endpoint, namespace=namespace)) as store:
+        mine = await enter(store, "e", await grant(store), b"")
+        await prove(store, mine, b"started")
+        token = mine.create_revision
+        records = [TermRecord(token=token, value=b"over"), TermRecord(token=Token(1), value=b"over")]
+        await store.close_records(E, records, timeout_seconds=CALL_SECONDS)
+        etcd.etcdctl("put", f"{namespace}.log/e/note", "a stranger's")
+        end = Ending(election=E, lease=mine.lease, create_revision=token, forget=(token, Token(2)))
+        other = await enter(store, "e", await grant(store), b"")
+        assert [r.value for r in (await prove(store, other, b"")).records] == [b"over"]
+        await store.resign(end, timeout_seconds=CALL_SECONDS)
+        assert [r.token for r in (await prove(store, other, b"")).records] == [other.create_revision]
+
+
+@pytest.mark.parametrize("count", [MAX_OPERATIONS + 5])
+async def test_many_wins_are_proven_at_once(etcd: EtcdServer, namespace: str, count: int) -> None:
+    async with opened(spec(etcd.endpoint, namespace=namespace)) as store:
+        held = await grant(store)
+        names = [ElectionName(f"e{i}") for i in range(count)]
+        batch = [Candidacy(election=n, lease=held.lease, document=b"") for n in names]
+        entered = await store.campaign(batch, timeout_seconds=CALL_SECONDS)
+        claims = [
+            Claim(election=n, lease=held.lease, create_revision=c.create_revision, record=b"started")  # type: ignore[union-attr]
+            for n, c in zip(names, entered, strict=True)
+        ]
+        proven = await store.prove(claims, timeout_seconds=CALL_SECONDS)
+        assert all(isinstance(p, FirstRead) and p.records[0].value == b"started" for p in proven)
+
+
+async def test_a_lease_is_looked_at_from_outside(etcd: EtcdServer, namespace: str) -> None:
+    async with opened(spec(etcd.endpoint, namespace=namespace)) as store:
+        held = await grant(store, 60)
+        look = await store.look(held.lease, timeout_seconds=CALL_SECONDS)
+        assert look.granted_seconds == 60
+        assert 50 < look.remaining_seconds < 60
+        await store.revoke(held.lease, timeout_seconds=CALL_SECONDS)
+        assert (await store.look(held.lease, timeout_seconds=CALL_SECONDS)).remaining_seconds < 0
