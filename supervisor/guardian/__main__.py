@@ -9,11 +9,10 @@ import os
 import select
 import socket
 import sys
-from pathlib import Path
 
 if __package__ in {None, ""}:
     # -I leaves even the script's own directory out. Ours is needed for these imports only, behind the standard library.
-    sys.path.append(str(Path(__file__).resolve().parents[2]))
+    sys.path.append(os.path.realpath(__file__).rsplit("/", 3)[0])
 
 from supervisor.guardian import cgroup, linux
 from supervisor.guardian import protocol as say
@@ -47,7 +46,7 @@ def main() -> int:
     os.chdir("/")
     try:
         hello, lock = _receive_hello(wire)
-        containment, notes = _prepare(Path(hello.state_dir))
+        containment, notes = _prepare(hello.state_dir)
     except (NotReadyError, WireClosedError, OSError) as error:
         wire.send(say.encode(say.Failed(reason=str(error))))
         return 1
@@ -57,7 +56,7 @@ def main() -> int:
         say.Ready(
             pid=os.getpid(),
             containment=containment.kind,
-            path=str(containment.top or ""),
+            path=containment.top or "",
             marker=containment.marker,
             notes=tuple(notes),
         )
@@ -87,7 +86,7 @@ def _receive_hello(wire: Wire) -> tuple[say.Hello, int]:
     return hello, descriptors[0]
 
 
-def _prepare(state_dir: Path) -> tuple[Containment, list[str]]:
+def _prepare(state_dir: str) -> tuple[Containment, list[str]]:
     mark = state_mark(state_dir)
     try:
         dead = kill_leftovers(state_dir, timeout_seconds=_LEFTOVERS_TIMEOUT_SECONDS)
@@ -97,7 +96,7 @@ def _prepare(state_dir: Path) -> tuple[Containment, list[str]]:
     me = look(os.getpid())
     assert me is not None, "/proc shows this process"
     instance = f"{mark}-{me.pid}-{me.start}"
-    top: Path | None = None
+    top: str | None = None
     if os.environ.get("SUPERVISOR_CONTAINMENT") != "session":
         try:
             top = cgroup.create(instance)

@@ -9,14 +9,15 @@ Does not: know about runs or terms.
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final
+
+from supervisor.guardian.record import record
 
 _READ_BYTES: Final = 1 << 16
 _FREEZE_PASSES: Final = 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Living:
     """A process as it was when looked at."""
 
@@ -79,7 +80,7 @@ def look(pid: int) -> Living | None:
 def everyone() -> dict[int, Living]:
     """Every process, by pid. Not one instant's picture: some may have come or gone meanwhile."""
     # Read backwards: a parent that forks and exits while we look is met after its child more often than before.
-    pids = sorted((int(name) for name in os.listdir("/proc") if name.isdigit()), reverse=True)  # noqa: PTH208
+    pids = sorted((int(name) for name in os.listdir("/proc") if name.isdigit()), reverse=True)
     return {pid: process for pid in pids if (process := look(pid)) is not None}
 
 

@@ -8,7 +8,6 @@ Does not: enable controllers. Processes are held together here, not limited.
 
 import os
 import time
-from pathlib import Path
 from typing import Final
 
 from supervisor.guardian.census import read_file
@@ -21,7 +20,7 @@ class CgroupUnusableError(Exception):
     """There is no cgroup v2 that we may divide. The message says why."""
 
 
-def find_own() -> Path:
+def find_own() -> str:
     """The directory of this process's own cgroup. Raises CgroupUnusableError."""
     own = next((line[3:] for line in _lines("/proc/self/cgroup") if line.startswith("0::")), None)
     if own is None:
@@ -34,31 +33,32 @@ def find_own() -> Path:
         # In a container without a cgroup namespace the mount shows only a part of the hierarchy, beginning at ``root``.
         below = own if root == "/" else own.removeprefix(root) if (own + "/").startswith(root + "/") else None
         if below is not None and "/.." not in below:
-            return Path(point + below.rstrip("/"))
+            return point + below.rstrip("/")
     raise CgroupUnusableError("no cgroup2 mount shows this process's cgroup")
 
 
-def create(name: str) -> Path:
+def create(name: str) -> str:
     """Make and try a subtree under our own cgroup. Raises CgroupUnusableError, leaving nothing behind."""
-    top = find_own() / f"{PREFIX}{name}"
+    above = find_own()
+    top = f"{above}/{PREFIX}{name}"
     try:
-        top.mkdir()
+        os.mkdir(top)
     except OSError as error:
         raise CgroupUnusableError(
-            f"cannot make a cgroup under {top.parent}: {error.strerror} (systemd: Delegate=yes)"
+            f"cannot make a cgroup under {above}: {error.strerror} (systemd: Delegate=yes)"
         ) from None
     try:
-        _try(top / "trial")
+        _try(above, f"{top}/trial")
     except (OSError, CgroupUnusableError) as error:
         remove(top)
         raise CgroupUnusableError(str(error)) from None
     return top
 
 
-def _try(directory: Path) -> None:
+def _try(above: str, directory: str) -> None:
     """A process enters: whether it may depends on the common ancestor, the kernel's rules and the container."""
-    directory.mkdir()
-    if not (directory / "cgroup.kill").exists():
+    os.mkdir(directory)
+    if not os.path.exists(f"{directory}/cgroup.kill"):
         raise CgroupUnusableError("this kernel has no cgroup.kill (Linux 5.14)")
     pid = os.fork()
     if pid == 0:
@@ -72,12 +72,12 @@ def _try(directory: Path) -> None:
     deadline = time.monotonic() + _TRIAL_TIMEOUT_SECONDS
     while populated(directory) and time.monotonic() < deadline:
         time.sleep(0.001)
-    directory.rmdir()
+    os.rmdir(directory)
     if number := os.waitstatus_to_exitcode(status):
-        raise CgroupUnusableError(f"no process may enter a cgroup under {directory.parent}: {os.strerror(number)}")
+        raise CgroupUnusableError(f"no process may enter a cgroup under {above}: {os.strerror(number)}")
 
 
-def procs_file(directory: Path) -> str:
+def procs_file(directory: str) -> str:
     """The file that a process writes itself into."""
     return f"{directory}/cgroup.procs"
 
@@ -91,28 +91,28 @@ def join(procs: str) -> None:
         os.close(fd)
 
 
-def kill(directory: Path) -> None:
+def kill(directory: str) -> None:
     """SIGKILL everything in the subtree at once, forks in flight included. A directory that is gone is empty."""
     try:
-        fd = os.open(directory / "cgroup.kill", os.O_WRONLY | os.O_CLOEXEC)
+        fd = os.open(f"{directory}/cgroup.kill", os.O_WRONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return
     try:
         os.write(fd, b"1")
     except OSError:
-        if directory.exists():
+        if os.path.exists(directory):
             raise
     finally:
         os.close(fd)
 
 
-def populated(directory: Path) -> bool:
+def populated(directory: str) -> bool:
     """Whether anything lives in the subtree. Zombies do not."""
     events = read_file(f"{directory}/cgroup.events")
     return events is not None and b"populated 1" in events
 
 
-def pids(directory: Path) -> list[int]:
+def pids(directory: str) -> list[int]:
     """Everyone in the subtree, for names; zombies are left out by the kernel."""
     found: list[int] = []
     for at, _, _ in os.walk(directory):
@@ -120,11 +120,11 @@ def pids(directory: Path) -> list[int]:
     return found
 
 
-def remove(directory: Path) -> bool:
+def remove(directory: str) -> bool:
     """Remove the subtree, children first. False when something in it is alive."""
     for at, _, _ in os.walk(directory, topdown=False):
         try:
-            os.rmdir(at)  # noqa: PTH106 # os.walk gives strings
+            os.rmdir(at)
         except FileNotFoundError:
             continue
         except OSError:

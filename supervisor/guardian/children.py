@@ -10,12 +10,12 @@ import select
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from supervisor.guardian import protocol as say
 from supervisor.guardian.containment import Box, Containment
 from supervisor.guardian.linux import Inherited, boottime
 from supervisor.guardian.loop import Loop
+from supervisor.guardian.record import changing_record
 from supervisor.guardian.spawn import Failure, Forked, fork_exec, read_report
 
 _FIRST_RETRY_SECONDS = 0.01
@@ -26,7 +26,7 @@ Tell = Callable[[say.News, Sequence[int]], None]
 """Tells the daemon; takes the descriptors over."""
 
 
-@dataclass(slots=True, kw_only=True)
+@changing_record
 class Run:
     """One run, as long as it is not proven empty."""
 

@@ -13,8 +13,6 @@ import os
 import signal
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 from supervisor.guardian import cgroup
@@ -28,6 +26,7 @@ from supervisor.guardian.census import (
     send,
     variable,
 )
+from supervisor.guardian.record import changing_record
 
 STATE_VARIABLE: Final = "SUPERVISOR_STATE"
 """Marks every child with the state directory it belongs to: how a later daemon finds what an earlier one left."""
@@ -35,21 +34,21 @@ RUN_VARIABLE: Final = "SUPERVISOR_RUN"
 """Marks every child with its guardian and run."""
 
 
-@dataclass(slots=True, kw_only=True)
+@changing_record
 class Box:
     """What is known of one run's processes."""
 
     run: int
     term: str | None
-    directory: Path | None
+    directory: str | None
     """Its cgroup."""
     events_fd: int | None
     """cgroup.events: POLLPRI when it becomes empty."""
+    sessions: set[int]
+    """Ever seen in it."""
     main: int = 0
     start: int = 0
     reaped: bool = False
-    sessions: set[int] = field(default_factory=set)
-    """Ever seen in it."""
 
     @property
     def procs(self) -> str | None:
@@ -60,7 +59,7 @@ class Box:
 class Containment:
     """All runs of one guardian."""
 
-    def __init__(self, *, state: str, instance: str, top: Path | None) -> None:
+    def __init__(self, *, state: str, instance: str, top: str | None) -> None:
         self.kind = "session" if top is None else "cgroup"
         self.top = top
         self.marker = f"{instance}."
@@ -74,11 +73,11 @@ class Containment:
         """Make the place for a run. OSError when its cgroup cannot be made."""
         directory = events_fd = None
         if self.top is not None:
-            directory = self._term_directory(term) / f"{run}.{_file_name(scope)}"
-            directory.mkdir(parents=True)
-            events_fd = os.open(directory / "cgroup.events", os.O_RDONLY | os.O_CLOEXEC)
+            directory = f"{self._term_directory(term)}/{run}.{_file_name(scope)}"
+            os.makedirs(directory)
+            events_fd = os.open(f"{directory}/cgroup.events", os.O_RDONLY | os.O_CLOEXEC)
             os.read(events_fd, 256)  # kernfs tells only readers of what has changed since they read
-        self._boxes[run] = Box(run=run, term=term, directory=directory, events_fd=events_fd)
+        self._boxes[run] = Box(run=run, term=term, directory=directory, events_fd=events_fd, sessions=set())
         return self._boxes[run]
 
     def enter(self, run: int, pid: int) -> None:
@@ -105,7 +104,7 @@ class Containment:
         if box.directory is not None:
             cgroup.remove(box.directory)
             if not any(other.term == box.term for other in self._boxes.values()):
-                cgroup.remove(box.directory.parent)
+                cgroup.remove(os.path.dirname(box.directory))
 
     def remove(self) -> None:
         """Remove the whole subtree, when nothing runs."""
@@ -191,10 +190,10 @@ class Containment:
     def _by_cgroup(self, pid: int) -> int | None:
         if self.top is None:
             return None
-        _, found, inside = (cgroup_path(pid) or "").partition(f"/{self.top.name}/")
+        _, found, inside = (cgroup_path(pid) or "").partition(f"/{os.path.basename(self.top)}/")
         for box in self._boxes.values() if found else ():
             assert box.directory is not None
-            if (inside + "/").startswith(f"{box.directory.relative_to(self.top)}/"):
+            if (inside + "/").startswith(box.directory.removeprefix(f"{self.top}/") + "/"):
                 return box.run
         return None
 
@@ -206,9 +205,9 @@ class Containment:
         run = int(number) if number.removeprefix("-").isdecimal() else None
         return run if run in self._boxes else None
 
-    def _term_directory(self, term: str | None) -> Path:
+    def _term_directory(self, term: str | None) -> str:
         assert self.top is not None
-        return self.top / ("no-term" if term is None else f"term.{_file_name(term)}")
+        return f"{self.top}/{'no-term' if term is None else f'term.{_file_name(term)}'}"
 
 
 def _file_name(text: str) -> str:

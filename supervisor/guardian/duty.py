@@ -226,7 +226,7 @@ class Guardian:
     def _isolate(self, kept_fd: int) -> None:
         """In a forked helper: ordinary priority, default signals, none of the guardian's descriptors."""
         self._inherited.restore(HANDLED_SIGNALS)
-        for name in os.listdir("/proc/self/fd"):  # noqa: PTH208
+        for name in os.listdir("/proc/self/fd"):
             if int(name) > 2 and int(name) != kept_fd:
                 with suppress(OSError):
                     os.close(int(name))

@@ -7,13 +7,11 @@ Does not: find an orphan that dropped its environment outside a cgroup after its
 lives it does: see ``containment``.)
 """
 
-import hashlib
 import json
 import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
 from supervisor.guardian import cgroup
@@ -28,21 +26,30 @@ class LeftoversError(Exception):
     """Something of an earlier daemon does not die. The message names it."""
 
 
-def state_mark(state_dir: Path) -> str:
+def state_mark(state_dir: str) -> str:
     """Names a state directory in markers and cgroups: the same after every restart, different in another container."""
-    root = os.stat("/")  # noqa: PTH116 # two containers may share pids and have the same path in different roots
-    return hashlib.sha256(f"{state_dir.resolve()}|{root.st_dev}|{root.st_ino}".encode()).hexdigest()[:12]
+    root = os.stat("/")  # two containers may share pids and have the same path in different roots
+    return f"{_fnv1a(os.fsencode(f'{os.path.realpath(state_dir)}|{root.st_dev}|{root.st_ino}')):016x}"
 
 
-def record(state_dir: Path, top: Path | None) -> None:
+def _fnv1a(data: bytes) -> int:
+    """64 bits of Fowler, Noll and Vo. Nobody's secret hangs on it, and hashlib would bring libcrypto: 3.7 MB."""
+    value = 0xCBF29CE484222325
+    for byte in data:
+        value = (value ^ byte) * 0x100000001B3 % (1 << 64)
+    return value
+
+
+def record(state_dir: str, top: str | None) -> None:
     """Note where a guardian keeps its cgroups, before it makes any run. OSError when it cannot be written."""
-    text = json.dumps({"v": 1, "pid": os.getpid(), "cgroup": None if top is None else str(top)})
-    beside = state_dir / f"{_RECORD}.new"
-    beside.write_text(text)
-    beside.replace(state_dir / _RECORD)
+    text = json.dumps({"v": 1, "pid": os.getpid(), "cgroup": top})
+    path = f"{state_dir}/{_RECORD}"
+    with open(f"{path}.new", "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(f"{path}.new", path)
 
 
-def kill_leftovers(state_dir: Path, *, timeout_seconds: float) -> tuple[str, ...]:
+def kill_leftovers(state_dir: str, *, timeout_seconds: float) -> tuple[str, ...]:
     """End all that earlier daemons of this state directory left; returns whom. Raises LeftoversError."""
     mark = state_mark(state_dir)
     remains = Remains(cgroups=_cgroups(state_dir, mark), variable=STATE_VARIABLE, value=mark, whole=True)
@@ -59,17 +66,22 @@ def kill_leftovers(state_dir: Path, *, timeout_seconds: float) -> tuple[str, ...
     return tuple(named.values())
 
 
-def _cgroups(state_dir: Path, mark: str) -> list[Path]:
+def _cgroups(state_dir: str, mark: str) -> list[str]:
     """The recorded subtree, and any of ours beside it in case the record is lost."""
     name = f"{cgroup.PREFIX}{mark}-"
-    found: set[Path] = set()
+    found: set[str] = set()
     with suppress(OSError, ValueError, TypeError, KeyError):
-        found.add(Path(json.loads(read_file(f"{state_dir}/{_RECORD}") or b"")["cgroup"]))
+        found.add(os.fspath(json.loads(read_file(f"{state_dir}/{_RECORD}") or b"")["cgroup"]))
     with suppress(OSError, cgroup.CgroupUnusableError):
-        found.update(cgroup.find_own().glob(f"{name}*"))
-    mine = cgroup_path(os.getpid()) or ""
+        above = cgroup.find_own()
+        found.update(f"{above}/{beside}" for beside in os.listdir(above))
+    mine = (cgroup_path(os.getpid()) or "").split("/")
     # A wrong or foreign record must not become a weapon: only what bears our name, and never what we are in ourselves.
-    return [p for p in found if p.name.startswith(name) and p.is_dir() and p.name not in mine.split("/")]
+    return [
+        path
+        for path in found
+        if (last := os.path.basename(path)).startswith(name) and os.path.isdir(path) and last not in mine
+    ]
 
 
 class Remains:
@@ -78,7 +90,7 @@ class Remains:
     def __init__(
         self,
         *,
-        cgroups: list[Path],
+        cgroups: list[str],
         variable: str,
         value: str,
         whole: bool,

@@ -13,7 +13,6 @@ import signal
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 from supervisor.core import events
@@ -353,7 +352,7 @@ class GuardianLink:
                 with suppress(OSError):
                     signal.pidfd_send_signal(live.pidfd, signal.SIGKILL)
         remains = Remains(
-            cgroups=[Path(self.ready.path)] if self.ready.path else [],
+            cgroups=[self.ready.path] if self.ready.path else [],
             variable=RUN_VARIABLE,
             value=self.ready.marker,
             whole=False,

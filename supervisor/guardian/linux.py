@@ -12,8 +12,9 @@ import struct
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
+
+from supervisor.guardian.record import record
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
@@ -95,7 +96,7 @@ class BootTimer:
             os.read(self._fd, 8)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Inherited:
     """How this process was before ``protect``: children are to be like that, not like the guardian."""
 
@@ -192,7 +193,7 @@ def _has_capability(number: int) -> bool:
 
 def _read_text(path: str) -> str:
     try:
-        with open(path, encoding="ascii", errors="replace") as file:  # noqa: PTH123 # pathlib costs the child a millisecond
+        with open(path, encoding="ascii", errors="replace") as file:  # pathlib costs the child a millisecond
             return file.read().strip()
     except OSError:
         return ""
@@ -200,7 +201,7 @@ def _read_text(path: str) -> str:
 
 def _write_text(path: str, text: str) -> bool:
     try:
-        with open(path, "w", encoding="ascii") as file:  # noqa: PTH123
+        with open(path, "w", encoding="ascii") as file:
             file.write(text)
     except OSError:
         return False

@@ -9,8 +9,9 @@ Does not: touch a socket (``wire`` does), or know what the messages lead to. Ter
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, fields
 from typing import Final
+
+from supervisor.guardian.record import record
 
 VERSION: Final = 1
 
@@ -29,7 +30,7 @@ class TooLargeError(ProtocolError):
 # --- daemon -> guardian ----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Hello:
     """First of all. Carries the locked file of the state directory. -> Ready | Failed."""
 
@@ -39,7 +40,7 @@ class Hello:
     state_dir: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Arm:
     """Hold kill-by = lease deadline - margin for this term. -> Armed, or Struck when that has passed already."""
 
@@ -49,7 +50,7 @@ class Arm:
     margin_seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Extend:
     """The lease was renewed until this instant. Only ever moves later. No answer."""
 
@@ -57,14 +58,14 @@ class Extend:
     lease_deadline: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Disarm:
     """Forget the term if nothing of it is left alive. -> Disarmed | DisarmRefused."""
 
     term: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Spawn:
     """Start a child with the two descriptors as stdout and stderr. -> Spawned | SpawnFailed; Exited; Emptied."""
 
@@ -87,7 +88,7 @@ class Spawn:
     """Stopped after everything else when the daemon is dead: the local etcd, which the revocation needs."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Signal:
     """Signal the process group of the run's main pid. No answer; an ended run is nobody."""
 
@@ -95,14 +96,14 @@ class Signal:
     signo: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Kill:
     """SIGKILL all of the run, again and again until it is empty. No answer but Exited and Emptied."""
 
     run: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Store:
     """How to revoke leases without the daemon: etcd's HTTP gateway. Replaces an earlier one. No answer."""
 
@@ -115,14 +116,14 @@ class Store:
     password_file: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Ping:
     """Are you running? -> Pong with the same number."""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Quit:
     """The clean end: kill what is left, revoke nothing, exit 0."""
 
@@ -130,7 +131,7 @@ class Quit:
 # --- guardian -> daemon ----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Ready:
     """Leftovers are dead and the guardian is on duty."""
 
@@ -145,28 +146,28 @@ class Ready:
     """What it could and could not do to be always on time, for people."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Failed:
     """The guardian cannot take up its duty, and ends."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Armed:
     """The term has a kill-by: its processes may be started."""
 
     term: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Disarmed:
     """Nothing of the term is alive, and its kill-by is forgotten."""
 
     term: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class DisarmRefused:
     """Something of the term is alive: ``pid (name)`` each."""
 
@@ -174,7 +175,7 @@ class DisarmRefused:
     blockers: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Spawned:
     """exec succeeded. Carries a pidfd."""
 
@@ -182,7 +183,7 @@ class Spawned:
     pid: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class SpawnFailed:
     """Never executed, and nothing of it is left."""
 
@@ -192,7 +193,7 @@ class SpawnFailed:
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Exited:
     """The main pid was reaped. ``code`` None: ended by ``signal``."""
 
@@ -202,14 +203,14 @@ class Exited:
     core: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Emptied:
     """Nothing of the run is left alive. After Exited, once."""
 
     run: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Struck:
     """kill-by has passed and the term's containment got its SIGKILL."""
 
@@ -217,14 +218,14 @@ class Struck:
     late_seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Pong:
     """The answer to Ping."""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Dropped:
     """A message was not understood and had no effect."""
 
@@ -318,7 +319,9 @@ _READERS: Final[dict[object, Callable[[object], object]]] = {
     tuple[tuple[str, str], ...]: lambda v: tuple(_pair(i) for i in _list(v)),
     tuple[tuple[int, int, int], ...]: lambda v: tuple(_triple(i) for i in _list(v)),
 }
-_FIELDS: Final = {c.__name__: tuple((f.name, _READERS[f.type]) for f in fields(c)) for c in _CLASSES}
+_FIELDS: Final = {
+    c.__name__: tuple((field, _READERS[kind]) for field, kind in c.__annotations__.items()) for c in _CLASSES
+}
 
 
 def encode(message: Message) -> bytes:

@@ -13,12 +13,12 @@ import os
 import resource
 import signal
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from supervisor.guardian import cgroup
 from supervisor.guardian.linux import Inherited, die_with_parent
 from supervisor.guardian.protocol import Spawn
+from supervisor.guardian.record import record
 
 HANDLED_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGCHLD)
 """For which the guardian installs handlers."""
@@ -28,7 +28,7 @@ _EXEC: Final = b"x"
 """Written just before exec: the end of the pipe means success after it, and a premature death without it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Failure:
     """Why a child was not executed."""
 
@@ -37,7 +37,7 @@ class Failure:
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Forked:
     """A child on its way to exec."""
 
@@ -133,7 +133,7 @@ def _redirect(output: tuple[int, int], report_fd: int) -> None:
     null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
     for target, source in enumerate((null, *output)):
         os.dup2(source, target, inheritable=True)
-    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 # the listing's own descriptor is among them, closed by now
+    for name in os.listdir("/proc/self/fd"):  # the listing's own descriptor is among them, closed by now
         if int(name) > 2 and int(name) != report_fd:
             try:
                 os.close(int(name))

@@ -5,10 +5,10 @@ what has been struck stays struck until it is disarmed, whatever is said later.
 Does not: kill, or look at a clock.
 """
 
-from dataclasses import dataclass
+from supervisor.guardian.record import changing_record
 
 
-@dataclass(slots=True, kw_only=True)
+@changing_record
 class _Term:
     lease: int
     margin_seconds: float
