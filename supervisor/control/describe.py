@@ -116,7 +116,7 @@ def election(state: State, e: Election, now: Instant) -> views.Election:
         key=leaders.own_key(state, e),
         queue_position=position,
         queue_length=None if e.queue_at is None else len(e.queue),
-        queue_age_seconds=None if e.queue_at is None else _since(e.queue_at, now),
+        queue_age_seconds=leaders.queue_age_seconds(state, e, now),
         leader=leaders.leader(state, e, now, most_characters=documents.SHOWN_CHARACTERS),
         health=document.worst(map(document.process_health, played)).value if played else None,
         blockers=e.blockers,

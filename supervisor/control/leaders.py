@@ -12,6 +12,8 @@ from supervisor.core.state import Election, ElectionPhase, Session, State
 
 BY_LEASE = "lease"
 BY_WATCH = "watch"
+STALE_SECONDS = 6.0
+"""A watch that lives is confirmed every two seconds or so; one that says nothing is replaced within four."""
 _IN_OFFICE = frozenset({ElectionPhase.LEADING, ElectionPhase.STEPPING_DOWN})
 
 
@@ -39,10 +41,10 @@ def leader(state: State, e: Election, now: Instant, *, most_characters: int | No
     session, held = session_of(state, e), _held(e)
     if held is not None and session is not None and now < session.lease_deadline:
         return _known(state, e, held, BY_LEASE, now - session.sent_at, most_characters)
-    if e.queue_at is None:
+    age = queue_age_seconds(state, e, now)
+    if age is None:
         return views.Leader(state=views.UNKNOWN, words="unknown (never seen)")
-    age = max(0.0, now - e.queue_at)
-    if not _answers(state, e):
+    if not confirmed(state, e, now):
         last = _name(e.leader) if e.leader else "nobody"
         words = f"unknown (last confirmed {duration(age)} ago: {last})"
         return views.Leader(state=views.UNKNOWN, words=words, source=BY_WATCH, age_seconds=age)
@@ -51,10 +53,20 @@ def leader(state: State, e: Election, now: Instant, *, most_characters: int | No
     return _known(state, e, e.leader, BY_WATCH, age, most_characters)
 
 
-def _answers(state: State, e: Election) -> bool:
-    """Whether etcd lately did. A lease in doubt says that it does not before every endpoint has been tried."""
+def queue_age_seconds(state: State, e: Election, now: Instant) -> float | None:
+    """How long ago the watch last changed the queue or said that it lives; None when the queue was never seen."""
+    if e.queue_at is None:
+        return None
+    return max(0.0, now - max(e.queue_at, state.store.confirmed_at or e.queue_at))
+
+
+def confirmed(state: State, e: Election, now: Instant) -> bool:
+    """Whether what the watch showed stands. A lease in doubt says that it does not before every endpoint was tried."""
     session = state.sessions.get(e.spec.ttl_seconds)
-    return state.store.reachable is True and not (session is not None and session.lost)
+    if state.store.reachable is not True or (session is not None and session.lost):
+        return False
+    age = queue_age_seconds(state, e, now)
+    return age is not None and age <= STALE_SECONDS
 
 
 def is_ours(e: Election, candidate: Candidate) -> bool:

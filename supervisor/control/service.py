@@ -19,7 +19,7 @@ from supervisor.control.convert import to_message
 from supervisor.control.ports import Ports
 from supervisor.core.events import ResignRequested, RestartRequested
 from supervisor.core.names import ElectionName, Instant, ProcessId, RunId
-from supervisor.core.state import Election, ElectionPhase, Process, ProcessPhase, State, Store
+from supervisor.core.state import Election, ElectionPhase, Process, ProcessPhase, State
 from supervisor.pb import control_pb2, control_pb2_grpc
 
 MOST_WAIT_SECONDS = 86_400.0
@@ -176,7 +176,7 @@ class _Said:
     """What an observer was last told of an election, and what that was made of."""
 
     election: Election
-    store: Store
+    confirmed: bool
     leader: views.Leader
 
 
@@ -184,11 +184,14 @@ def _news(state: State, name: ElectionName, now: Instant, said: dict[ElectionNam
     """What to tell an observer; None when nothing changed but ages."""
     e = state.elections.get(name)
     last = said.get(name)
-    if e is None or (last is not None and last.election is e and last.store is state.store):
+    if e is None:
+        return None
+    confirmed = leaders.confirmed(state, e, now)
+    if last is not None and last.election is e and last.confirmed == confirmed:
         return None
     observation = describe.observation(state, e, now)
     ageless = replace(observation.leader, age_seconds=None, source="", words="")
-    said[name] = _Said(election=e, store=state.store, leader=ageless)
+    said[name] = _Said(election=e, confirmed=confirmed, leader=ageless)
     return None if last is not None and last.leader == ageless else observation
 
 

@@ -235,6 +235,11 @@ class StoreReachable:
     endpoint: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreConfirmed:
+    """The watch answers: every queue is as it last showed it. Told at most about once a second."""
+
+
 # --- etcd: elections -----------------------------------------------------------------------------------------------
 
 
@@ -380,7 +385,7 @@ Event = (
     | Armed | Disarmed | DisarmRefused | KillByStruck | GuardianLost
     | Spawned | SpawnFailed | Exited | Emptied | ProbeSucceeded | ProbeFailed
     | LeaseGranted | LeaseGrantFailed | Renewed | RenewFailed | LeaseGone | LeaseRevoked | LeaseRevokeFailed
-    | StoreUnreachable | StoreReachable
+    | StoreUnreachable | StoreReachable | StoreConfirmed
     | Campaigned | CampaignFailed | QueueChanged | FirstRead | ReadFirstFailed
     | LeaseSeen | LeaseUnseen | RecordsClosed | CloseRecordsFailed
     | Proclaimed | ProclaimFailed | Resigned | ResignFailed

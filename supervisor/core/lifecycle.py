@@ -79,6 +79,15 @@ def stop(draft: Draft, p: Process, *, kill_by: Instant | None = None, failed: bo
     return draft.put_process(p)
 
 
+def restart(draft: Draft, p: Process) -> Process:
+    """An operator's word: end the child, and begin anew with a fresh budget as soon as nothing of it is left."""
+    p = replace(p, failures=0, recent_restarts=(), failed=False)
+    if p.phase is ProcessPhase.CLEARING:
+        # It ended by itself, and from now on on request: what follows is not the budget's to decide.
+        p = replace(p, phase=ProcessPhase.STOPPING, since=draft.now)
+    return draft.put_process(p) if p.phase is ProcessPhase.STOPPING else stop(draft, p)
+
+
 def rest(draft: Draft, p: Process) -> Process:
     """Not desired, nothing alive: forget the restarts of the past."""
     return draft.put_process(Process(id=p.id, spec=p.spec, since=draft.now, restarts=p.restarts, last_exit=p.last_exit))

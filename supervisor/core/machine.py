@@ -16,7 +16,7 @@ from supervisor.core import lifecycle, reconcile, session, sights
 from supervisor.core.actions import Action
 from supervisor.core.draft import Draft
 from supervisor.core.names import Home, Instant, NodeName, ProcessId
-from supervisor.core.state import Election, ElectionPhase, ProcessPhase, State
+from supervisor.core.state import Election, ElectionPhase, State
 
 GUARDIAN_LOST_EXIT_CODE = 70
 
@@ -46,7 +46,7 @@ def _dispatch(draft: Draft, event: ev.Event) -> None:
     match event:
         case (
             ev.ConfigLoaded() | ev.ConfigRejected() | ev.ShutdownRequested() | ev.GuardianLost() | ev.Ticked()
-            | ev.StoreReachable() | ev.StoreUnreachable() | ev.RestartRequested() | ev.KillByStruck()
+            | ev.StoreReachable() | ev.StoreUnreachable() | ev.StoreConfirmed() | ev.RestartRequested() | ev.KillByStruck()
         ):  # fmt: skip
             _on_daemon(draft, event)
         case (
@@ -71,7 +71,7 @@ def _dispatch(draft: Draft, event: ev.Event) -> None:
 def _on_daemon(
     draft: Draft,
     event: ev.ConfigLoaded | ev.ConfigRejected | ev.ShutdownRequested | ev.GuardianLost | ev.Ticked
-    | ev.StoreReachable | ev.StoreUnreachable | ev.RestartRequested | ev.KillByStruck,
+    | ev.StoreReachable | ev.StoreUnreachable | ev.StoreConfirmed | ev.RestartRequested | ev.KillByStruck,
 ) -> None:  # fmt: skip
     base, now = draft.base, draft.now
     match event:
@@ -96,7 +96,10 @@ def _on_daemon(
                     lifecycle.vanished(draft, p)
             draft.touch_all()
         case ev.StoreReachable(endpoint=endpoint):
-            draft.base = replace(base, store=replace(base.store, reachable=True, since=now, detail=endpoint))
+            store = replace(base.store, reachable=True, since=now, confirmed_at=now, detail=endpoint)
+            draft.base = replace(base, store=store)
+        case ev.StoreConfirmed():
+            draft.base = replace(base, store=replace(base.store, confirmed_at=now))
         case ev.StoreUnreachable(detail=detail):
             draft.base = replace(base, store=replace(base.store, reachable=False, since=now, detail=detail))
         case ev.RestartRequested(process=process):
@@ -113,9 +116,9 @@ def _restart(draft: Draft, process: ProcessId) -> None:
     p = draft.processes.get(process)
     if p is None:
         return
-    if p.phase in (ProcessPhase.STARTING, ProcessPhase.RUNNING):
-        lifecycle.stop(draft, replace(p, failures=0, recent_restarts=()))
-    elif not p.alive:
+    if p.alive:
+        lifecycle.restart(draft, p)
+    else:
         lifecycle.rest(draft, p)
 
 

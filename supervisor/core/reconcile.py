@@ -18,6 +18,8 @@ from supervisor.core.spec import GiveUp, ProcessSpec, Spec
 from supervisor.core.state import Election, ElectionPhase, Process, ProcessPhase, Store
 
 PROCLAIM_AT_MOST_EVERY_SECONDS = 1.0
+MOST_LEADER_CHARACTERS = 256
+"""Of another's words in a child's environment."""
 NO_ELECTION = ElectionName("")
 LOCAL_ETCD = ProcessId(NO_ELECTION, ProcessName("local-etcd"))
 
@@ -396,8 +398,14 @@ def _variables(draft: Draft, spec: ProcessSpec, term: Term | None) -> tuple[tupl
             ("LEASE_ID", f"{e.lease:x}"),
         ]
     elif e is not None and e.leader is not None:
-        pairs.append(("LEADER", document.node_of(e.leader.value) or e.leader.key))
+        pairs.append(("LEADER", _harmless(document.node_of(e.leader.value) or e.leader.key)))
     return tuple((f"SUPERVISOR_{name}", value) for name, value in pairs)
+
+
+def _harmless(text: str) -> str:
+    """A stranger's text as one an environment can hold: no NUL, line end or half surrogate, and not endless."""
+    cut = text if len(text) <= MOST_LEADER_CHARACTERS else text[: MOST_LEADER_CHARACTERS - 1] + "\u2026"
+    return "".join(c if c.isprintable() else "\ufffd" for c in cut)
 
 
 def _due(draft: Draft, at: Instant | None) -> bool:

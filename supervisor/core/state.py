@@ -289,6 +289,8 @@ class Store:
     reachable: bool | None = None
     """None: not known yet."""
     since: Instant = EPOCH
+    confirmed_at: Instant | None = None
+    """When the watch last answered: until then every queue was as it is held here. None: never yet."""
     detail: str = ""
 
 

@@ -3,19 +3,21 @@
 Promises: queues are listed linearizably and then followed from the next revision, so that no change is missed; whatever
 ends the stream (compaction, a restart, GOAWAY, a member that froze or was cut off) means list and watch again, by
 another endpoint when this one failed, and every queue is told of again: never "no leader". A stream that says nothing
-is asked for its progress and left when it does not answer, within ``quiet_seconds + answer_seconds``.
+is asked for its progress and left when it does not answer, within ``quiet_seconds + answer_seconds``; every answer
+confirms what was shown, and that is told of, too, about once a second at most.
 Does not: prove anything. What a watch shows is a hint to ask for a proof.
 """
 
 import asyncio
 import random
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
 import grpc
 import grpc.aio
 
-from supervisor.core.events import Event, StoreReachable, StoreUnreachable
+from supervisor.core.events import Event, StoreConfirmed, StoreReachable, StoreUnreachable
 from supervisor.etcd import keys
 from supervisor.etcd.channel import Channels
 from supervisor.etcd.endpoint import Endpoint
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 CALL_TIMEOUT_SECONDS = 3.0
 QUIET_SECONDS = 2.0
 ANSWER_SECONDS = 2.0
+CONFIRM_EVERY_SECONDS = 1.0
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 1.0
 PAGE_KEYS = 1000
@@ -54,9 +57,10 @@ class QueueWatch:
         self._trouble: type[StoreError] | None = StoreError
         """What was last reported: None for reachable; at first something that no error is, so that either is news."""
         self._failures = 0
+        self._confirmed_at = 0.0
 
     async def run(self) -> NoReturn:
-        """List and watch until cancelled. Reports ``QueueChanged``, ``StoreReachable`` and ``StoreUnreachable``."""
+        """List and watch until cancelled. Reports ``QueueChanged``, ``StoreReachable``, ``StoreUnreachable``, ``StoreConfirmed``."""
         pause = FIRST_PAUSE_SECONDS
         while True:
             try:
@@ -123,6 +127,7 @@ class QueueWatch:
                 response = await self._next(endpoint, call)
                 for change in self._queues.apply(response.events):
                     self._on_event(change)
+                self._confirm()
         except Undecided:
             self._channels.leave(endpoint)
         except Refused:
@@ -169,7 +174,16 @@ class QueueWatch:
         self._failures = 0
         if self._trouble is not None:
             self._trouble = None
+            self._confirmed_at = time.monotonic()
             self._on_event(StoreReachable(endpoint=endpoint.url))
+        self._confirm()
+
+    def _confirm(self) -> None:
+        """The stream lives. For people to see how old a belief is: nothing is decided on it, so its time may be ours."""
+        now = time.monotonic()
+        if now - self._confirmed_at >= CONFIRM_EVERY_SECONDS:
+            self._confirmed_at = now
+            self._on_event(StoreConfirmed())
 
     def _failed(self, error: StoreError) -> None:
         """Unreachable is news when every endpoint has been tried; and again when the kind of trouble changes."""

@@ -159,7 +159,9 @@ def state(*elections: Election, processes: tuple[Process, ...] = (), always: tup
         generation=3,
         source="/etc/supervisor/supervisor.yaml (3f2a91c0)",
         loaded_at=ago(740),
-        store=Store(connected=ETCD, reachable=True, since=ago(7500), detail="http://10.0.0.1:2379"),
+        store=Store(
+            connected=ETCD, reachable=True, since=ago(7500), confirmed_at=ago(1.2), detail="http://10.0.0.1:2379"
+        ),
         sessions={10: Session(ttl_seconds=10, lease=LEASE, granted_seconds=10, sent_at=ago(2.8))},
         elections={e.spec.name: e for e in elections},
         processes=found,
@@ -250,7 +252,13 @@ def cut_off() -> State:
     before = healthy()
     return replace(
         before,
-        store=replace(before.store, reachable=False, since=ago(4.1), detail="10.0.0.1:2379: connection refused"),
+        store=replace(
+            before.store,
+            reachable=False,
+            since=ago(4.1),
+            confirmed_at=ago(8.3),
+            detail="10.0.0.1:2379: connection refused",
+        ),
         sessions={10: replace(before.sessions[10], sent_at=ago(7.1), lost=True, failures=3, detail="timed out")},
     )
 

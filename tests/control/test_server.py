@@ -250,8 +250,11 @@ def test_observe_tells_now_and_every_change_but_no_age(serve: Serve) -> None:
         daemon.become(replace(daemon.ports.state(), generation=9))
         daemon.become(led_by(daemon.ports.state(), "web-3", 1300))
         assert (next(seen).leader.node, daemon.ports.observers) == ("web-3", 1)
-        daemon.become(replace(state, store=replace(state.store, reachable=False), elections=state.elections))
-        assert next(seen).leader.state == views.UNKNOWN
+        confirmed = replace(daemon.ports.state().store, confirmed_at=states.ago(0.1))
+        daemon.become(replace(daemon.ports.state(), store=confirmed))
+        silent = replace(state.store, confirmed_at=states.ago(60))
+        daemon.become(replace(state, store=silent))
+        assert (next(seen).leader.state, daemon.ports.observers) == (views.UNKNOWN, 1)
         seen.close()
     until(lambda: daemon.ports.observers == 0)
 

@@ -1,10 +1,14 @@
 """What one node does, story by story, in a world that answers (``world``). Every step checks every invariant."""
 
+import json
+
+import pytest
+
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
 from supervisor.core import machine
-from supervisor.core.names import ElectionName, Instant, ProcessId, ProcessName, Role
-from supervisor.core.spec import GiveUp, RestartPolicy, RestartSpec, StopSpec
+from supervisor.core.names import ElectionName, Instant, LeaseId, ProcessId, ProcessName, Role, Token
+from supervisor.core.spec import GiveUp, ProbeKind, ProbeSpec, RestartPolicy, RestartSpec, StopSpec
 from supervisor.core.state import ElectionPhase, ProcessPhase
 from tests.core.world import World, election, process, spec
 
@@ -259,3 +263,82 @@ def test_next_due_never_asks_for_the_past() -> None:
     due = machine.next_due(world.state, after=Instant(world.now))
     assert due is not None
     assert due > world.now
+
+
+# --- an operator's restart ------------------------------------------------------------------------------------------
+
+WORK = ProcessId(JOB, ProcessName("work"))
+ONCE = RestartSpec(policy=RestartPolicy.NEVER)
+
+
+def test_a_restart_asked_for_while_what_is_left_is_cleared_is_kept() -> None:
+    world = leading(leader=(process("work", restart=ONCE),), on_giveup=GiveUp.STAY)
+    world.muted.add(ac.KillRun)
+    (run,) = world.children
+    world.post(ev.Exited(run=run, code=1, signal=None))
+    assert world.state.processes[WORK].phase is ProcessPhase.CLEARING
+    world.post(ev.RestartRequested(process=WORK))
+    assert list(world.children) == [run], "not before the old child's containment is empty"
+    world.release()
+    assert world.state.processes[WORK].phase is ProcessPhase.RUNNING
+    assert list(world.children) != [run]
+
+
+def test_a_restart_asked_for_while_a_failed_child_is_stopped_gives_a_fresh_budget() -> None:
+    never_ready = ProbeSpec(kind=ProbeKind.TCP, address="127.0.0.1:1", within_seconds=1.0)
+    work = process("work", restart=ONCE, ready=never_ready, stop=StopSpec(timeout_seconds=2.0))
+    world = World(stubborn=True)
+    world.load(spec(election(leader=(work,), on_giveup=GiveUp.STAY)))
+    (run,) = world.children
+    world.advance(1.5)
+    assert world.state.processes[WORK].phase is ProcessPhase.STOPPING
+    world.post(ev.RestartRequested(process=WORK))
+    world.advance(1.6)
+    assert world.state.processes[WORK].phase is ProcessPhase.RUNNING
+    assert list(world.children) != [run]
+
+
+def test_a_restart_asked_for_while_the_term_ends_starts_nothing() -> None:
+    world = leading(leader=(process("work", stop=StopSpec(timeout_seconds=2.0)),))
+    for child in world.children.values():
+        child.obeys = False
+    world.post(ev.ShutdownRequested(reason="SIGTERM"))
+    world.post(ev.RestartRequested(process=WORK))
+    world.advance(3)
+    assert world.exit_code == 0
+
+
+# --- what others write, and when it was last confirmed ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "key", "told"),
+    [
+        (json.dumps({"node": "a\0b\nc\x1b[2J\ud800"}).encode(), "/s/job/1", "a\ufffdb\ufffdc\ufffd[2J\ufffd"),
+        (json.dumps({"node": "n" * 1_000_000}).encode(), "/s/job/1", "n" * 255 + "\u2026"),
+        (b"plain text", "/s/job/\0\n1", "/s/job/\ufffd\ufffd1"),
+        (b'{"node":"web 2"}', "/s/job/1", "web 2"),
+    ],
+)
+def test_the_leader_a_follower_process_is_told_of_fits_an_environment(value: bytes, key: str, told: str) -> None:
+    world = World()
+    world.keys["job"] = [ev.Candidate(key=key, lease=LeaseId(1), create_revision=Token(7), value=value)]
+    asked: list[ac.Spawn] = []
+    world._on_spawn = asked.append  # type: ignore[method-assign,assignment]
+    world.muted.add(ac.Campaign)
+    world.load(spec(election(follower=(process("standby", role=Role.FOLLOWER),))))
+    world.show_queue("job")
+    world.release()
+    assert dict(asked[0].variables)["SUPERVISOR_LEADER"] == told
+
+
+def test_what_the_watch_showed_is_confirmed_without_anything_else_changing() -> None:
+    world = leading()
+    world.post(ev.StoreReachable(endpoint="http://store:2379"))
+    assert world.state.store.confirmed_at == world.now
+    world.now += 1.5
+    before = world.state
+    world.post(ev.StoreConfirmed())
+    assert world.state.store.confirmed_at == world.now
+    assert world.state.store.since == before.store.since
+    assert (world.state.elections, world.state.processes) == (before.elections, before.processes)

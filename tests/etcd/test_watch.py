@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from supervisor.core.events import Candidate, QueueChanged, StoreReachable, StoreUnreachable
+from supervisor.core.events import Candidate, QueueChanged, StoreConfirmed, StoreReachable, StoreUnreachable
 from supervisor.core.names import ElectionName
 from supervisor.etcd.channel import Channels
 from supervisor.etcd.election import Candidacy
@@ -83,7 +83,7 @@ async def test_one_response_tells_of_each_election_once(etcd: EtcdServer, namesp
         await store.revoke(held.lease, timeout_seconds=CALL_SECONDS)
         for name in names:
             await seen.queue(name, [], after=start)
-        assert len(seen.events) - start == len(names)
+        assert sum(isinstance(e, QueueChanged) for e in seen.events[start:]) == len(names)
 
 
 async def test_keys_that_are_in_no_queue_are_not_told_of(etcd: EtcdServer, namespace: str) -> None:
@@ -213,7 +213,37 @@ async def test_a_stream_with_nothing_to_say_is_asked_and_kept(etcd: EtcdServer, 
         async with running(watch), asyncio.timeout(CALL_SECONDS):
             assert [await answers.get() for _ in range(50)] == [0] * 50  # progress, which only a request brings so fast
         assert len(lists) == 1
-    assert [type(e) for e in seen.events] == [StoreReachable]
+    assert [type(e) for e in seen.events if not isinstance(e, StoreConfirmed)] == [StoreReachable]
+
+
+async def test_a_stream_that_answers_confirms_what_it_showed(
+    etcd: EtcdServer, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("supervisor.etcd.watch.CONFIRM_EVERY_SECONDS", 0.0)
+    seen = Recorder()
+    async with channels(spec(etcd.endpoint, namespace=namespace)) as connection:
+        watch = QueueWatch(connection, seen, quiet_seconds=0.01, answer_seconds=CALL_SECONDS)
+        async with running(watch):
+            await seen.wait(StoreReachable)
+            start = len(seen.events)
+            await seen.wait(StoreConfirmed, after=start)
+            await seen.wait(StoreConfirmed, after=start + 1)
+
+
+async def test_confirmations_are_told_of_seldom(
+    etcd: EtcdServer, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("supervisor.etcd.watch.CONFIRM_EVERY_SECONDS", 3600.0)
+    seen = Recorder()
+    async with (
+        channels(spec(etcd.endpoint, namespace=namespace)) as connection,
+        opened(spec(etcd.endpoint, namespace=namespace)) as store,
+    ):
+        watch = QueueWatch(connection, seen, quiet_seconds=0.01, answer_seconds=CALL_SECONDS)
+        async with running(watch):
+            await enter(store, "e", await grant(store), b"doc")
+            await seen.queue("e", [b"doc"])
+    assert not any(isinstance(e, StoreConfirmed) for e in seen.events)
 
 
 async def test_a_frozen_member_is_noticed_and_its_return_too(
