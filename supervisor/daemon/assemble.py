@@ -44,7 +44,6 @@ class Daemon:
         self, *, launched: Launched, file: Path, node: str | None, socket_path: Path, state_dir: Path, output: Output
     ) -> None:
         self._launched = launched
-        self._socket_path = socket_path
         self._output = output
         self._own = output.lane("supervisor")
         self._journal = is_journal(os.environ, 1)
@@ -60,19 +59,22 @@ class Daemon:
         self._link: GuardianLink | None = None
         self._children: Children | None = None
         self._store: StoreCalls | None = None
+        self._control = ControlServer(DaemonPorts(self.loop, self.reloader, self._facts), socket_path)
         self._told_ready = False
 
     def say(self, level: Level, message: str) -> None:
         """One line of our own."""
         self._write(LogLine(level=level, message=message))
 
+    async def serve(self) -> None:
+        """Show the control socket; ``run`` takes it away. Raises ServeError."""
+        await self._control.start()
+
     async def run(self, first: ev.ConfigLoaded, *, wait_etcd_seconds: float | None) -> int:
         """From the first file to the end; returns the exit code."""
         self._link = GuardianLink(self._launched, on_event=self._hear, chance=random.random)
         self._children = Children(self._link, self._logs, self.loop.post, base=dict(os.environ))
         self.loop.observe(self._report)
-        ports = DaemonPorts(self.loop, self.reloader, self._facts)
-        control = ControlServer(ports, self._socket_path)
         self._greet()
         code = 70
         try:
@@ -87,10 +89,9 @@ class Daemon:
                 if wait_etcd_seconds is not None:
                     background.append(group.create_task(self._give_up_on_etcd(wait_etcd_seconds), name="wait for etcd"))
                 self._listen(group)
-                await control.start()
                 self.loop.post(first)
                 code = await self.loop.run()
-                await control.stop()
+                await self._control.stop()
                 await self._store.close()
                 for task in background[1:]:
                     task.cancel()
@@ -200,7 +201,7 @@ def run_daemon(
     wait_etcd_seconds: float | None,
     on_error: Callable[[Exception], int],
 ) -> int:
-    """Everything after the guardian is up. ``on_error`` words a file that cannot be adopted and names the exit code."""
+    """Everything after the guardian is up. ``on_error`` words what keeps us from starting and names the exit code."""
 
     async def main() -> int:
         output = Output(1)
@@ -210,6 +211,7 @@ def run_daemon(
             )
             try:
                 first = daemon.reloader.read()
+                await daemon.serve()
             except Exception as error:  # noqa: BLE001 # worded for people by on_error, which raises what it does not know
                 await GuardianLink(launched, on_event=lambda _: None, chance=random.random).close()
                 return on_error(error)

@@ -10,7 +10,7 @@ from pathlib import Path
 from supervisor.control import lock
 from supervisor.guardian.link import GuardianStartError, launch
 
-USAGE, INTERNAL, BAD_CONFIGURATION = 64, 70, 78
+USAGE, INTERNAL, NOT_PERMITTED, BAD_CONFIGURATION = 64, 70, 77, 78
 
 
 def run(file: Path, *, node: str | None, wait_etcd_seconds: float | None, socket: Path, state_dir: Path) -> int:
@@ -20,10 +20,10 @@ def run(file: Path, *, node: str | None, wait_etcd_seconds: float | None, socket
         held = [lock.acquire(socket), lock.acquire(state_dir / "daemon")]
     except (lock.AlreadyRunning, lock.LockRefused) as error:
         print(f"supervisor: {error}", file=sys.stderr)
-        return USAGE
+        return NOT_PERMITTED if isinstance(error.__cause__, PermissionError) else USAGE
     except OSError as error:
         print(f"supervisor: {error.filename}: {error.strerror}", file=sys.stderr)
-        return 77 if isinstance(error, PermissionError) else INTERNAL
+        return NOT_PERMITTED if isinstance(error, PermissionError) else INTERNAL
     try:
         launched = launch(state_dir=state_dir, node=node or "")
     except GuardianStartError as error:
@@ -47,8 +47,9 @@ def run(file: Path, *, node: str | None, wait_etcd_seconds: float | None, socket
 
 
 def _refuse(error: Exception) -> int:
-    """A file that cannot be adopted, in words."""
+    """What keeps the daemon from starting, in words: a file that cannot be adopted, a place that cannot be used."""
     from supervisor.config.problems import ConfigError  # noqa: PLC0415 # loaded by now
+    from supervisor.control.server import ServeError  # noqa: PLC0415
     from supervisor.etcd.local import LocalEtcdMissing  # noqa: PLC0415
 
     if isinstance(error, ConfigError):
@@ -58,4 +59,11 @@ def _refuse(error: Exception) -> int:
     if isinstance(error, LocalEtcdMissing):
         print(f"supervisor: {error}", file=sys.stderr)
         return BAD_CONFIGURATION
+    if isinstance(error, ServeError):
+        print(f"supervisor: {error}", file=sys.stderr)
+        return NOT_PERMITTED if isinstance(error.__cause__, PermissionError) else USAGE
+    if isinstance(error, OSError):
+        remedy = "mend it, or choose another place with --state-dir"
+        print(f"supervisor: {error.filename or 'at start'}: {error.strerror or error}; {remedy}", file=sys.stderr)
+        return NOT_PERMITTED if isinstance(error, PermissionError) else INTERNAL
     raise error

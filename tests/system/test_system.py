@@ -5,108 +5,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.etcd_server import EtcdServer
+from tests.system.nodes import Make, beats, runs, until
 
 pytestmark = [pytest.mark.system, pytest.mark.etcd]
-
-WORK = 'while true; do echo "$SUPERVISOR_NODE $SUPERVISOR_FENCING_TOKEN" >> {beats}; sleep 0.05; done'
-
-
-class Node:
-    """A daemon and its files."""
-
-    def __init__(self, home: Path, name: str, text: str) -> None:
-        self.name, self.home = name, home / name
-        self.home.mkdir(parents=True)
-        self.file = self.home / "file.yaml"
-        self.file.write_text(text)
-        self.socket = self.home / "s"
-        self.log = self.home / "log"
-        self.start()
-
-    def start(self) -> None:
-        argv = [sys.executable, "-m", "supervisor", "run", str(self.file), "--node", self.name]
-        with self.log.open("ab") as out:
-            self.daemon = subprocess.Popen(
-                [*argv, "--socket", str(self.socket), "--state-dir", str(self.home / "state")],
-                stdout=out,
-                stderr=subprocess.STDOUT,
-            )
-
-    def says(self) -> str:
-        return self.log.read_text(errors="replace")
-
-    def run(self, verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        argv = [sys.executable, "-m", "supervisor", verb, *arguments, "--socket", str(self.socket)]
-        return subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
-
-    def end(self) -> None:
-        if self.daemon.poll() is None:
-            self.daemon.terminate()
-            try:
-                self.daemon.wait(20)
-            except subprocess.TimeoutExpired:
-                self.daemon.kill()
-                self.daemon.wait()
-
-
-def until(found: Callable[[], object], what: str, seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not found():
-        assert time.monotonic() < deadline, f"not seen within {seconds} s: {what}"
-        time.sleep(0.02)
-
-
-def beats(path: Path) -> list[tuple[str, int]]:
-    """Every beat of a leader process: node and token."""
-    if not path.exists():
-        return []
-    lines = (line.split() for line in path.read_text().splitlines())
-    return [(words[0], int(words[1])) for words in lines if len(words) == 2]
-
-
-def runs(pid: int) -> bool:
-    """Whether a process is more than a zombie that nobody has waited for yet."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
-
-
-@pytest.fixture
-def text(etcd: EtcdServer, namespace: str, tmp_path: Path) -> str:
-    script = WORK.format(beats=tmp_path / "beats")
-    return f"""\
-etcd: {{endpoints: ["{etcd.endpoint}"], namespace: {namespace}}}
-elections:
-  job:
-    ttl: 5s
-    leader:
-      processes:
-        work: {{command: [sh, -c, '{script}'], stop: {{timeout: 2s}}}}
-"""
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[Callable[[str, str], Node]]:
-    nodes: list[Node] = []
-
-    def make(name: str, file: str) -> Node:
-        nodes.append(Node(tmp_path, name, file))
-        return nodes[-1]
-
-    yield make
-    for one in nodes:
-        one.end()
-
-
-Make = Callable[[str, str], Node]
 
 
 def test_a_killed_daemon_takes_its_processes_along_and_another_node_leads(
