@@ -1,6 +1,10 @@
 """``supervisor observe``: who leads, as a stream of JSON lines."""
 
-from contextlib import closing
+import os
+import select
+import sys
+import threading
+from contextlib import closing, suppress
 
 import click
 
@@ -17,8 +21,9 @@ def command(elections: tuple[str, ...]) -> int:
     """Print who leads, now and at every change, one JSON object per line.
 
     Every election when none is named. Lines carry the proclaimed document, the fencing token, the source and the age of
-    what they say. Ends at Ctrl-C with 0, and with 3 when the daemon ends.
+    what they say. Ends with 0 at Ctrl-C or when nobody reads any more, and with 3 when the daemon ends.
     """
+    threading.Thread(target=_end_with_the_reader, daemon=True).start()
     try:
         with daemon() as connected, closing(connected.observe(*elections)) as observations:
             for observation in observations:
@@ -26,3 +31,13 @@ def command(elections: tuple[str, ...]) -> int:
     except KeyboardInterrupt:
         return exits.OK
     return exits.OK
+
+
+def _end_with_the_reader() -> None:
+    """``observe | head -1`` is over when head is, not at the next change, which may be days away."""
+    poll = select.poll()
+    with suppress(OSError, ValueError):  # no descriptor: then nobody can leave it
+        poll.register(sys.stdout.fileno(), 0)  # reports nothing but errors and hang-ups
+        poll.poll()
+        # Each line was flushed when it was printed; an exception would not reach a main thread that waits for gRPC.
+        os._exit(exits.OK)

@@ -38,9 +38,12 @@ class Loaded:
     """Absolute paths of the directories that includes look in: a new file there may change it too."""
 
 
-def load(path: Path, *, environ: Mapping[str, str], node: str | None = None, hostname: str) -> Loaded:
+def load(
+    path: Path, *, environ: Mapping[str, str], node: str | None = None, hostname: str, running_as: str | None = None
+) -> Loaded:
     """Read ``path`` for the node ``node``, else the one it names, else ``hostname``.
 
+    A daemon that runs has its name in keys, locks and children's environments: ``running_as`` refuses another.
     Raises ``ConfigError`` and nothing else, whatever the file holds. ``environ`` is where ``${VAR}`` is looked up.
     """
     reader = _Reader(environ, keep_node=node is None)
@@ -55,6 +58,10 @@ def load(path: Path, *, environ: Mapping[str, str], node: str | None = None, hos
             reader.problems.add(where, mistake.message, mistake.remedy)
         raise reader.error()
     name = _node_name(node, found.node, hostname, root.place, reader.problems)
+    if running_as is not None and name not in (running_as, ""):
+        named = child(root, "node")
+        message = f"node cannot change while running: it is {running_as}, and would be {name}"
+        reader.problems.add(named.place if named else root.place, message, "restart the daemon, or keep the name")
     if reader.problems:
         raise reader.error()
     return Loaded(

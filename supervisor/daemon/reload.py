@@ -38,6 +38,7 @@ class Reloader:
     ) -> None:
         self._path = path
         self._node = node
+        self._hostname = socket.gethostname()  # of the start: a host that is renamed later is no change of the file
         self._state_dir = state_dir
         self._post = post
         self._state = state
@@ -48,7 +49,9 @@ class Reloader:
 
     def read(self) -> ConfigLoaded:
         """The file as it is now. Raises ConfigError or LocalEtcdMissing."""
-        loaded = load(self._path, environ=os.environ, node=self._node, hostname=socket.gethostname())
+        state = self._state()
+        running_as = state.node if state.spec is not None else None
+        loaded = load(self._path, environ=os.environ, node=self._node, hostname=self._hostname, running_as=running_as)
         self._watched = _directories(loaded)
         return ConfigLoaded(spec=self._with_etcd(loaded.spec), source=loaded.source)
 

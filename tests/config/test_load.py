@@ -198,6 +198,18 @@ def test_a_node_that_cannot_be_named_is_a_problem(tmp_path: Path, node: str | No
     assert "'a b' cannot be a name" in problem.message
 
 
+def test_a_running_daemon_keeps_its_name(tmp_path: Path) -> None:
+    path = write(tmp_path, {"main.yaml": PROCESS + "include: [name.yaml]\n", "name.yaml": "# ours\nnode: w\n"})
+    assert load(path, environ={}, hostname="h", running_as="w").spec.node == "w"
+    assert load(path, environ={}, node="g", hostname="h", running_as="g").spec.node == "g"
+    with pytest.raises(ConfigError) as caught:
+        load(path, environ={}, hostname="h", running_as="other")
+    (problem,) = caught.value.problems
+    assert (problem.file, problem.line, problem.column) == (str(tmp_path / "name.yaml"), 2, 7)
+    assert problem.message == "node cannot change while running: it is other, and would be w"
+    assert problem.remedy == "restart the daemon, or keep the name"
+
+
 def test_the_source_names_the_file_and_its_content(tmp_path: Path) -> None:
     loaded = load_text(tmp_path, PROCESS)
     digest = hashlib.sha256(PROCESS.encode()).hexdigest()[:8]

@@ -28,9 +28,14 @@ def node(tmp_path: Path) -> Iterator[Make]:
     nodes: list[Node] = []
 
     def make(
-        name: str, file: str, *, options: Sequence[str] = (), environment: Mapping[str, str] | None = None
+        name: str,
+        file: str,
+        *,
+        named: bool = True,
+        options: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> Node:
-        nodes.append(Node(tmp_path, name, file, options=options, environment=environment))
+        nodes.append(Node(tmp_path, name, file, named=named, options=options, environment=environment))
         return nodes[-1]
 
     yield make

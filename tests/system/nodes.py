@@ -26,6 +26,7 @@ class Node:
         name: str,
         text: str,
         *,
+        named: bool = True,
         options: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
     ) -> None:
@@ -35,12 +36,12 @@ class Node:
         self.file.write_text(text)
         self.socket = self.home / "s"
         self.log = self.home / "log"
-        self.options = options
+        self.options = [*(("--node", name) if named else ()), *options]
         self.environment = environment
         self.start()
 
     def start(self) -> None:
-        argv = [*COMMAND, "run", str(self.file), "--node", self.name]
+        argv = [*COMMAND, "run", str(self.file)]
         with self.log.open("ab") as out:
             self.daemon = subprocess.Popen(
                 [*argv, "--socket", str(self.socket), "--state-dir", str(self.home / "state"), *self.options],
