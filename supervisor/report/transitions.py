@@ -91,7 +91,7 @@ def _process(was: Process | None, p: Process) -> Iterator[LogLine]:
         yield LogLine(level=Level.ERROR, message=f"{p.id}: gave up", fields={"restarts": p.restarts, "token": token})
     elif p.phase is ProcessPhase.STOPPED and phase in (ProcessPhase.STOPPING, ProcessPhase.CLEARING):
         yield LogLine(level=Level.INFO, message=f"{p.id}: stopped", fields={"token": token})
-    elif was is not None and p.killed and not was.killed and p.phase is ProcessPhase.STOPPING:
+    elif was is not None and exited is None and p.killed and not was.killed and p.phase is ProcessPhase.STOPPING:
         yield LogLine(level=Level.WARN, message=f"{p.id}: killed, it did not stop in time", fields={"token": token})
     if was is not None and p.phase is ProcessPhase.RUNNING and p.health is not was.health and phase is p.phase:
         detail = f" ({p.probe_detail})" if p.probe_detail else ""

@@ -1,0 +1,65 @@
+"""What the log says of a story, told by a world that answers (``tests.core.world``)."""
+
+from dataclasses import dataclass, field
+
+from supervisor.core import actions as ac
+from supervisor.core import events as ev
+from supervisor.core.spec import StopSpec
+from supervisor.report import transitions
+from tests.core.world import World, election, process, spec
+
+
+@dataclass
+class Told(World):
+    """A world whose steps are told of."""
+
+    said: list[str] = field(default_factory=list)
+
+    def _step(self, event: ev.Event) -> None:
+        before = self.state
+        super()._step(event)
+        self.said += [f"{line.level} {line.message}" for line in transitions.lines(before, event, self.state)]
+
+
+def leading() -> Told:
+    world = Told()
+    world.load(spec(election(leader=(process("work", stop=StopSpec(timeout_seconds=2.0)),))))
+    assert "info job/work: started" in world.said
+    world.said.clear()
+    return world
+
+
+def test_a_process_that_obeys_is_stopped_and_nobody_speaks_of_killing() -> None:
+    world = leading()
+    world.post(ev.ShutdownRequested(reason="SIGTERM"))
+    assert "info job/work: stopped" in world.said
+    assert not any("killed" in line for line in world.said)
+
+
+def test_a_process_that_does_not_obey_is_said_to_be_killed_once() -> None:
+    world = leading()
+    for child in world.children.values():
+        child.obeys = False
+    world.post(ev.ShutdownRequested(reason="SIGTERM"))
+    assert not any("killed" in line for line in world.said)
+    world.advance(3)
+    assert world.said.count("warn job/work: killed, it did not stop in time") == 1
+    assert "info job/work: stopped" in world.said
+
+
+def test_what_repeats_is_not_told_of() -> None:
+    world = leading()
+    world.post(ev.StoreReachable(endpoint="http://store:2379"))
+    world.said.clear()
+    for _ in range(100):
+        world.advance(1)
+        world.post(ev.StoreConfirmed())
+    assert world.said == []
+
+
+def test_a_crash_says_how_and_after_how_long() -> None:
+    world = leading()
+    world.now += 1.25
+    world.muted.add(ac.Spawn)
+    world.crash("job/work", signal=9)
+    assert "warn job/work: killed by signal 9 after 1.2 s" in world.said
