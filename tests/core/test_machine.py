@@ -8,6 +8,7 @@ from supervisor.core import actions as ac
 from supervisor.core import events as ev
 from supervisor.core import machine
 from supervisor.core.names import ElectionName, Instant, LeaseId, ProcessId, ProcessName, Role, Token
+from supervisor.core.reconcile import PROCLAIM_AT_MOST_EVERY_SECONDS
 from supervisor.core.spec import GiveUp, ProbeKind, ProbeSpec, RestartPolicy, RestartSpec, StopSpec
 from supervisor.core.state import ElectionPhase, ProcessPhase
 from tests.core.world import World, election, process, spec
@@ -342,3 +343,27 @@ def test_what_the_watch_showed_is_confirmed_without_anything_else_changing() -> 
     assert world.state.store.confirmed_at == world.now
     assert world.state.store.since == before.store.since
     assert (world.state.elections, world.state.processes) == (before.elections, before.processes)
+
+
+def test_a_change_of_health_is_proclaimed_at_once_or_a_second_after_the_last_word() -> None:
+    probe = ProbeSpec(kind=ProbeKind.TCP, address="127.0.0.1:1", failures=1)
+    world = leading(leader=(process("work", health=probe),))
+    (run,) = world.children
+    words: list[tuple[float, bytes]] = []
+    answer = world._on_proclaim
+
+    def heard(a: ac.Proclaim) -> None:
+        words.append((world.now, a.document))
+        answer(a)
+
+    world._on_proclaim = heard  # type: ignore[method-assign]
+    world.advance(5)
+    words.clear()
+    changed = world.now
+    world.post(ev.ProbeFailed(run=run, purpose="health", detail="refused"))
+    assert words[0][0] == changed, "nothing was said for a while: at once"
+    world.advance(0.3)
+    world.post(ev.ProbeSucceeded(run=run, purpose="health"))
+    world.advance(5)
+    assert [b'"health":"unhealthy"' in said for _, said in words] == [True, False]
+    assert words[1][0] == changed + PROCLAIM_AT_MOST_EVERY_SECONDS
