@@ -17,7 +17,7 @@ from supervisor.core.spec import ElectionSpec, ProcessSpec, Spec
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path, readable=False))
 @click.option("--node", metavar="NAME", help="Check it as this node's. [default: the file's, else the host name]")
 def command(file: Path, node: str | None) -> int:
     """Validate FILE and show how each election spends its TTL.
@@ -25,7 +25,7 @@ def command(file: Path, node: str | None) -> int:
     Asks neither the daemon nor etcd. Every problem is printed as file:line:column, what is wrong and what to do; the exit code
     is 78 when there is one.
     """
-    try:
+    try:  # click must not look first (readable=False): the file's own messages have place, remedy and 78
         loaded = load(file, environ=os.environ, node=node, hostname=socket.gethostname())
     except ConfigError as error:
         for problem in error.problems:

@@ -37,7 +37,7 @@ def socket_option(command: F) -> F:
 
     return click.option(
         "--socket",
-        type=click.Path(path_type=Path),
+        type=click.Path(path_type=Path, readable=False),
         expose_value=False,
         callback=remember,
         help="Control socket of the daemon. [default: $SUPERVISOR_SOCKET, else where this user's daemon has it]",

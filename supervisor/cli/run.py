@@ -14,7 +14,7 @@ from supervisor.cli.options import chosen_socket, duration, socket_option
 
 
 @click.command()
-@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.argument("file", required=False, type=click.Path(path_type=Path, readable=False))
 @click.option("--node", metavar="NAME", help="Name of this node. [default: the file's, else the host name]")
 @click.option(
     "--wait-etcd",
@@ -24,7 +24,7 @@ from supervisor.cli.options import chosen_socket, duration, socket_option
 )
 @click.option(
     "--state-dir",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     help="Where a local etcd keeps its data. [default: $SUPERVISOR_STATE_DIR, else /var/lib/supervisor for root, else"
     " $XDG_STATE_HOME/supervisor]",
 )
