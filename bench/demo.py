@@ -104,10 +104,12 @@ def show(home: Path) -> None:
         for node in nodes:
             if node.daemon.poll() is None:
                 node.daemon.terminate()
-        for node in nodes:
-            node.daemon.wait(20)
-        etcd.terminate()
-        etcd.wait(20)
+        try:
+            for node in nodes:
+                node.daemon.wait(20)
+        finally:
+            etcd.terminate()
+            etcd.wait(20)
     print("\nall nodes and the etcd are stopped; nothing is left running")
 
 

@@ -224,6 +224,12 @@ def test_each_example_loads(name: str) -> None:
     assert loaded.spec.elections
 
 
+def test_the_readme_shows_a_file_that_loads(tmp_path: Path) -> None:
+    readme = (EXAMPLES.parents[1] / "README.md").read_text()
+    shown = readme.split("```yaml\n")[1].split("```")[0]
+    assert load_text(tmp_path, shown, hostname="h").spec.elections.keys() == {"hello"}
+
+
 def test_the_first_example_is_short_and_needs_nothing() -> None:
     assert len((EXAMPLES / "quickstart.yaml").read_text().splitlines()) < 10
     spec = load(EXAMPLES / "quickstart.yaml", environ={}, hostname="host-1").spec
