@@ -162,6 +162,16 @@ class Prove:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmKeys:
+    """Read linearizably whether these keys of ours are there. -> KeysConfirmed | KeysUnconfirmed."""
+
+    lease: LeaseId
+    keys: tuple[tuple[ElectionName, Token], ...]
+    """Elections, with the create revisions of our keys."""
+    timeout_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AskLease:
     """Ask how long a lease of somebody else has left. -> LeaseSeen | LeaseUnseen."""
 
@@ -215,7 +225,7 @@ class Exit:
 
 Action = (
     Arm | Extend | Disarm | Spawn | SignalRun | KillRun | StartProbe | StopProbe | ConfigureLog
-    | Connect | GrantLease | Renew | RevokeLease | AskLease
+    | Connect | GrantLease | Renew | RevokeLease | ConfirmKeys | AskLease
     | Campaign | Prove | CloseRecords | Proclaim | Resign
     | Exit
 )  # fmt: skip

@@ -312,6 +312,23 @@ class ReadFirstFailed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeysConfirmed:
+    """The keys of our terms under a lease were read linearizably."""
+
+    lease: LeaseId
+    missing: tuple[ElectionName, ...]
+    """Those whose key, of that create revision, is not there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeysUnconfirmed:
+    """The read was not answered."""
+
+    lease: LeaseId
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseSeen:
     """What etcd says of somebody else's lease: how long it has, if nobody renews it."""
 
@@ -387,6 +404,6 @@ Event = (
     | LeaseGranted | LeaseGrantFailed | Renewed | RenewFailed | LeaseGone | LeaseRevoked | LeaseRevokeFailed
     | StoreUnreachable | StoreReachable | StoreConfirmed
     | Campaigned | CampaignFailed | QueueChanged | FirstRead | ReadFirstFailed
-    | LeaseSeen | LeaseUnseen | RecordsClosed | CloseRecordsFailed
+    | KeysConfirmed | KeysUnconfirmed | LeaseSeen | LeaseUnseen | RecordsClosed | CloseRecordsFailed
     | Proclaimed | ProclaimFailed | Resigned | ResignFailed
 )  # fmt: skip

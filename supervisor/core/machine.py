@@ -12,7 +12,7 @@ from typing import assert_never
 
 from supervisor.core import election as elections
 from supervisor.core import events as ev
-from supervisor.core import lifecycle, reconcile, session, sights
+from supervisor.core import lifecycle, ownership, reconcile, session, sights
 from supervisor.core.actions import Action
 from supervisor.core.draft import Draft
 from supervisor.core.names import Home, Instant, NodeName, ProcessId
@@ -51,7 +51,8 @@ def _dispatch(draft: Draft, event: ev.Event) -> None:
             _on_daemon(draft, event)
         case (
             ev.LeaseGranted() | ev.LeaseGrantFailed() | ev.Renewed() | ev.RenewFailed() | ev.LeaseGone()
-            | ev.LeaseRevoked() | ev.LeaseRevokeFailed() | ev.LeaseSeen() | ev.LeaseUnseen()
+            | ev.LeaseRevoked() | ev.LeaseRevokeFailed() | ev.KeysConfirmed() | ev.KeysUnconfirmed()
+            | ev.LeaseSeen() | ev.LeaseUnseen()
         ):  # fmt: skip
             _on_session(draft, event)
         case ev.Armed() | ev.Disarmed() | ev.DisarmRefused():
@@ -125,7 +126,8 @@ def _restart(draft: Draft, process: ProcessId) -> None:
 def _on_session(
     draft: Draft,
     event: ev.LeaseGranted | ev.LeaseGrantFailed | ev.Renewed | ev.RenewFailed | ev.LeaseGone
-    | ev.LeaseRevoked | ev.LeaseRevokeFailed | ev.LeaseSeen | ev.LeaseUnseen,
+    | ev.LeaseRevoked | ev.LeaseRevokeFailed | ev.KeysConfirmed | ev.KeysUnconfirmed
+    | ev.LeaseSeen | ev.LeaseUnseen,
 ) -> None:  # fmt: skip
     match event:
         case ev.LeaseGranted():
@@ -144,6 +146,10 @@ def _on_session(
         case ev.LeaseRevokeFailed():
             session.on_revoke_failed(draft, event)
             draft.touch_all()
+        case ev.KeysConfirmed():
+            ownership.on_confirmed(draft, event)
+        case ev.KeysUnconfirmed():
+            ownership.on_unconfirmed(draft, event)
         case ev.LeaseSeen():
             sights.on_seen(draft, event)
         case ev.LeaseUnseen():
@@ -232,6 +238,8 @@ def next_due(state: State, *, after: Instant) -> Instant | None:
             due.append(s.next_at)
         if s.lease is not None:
             due.append(s.lease_deadline if s.lost else s.renew_deadline)
+            if s.confirmed_at and s.confirming_at is None:
+                due.append(s.confirm_at)
     due.extend(d.next_at for d in state.doomed.values() if not d.asked)
     due.extend(s.next_at for s in state.sights.values() if not s.asked)
     for e in state.elections.values():

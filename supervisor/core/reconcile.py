@@ -329,7 +329,7 @@ def _kill_by(draft: Draft, p: Process) -> Instant | None:
     if e.key_lost or session is None:
         return draft.now
     margin = timing.safety_margin_seconds(e.spec, session.granted_seconds)
-    return timing.kill_by(session.lease_deadline, margin)
+    return timing.kill_by(session.trust_deadline, margin)
 
 
 def _leans_on(draft: Draft, p: Process) -> bool:

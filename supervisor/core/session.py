@@ -8,7 +8,7 @@ alive. ``expire`` runs before any event is looked at, so that nothing is ever de
 from dataclasses import replace
 
 from supervisor.core import election as elections
-from supervisor.core import restarts, timing
+from supervisor.core import ownership, restarts, timing
 from supervisor.core.actions import Extend, GrantLease, Renew, RevokeLease
 from supervisor.core.draft import Draft
 from supervisor.core.events import (
@@ -38,7 +38,8 @@ def expire(draft: Draft) -> None:
             give_up(draft, session, f"no renewal acknowledged within the lease ({session.detail or 'no answer'})")
         elif now >= session.renew_deadline and not session.lost:
             draft.put_session(replace(session, lost=True))
-            cause = f"no renewal acknowledged for 2/3 of the lease ({session.detail or 'no answer'})"
+            what = "renewal acknowledged" if session.trusted_at == session.sent_at else "sight of our keys"
+            cause = f"no {what} for 2/3 of the lease ({session.detail or 'no answer'})"
             elections.lease_doubted(draft, session.lease, cause)
 
 
@@ -115,11 +116,11 @@ def on_renewed(draft: Draft, event: Renewed) -> None:
         failures=0,
         detail="",
     )
-    if draft.now >= session.renew_deadline:
+    if draft.now >= timing.renew_deadline(session.sent_at, session.granted_seconds):
         draft.put_session(replace(session, next_at=draft.now))
         return
-    draft.put_session(replace(session, lost=False))
-    draft.do(Extend(lease=event.lease, lease_deadline=session.lease_deadline))
+    draft.put_session(replace(session, lost=draft.now >= session.renew_deadline))
+    draft.do(Extend(lease=event.lease, lease_deadline=session.trust_deadline))
     _touch(draft, session.ttl_seconds)
 
 
@@ -172,6 +173,7 @@ def reconcile(draft: Draft) -> None:
         if not doomed.asked and draft.now >= doomed.next_at and not _alive_under(draft, doomed.lease):
             draft.doomed.put(doomed.lease, replace(doomed, asked=True))
             draft.do(RevokeLease(lease=doomed.lease))
+    ownership.reconcile(draft)
 
 
 def _wanted(draft: Draft) -> set[int]:

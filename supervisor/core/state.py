@@ -219,6 +219,8 @@ class Election:
     """Those who stood before us, newest last; bounded."""
     waits_for: tuple[Predecessor, ...] = ()
     """While LEADING: whose end is not proven yet."""
+    proof_asked_at: Instant = EPOCH
+    """When the last proof was asked for."""
     proofs: int = 0
     """Proofs asked for in this term; spaces out the questions while it waits."""
     unclosed: tuple[TermRecord, ...] = ()
@@ -257,6 +259,12 @@ class Session:
     """The renew deadline passed: terms under the lease are over, though it may still live."""
     detail: str = ""
     """What the last failure said."""
+    confirmed_at: Instant = EPOCH
+    """When the question was *sent* that last found every key of our terms in place; EPOCH while there is no term."""
+    confirming_at: Instant | None = None
+    """When the unanswered one was sent."""
+    confirm_at: Instant = EPOCH
+    """When to ask next."""
 
     @property
     def lease_deadline(self) -> Instant:
@@ -264,9 +272,19 @@ class Session:
         return timing.lease_deadline(self.sent_at, self.granted_seconds)
 
     @property
+    def trusted_at(self) -> Instant:
+        """From when trust in a term counts: a living lease alone does not show that the term's key is still there."""
+        return min(self.sent_at, self.confirmed_at) if self.confirmed_at else self.sent_at
+
+    @property
+    def trust_deadline(self) -> Instant:
+        """As the lease deadline, for the terms under it."""
+        return timing.lease_deadline(self.trusted_at, self.granted_seconds)
+
+    @property
     def renew_deadline(self) -> Instant:
-        """Past it without a newer acknowledgement, leadership is lost."""
-        return timing.renew_deadline(self.sent_at, self.granted_seconds)
+        """Past it without newer acknowledgements, leadership is lost."""
+        return timing.renew_deadline(self.trusted_at, self.granted_seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,6 +69,8 @@ class StoreCalls:
                 if not self._proofs:
                     asyncio.get_running_loop().call_soon(self._flush_proofs)
                 self._proofs.append(action)
+            case ac.ConfirmKeys():
+                self._begin(self._confirm(self._live(), action))
             case ac.AskLease():
                 self._begin(self._look(self._live(), action))
             case ac.CloseRecords():
@@ -161,6 +163,14 @@ class StoreCalls:
                 self._post(ev.ReadFirstFailed(election=a.election, detail=str(outcome), chance=random.random()))  # noqa: S311 # spreads retries
             else:
                 self._post(outcome)
+
+    async def _confirm(self, store: EtcdStore, a: ac.ConfirmKeys) -> None:
+        try:
+            missing = await store.confirm(a.lease, a.keys, timeout_seconds=a.timeout_seconds)
+        except StoreError as error:
+            self._post(ev.KeysUnconfirmed(lease=a.lease, detail=str(error)))
+        else:
+            self._post(ev.KeysConfirmed(lease=a.lease, missing=missing))
 
     async def _look(self, store: EtcdStore, a: ac.AskLease) -> None:
         try:

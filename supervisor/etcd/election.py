@@ -93,6 +93,37 @@ class Elections:
         parts = [self._prove_part(part, timeout_seconds=timeout_seconds) for part in _parts(batch)]
         return [outcome for outcomes in await _together(parts) for outcome in outcomes]
 
+    async def confirm(
+        self, lease: LeaseId, held: Sequence[tuple[ElectionName, Token]], *, timeout_seconds: float
+    ) -> tuple[ElectionName, ...]:
+        """Which of our keys, of these create revisions, are not there, read linearizably. Raises any ``StoreError``."""
+        parts = [self._confirm_part(lease, part, timeout_seconds=timeout_seconds) for part in _parts(held)]
+        return tuple(name for missing in await _together(parts) for name in missing)
+
+    async def _confirm_part(
+        self, lease: LeaseId, part: Sequence[tuple[ElectionName, Token]], *, timeout_seconds: float
+    ) -> tuple[ElectionName, ...]:
+        """Compares are cheap, and all is well as a rule: only when it is not are the keys themselves read."""
+        keyed = [(name, self._key(name, lease), revision) for name, revision in part]
+        reads = [rpc_pb2.RequestOp(request_range=rpc_pb2.RangeRequest(key=k, keys_only=True)) for _, k, _ in keyed]
+        request = rpc_pb2.TxnRequest(
+            compare=[_created(key, revision) for _, key, revision in keyed],
+            success=reads[
+                :1
+            ],  # etcd takes a transaction that reads nothing for one that may be answered from stale data
+            failure=reads,
+        )
+        verb = _named("sight of our key in", [name for name, _ in part])
+        reply = await self._txn(request, verb=verb, timeout_seconds=timeout_seconds)
+        if reply.succeeded:
+            return ()
+        found = (_only(op) for op in reply.responses)
+        return tuple(
+            name
+            for (name, _, revision), there in zip(keyed, found, strict=True)
+            if there is None or there.create_revision != revision
+        )
+
     async def proclaim(
         self, election: ElectionName, lease: LeaseId, create_revision: Token, document: bytes, *, timeout_seconds: float
     ) -> None:

@@ -55,6 +55,12 @@ class EtcdStore:
         """See ``Elections.prove``."""
         return await self._elections.prove(batch, timeout_seconds=timeout_seconds)
 
+    async def confirm(
+        self, lease: LeaseId, held: Sequence[tuple[ElectionName, Token]], *, timeout_seconds: float
+    ) -> tuple[ElectionName, ...]:
+        """See ``Elections.confirm``."""
+        return await self._elections.confirm(lease, held, timeout_seconds=timeout_seconds)
+
     async def close_records(
         self, election: ElectionName, records: Sequence[TermRecord], *, timeout_seconds: float
     ) -> None:

@@ -17,7 +17,17 @@ from supervisor.core.state import ElectionPhase
 from tests.core.world import FakeStore, World, election, process, spec
 
 JOB = ElectionName("job")
-FAULTS = [ac.AskLease, ac.Renew, ac.GrantLease, ac.Campaign, ac.Prove, ac.Resign, ac.RevokeLease, ac.Spawn]
+FAULTS = [
+    ac.AskLease,
+    ac.ConfirmKeys,
+    ac.Renew,
+    ac.GrantLease,
+    ac.Campaign,
+    ac.Prove,
+    ac.Resign,
+    ac.RevokeLease,
+    ac.Spawn,
+]
 MUTES = [ac.Renew, ac.GrantLease, ac.Campaign, ac.Prove, ac.Resign, ac.Arm, ac.Proclaim]
 
 VARIANTS: list[Spec] = [
@@ -72,12 +82,17 @@ class Fleet(RuleBasedStateMachine):
     @rule(which=st.integers(0, 1))
     def heal(self, which: int) -> None:
         self.nodes[which].failing.clear()
+        self.nodes[which].blind = False
         self.nodes[which].release()
         self.share()
 
     @rule(which=st.integers(0, 1), mute=st.sampled_from(MUTES))
     def fall_silent(self, which: int, mute: type) -> None:
         self.nodes[which].muted.add(mute)
+
+    @rule(which=st.integers(0, 1))
+    def go_blind(self, which: int) -> None:
+        self.nodes[which].blind = True
 
     @rule(which=st.integers(0, 3))
     def delete_a_key(self, which: int) -> None:
@@ -124,7 +139,7 @@ class Fleet(RuleBasedStateMachine):
         if not hasattr(self, "nodes"):
             return
         for node in self.nodes:
-            node.stubborn = False
+            node.stubborn = node.blind = False
             node.load(VARIANTS[1])
             node.failing.clear()
             node.release()

@@ -17,7 +17,17 @@ from tests.core.world import FakeStore, World, election, pass_time, share, spec
 
 JOB = ElectionName("job")
 LEASE = LeaseId(7)
-ETCD = [ac.Renew, ac.GrantLease, ac.Campaign, ac.Prove, ac.Resign, ac.RevokeLease, ac.AskLease, ac.Proclaim]
+ETCD = [
+    ac.Renew,
+    ac.GrantLease,
+    ac.Campaign,
+    ac.Prove,
+    ac.Resign,
+    ac.RevokeLease,
+    ac.AskLease,
+    ac.Proclaim,
+    ac.ConfirmKeys,
+]
 
 
 def pair(**more: object) -> tuple[World, World]:
@@ -236,3 +246,45 @@ def test_a_sight_from_before_the_term_says_nothing_of_it() -> None:
 
 def test_marks_are_these() -> None:
     assert [m.value for m in Mark] == ["started", "stopped", "over"]
+
+
+def test_a_leader_whose_watch_hangs_finds_its_key_gone_with_the_next_renewal() -> None:
+    one, two = pair()
+    pass_time(4.0, one, two)
+    one.blind = True
+    token = delete_first(one, two)
+    assert two.running() == []
+    pass_time(10 / 3, one, two)
+    assert one.running() == []
+    assert mark_of(one, token) == "stopped"
+    pass_time(0.3, one, two)
+    assert two.running() == ["job/work"]
+
+
+def test_a_lease_that_is_renewed_is_not_enough_when_our_keys_cannot_be_seen() -> None:
+    one, two = pair()
+    pass_time(4.0, one, two)
+    one.blind = True
+    one.failing.add(ac.ConfirmKeys)
+    next(iter(one.children.values())).obeys = False
+    delete_first(one, two)
+    while one.running():
+        assert one.now < 1000.0 + 10 / 3 + 9.6, "not killed by the last sight of our key, and the TTL, less the margin"
+        assert two.running() == []
+        pass_time(0.05, one, two)
+    pass_time(0.3, one, two)
+    assert two.running() == ["job/work"]
+
+
+def test_sight_of_our_keys_is_renewed_and_moves_no_term() -> None:
+    one, two = pair()
+    pass_time(60.0, one, two)
+    assert one.phase() is ElectionPhase.LEADING
+    assert sum("< ConfirmKeys" in line for line in one.log) >= 15
+    one.failing.add(ac.ConfirmKeys)
+    pass_time(3.0, one, two)
+    one.failing.clear()
+    pass_time(20.0, one, two)
+    assert one.tokens[JOB] == one.state.elections[JOB].create_revision
+    assert len(one.tokens) == 1
+    assert one.phase() is ElectionPhase.LEADING

@@ -124,6 +124,8 @@ class World:
     failing: set[type] = field(default_factory=set)
     held: list[ac.Action] = field(default_factory=list)
     stubborn: bool = False
+    blind: bool = False
+    """The watch shows nothing new, and does not know it."""
     checked: int = 0
     exit_code: int | None = None
     tokens: dict[ElectionName, int] = field(default_factory=dict)
@@ -278,6 +280,14 @@ class World:
         told = tuple(ev.TermRecord(token=t, value=records[t]) for t in sorted(records, reverse=True))
         self.pending.append(ev.FirstRead(election=a.election, first=queue[0] if queue else None, records=told))
 
+    def _on_confirmkeys(self, a: ac.ConfirmKeys) -> None:
+        if ac.ConfirmKeys in self.failing:
+            self.pending.append(ev.KeysUnconfirmed(lease=a.lease, detail="timed out"))
+            return
+        there = {(name, c.create_revision) for name, queue in self.store.keys.items() for c in queue}
+        missing = tuple(name for name, revision in a.keys if (name, revision) not in there)
+        self.pending.append(ev.KeysConfirmed(lease=a.lease, missing=missing))
+
     def _on_closerecords(self, a: ac.CloseRecords) -> None:
         for record in a.records:
             self._overwrite(a.election, record.token, record.value)
@@ -330,6 +340,8 @@ class World:
 
     def show_queue(self, name: str) -> None:
         """The watch reports."""
+        if self.blind:
+            return
         queue = tuple(self.store.keys.get(name, []))
         self.pending.append(
             ev.QueueChanged(election=ElectionName(name), candidates=queue, revision=self.store.revision)

@@ -87,3 +87,20 @@ async def test_a_lease_is_looked_at_from_outside(etcd: EtcdServer, namespace: st
         assert 50 < look.remaining_seconds < 60
         await store.revoke(held.lease, timeout_seconds=CALL_SECONDS)
         assert (await store.look(held.lease, timeout_seconds=CALL_SECONDS)).remaining_seconds < 0
+
+
+async def test_the_keys_of_our_terms_are_confirmed_and_the_missing_named(etcd: EtcdServer, namespace: str) -> None:
+    async with opened(spec(etcd.endpoint, namespace=namespace)) as store:
+        held = await grant(store)
+        mine = [await enter(store, name, held, b"") for name in ("a", "b", "c")]
+        keys = [(m.election, m.create_revision) for m in mine]
+        assert await store.confirm(held.lease, keys, timeout_seconds=CALL_SECONDS) == ()
+        etcd.etcdctl("del", "--prefix", f"{namespace}/b/")
+        wrong = [*keys, (ElectionName("d"), Token(5))]
+        assert await store.confirm(held.lease, wrong, timeout_seconds=CALL_SECONDS) == ("b", "d")
+        again = await enter(store, "b", held, b"")
+        assert await store.confirm(held.lease, keys, timeout_seconds=CALL_SECONDS) == ("b",), (
+            "a later key is not that term's"
+        )
+        keys[1] = (again.election, again.create_revision)
+        assert await store.confirm(held.lease, keys, timeout_seconds=CALL_SECONDS) == ()

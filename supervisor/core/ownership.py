@@ -1,0 +1,71 @@
+"""That the keys of our terms are where they should be, asked again and again.
+
+A lease that is renewed says nothing of its keys: etcd can lose them (``takeover``), and a watch that hangs, or that a
+member serves which has lost its cluster, does not tell. Whoever finds our key gone waits for a TTL from when it went. So
+trust in a term counts from the older of two things: the renewal, and a linearizable read that found the keys of all terms
+under the lease; by the end of that TTL we are dead, whatever the watch shows.
+
+Promises: one question per lease, with each renewal, and again soon when it is not answered; a key that is missing ends its
+term at once.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from supervisor.core import election as elections
+from supervisor.core import timing
+from supervisor.core.actions import ConfirmKeys, Extend
+from supervisor.core.draft import Draft
+from supervisor.core.events import KeysConfirmed, KeysUnconfirmed
+from supervisor.core.names import EPOCH, Instant, LeaseId
+from supervisor.core.state import Election, ElectionPhase
+
+RETRY_SECONDS = 0.2
+CLAIMED = frozenset({ElectionPhase.PROVING, ElectionPhase.LEADING, ElectionPhase.STEPPING_DOWN})
+"""A proof that is on its way is asked for too: the answer to it may come before ours."""
+
+
+def reconcile(draft: Draft) -> None:
+    """Ask what is due; forget the question with the last term."""
+    for session in draft.sessions.values():
+        lease = session.lease
+        if lease is None or not session.confirmed_at:
+            continue
+        if not any(_held(draft, lease)):
+            session = replace(session, confirmed_at=EPOCH, confirming_at=None)  # noqa: PLW2901 # the same one, later
+            draft.put_session(replace(session, lost=draft.now >= session.renew_deadline))
+        elif session.confirming_at is None and draft.now >= session.confirm_at:
+            draft.put_session(replace(session, confirming_at=draft.now))
+            claimed = (e for e in draft.elections.values() if e.lease == lease and e.phase in CLAIMED)
+            keys = tuple((e.spec.name, e.create_revision) for e in claimed if e.create_revision is not None)
+            timeout = max(0.2, timing.renew_every_seconds(session.granted_seconds) / 3)
+            draft.do(ConfirmKeys(lease=lease, keys=keys, timeout_seconds=timeout))
+
+
+def on_confirmed(draft: Draft, event: KeysConfirmed) -> None:
+    """The keys were there when we asked, but for those that were not: their terms are over."""
+    session = draft.session_of(event.lease)
+    if session is None or session.confirming_at is None:
+        return
+    for name in event.missing:
+        e = draft.elections.get(name)
+        if e is not None and e.lease == event.lease and e.phase in CLAIMED:
+            elections.key_vanished(draft, e, "our key was deleted")
+    asked_at = session.confirming_at
+    again = Instant(asked_at + timing.renew_every_seconds(session.granted_seconds))
+    session = replace(session, confirmed_at=asked_at, confirming_at=None, confirm_at=again)
+    draft.put_session(replace(session, lost=draft.now >= session.renew_deadline))
+    draft.do(Extend(lease=event.lease, lease_deadline=session.trust_deadline))
+
+
+def on_unconfirmed(draft: Draft, event: KeysUnconfirmed) -> None:
+    """Ask again soon: the renew deadline is the judge."""
+    session = draft.session_of(event.lease)
+    if session is not None and session.confirming_at is not None:
+        again = Instant(draft.now + RETRY_SECONDS)
+        detail = session.detail or event.detail
+        draft.put_session(replace(session, confirming_at=None, confirm_at=again, detail=detail))
+
+
+def _held(draft: Draft, lease: LeaseId) -> Iterator[Election]:
+    return (e for e in draft.elections.values() if e.lease == lease and e.phase in elections.HELD)
