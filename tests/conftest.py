@@ -1,12 +1,14 @@
 """Fixtures that any test may ask for: a real etcd, shared or its own, and a namespace nobody else uses."""
 
 import itertools
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.etcd_server import BRISK, EtcdServer, installed
+from tests.pki import make
 
 _numbers = itertools.count(1)
 
@@ -31,6 +33,14 @@ def fresh_etcd(tmp_path: Path) -> Iterator[EtcdServer]:
 def namespace() -> str:
     """A key prefix that no other test uses."""
     return f"/test-{next(_numbers)}"
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory of certificates (``tests.pki``)."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is needed to make certificates")
+    return make(tmp_path_factory.mktemp("pki"))
 
 
 def _need_etcd() -> None:

@@ -18,7 +18,7 @@ from supervisor.control.server import ControlServer
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
 from supervisor.core import machine
-from supervisor.core.names import NodeName
+from supervisor.core.names import Home, NodeName
 from supervisor.core.state import Election, ElectionPhase, State
 from supervisor.daemon import clock
 from supervisor.daemon.children import Children
@@ -49,7 +49,10 @@ class Daemon:
         self._journal = is_journal(os.environ, 1)
         self._notifier = Notifier.from_environment(os.environ)
         initial = machine.initial(
-            NodeName(node or socket.gethostname()), now=clock.now(), wall_offset_seconds=clock.wall_offset_seconds()
+            NodeName(node or socket.gethostname()),
+            now=clock.now(),
+            home=Home(boot=clock.boot_id(), mark=launched.mark),
+            wall_offset_seconds=clock.wall_offset_seconds(),
         )
         self.loop = Loop(initial, clock=clock.now, perform=self._perform)
         self.reloader = Reloader(

@@ -76,8 +76,8 @@ class Children:
     def perform(self, action: ac.Action) -> bool:
         """Begin one action; False when it is not about processes."""
         match action:
-            case ac.Arm(term=term, lease=lease, lease_deadline=deadline, margin_seconds=margin):
-                self._link.arm(term, lease, deadline, margin)
+            case ac.Arm():
+                self._link.arm(action)
             case ac.Extend(lease=lease, lease_deadline=deadline):
                 self._link.extend(lease, deadline)
             case ac.Disarm(term=term):

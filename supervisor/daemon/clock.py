@@ -4,6 +4,7 @@ The wall clock can be set and CLOCK_MONOTONIC stops while the machine is suspend
 """
 
 import time
+from pathlib import Path
 
 from supervisor.core.names import Instant
 
@@ -11,6 +12,14 @@ from supervisor.core.names import Instant
 def now() -> Instant:
     """Seconds since boot, suspension included."""
     return Instant(time.clock_gettime(time.CLOCK_BOOTTIME))
+
+
+def boot_id() -> str:
+    """Names this boot of this machine; empty where the kernel does not tell."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def wall_offset_seconds() -> float:

@@ -162,12 +162,7 @@ class Guardian:
     # --- terms -------------------------------------------------------------------------------------------------------
 
     def _arm(self, order: say.Arm) -> None:
-        self._terms.arm(
-            order.term,
-            lease=order.lease,
-            lease_deadline=order.lease_deadline,
-            margin_seconds=order.margin_seconds,
-        )
+        self._terms.arm(order)
         struck = self._strike()
         now = boottime()
         if self._terms.refusal(order.term, now) is None:
@@ -180,7 +175,7 @@ class Guardian:
         self._children.settle()
         runs = self._children.of_term(term)
         if not runs:
-            self._terms.disarm(term)
+            self._terms.disarm(term, boottime())
             self.tell(say.Disarmed(term=term))
             return
         # A run counts until its emptiness is proven, even in the instant when nobody can be named.

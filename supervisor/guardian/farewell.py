@@ -3,8 +3,8 @@
 Promises, in this order and each as soon as it can be:
 1. every run gets its stop signal, except those marked ``last``; SIGKILL follows after the run's own stop timeout, or at
    its term's kill-by, whichever is earlier;
-2. a lease is revoked when every run of every term under it is proven empty, and not before: a process that will not die
-   keeps its lease, which then ends by itself at its deadline;
+2. when every run of every term under a lease is proven empty, and not before, the terms' records say *stopped*, their keys
+   go in the same transaction, and then the lease: a process that will not die keeps it, until it ends by itself;
 3. when nothing is left to revoke and all other runs are empty, the ``last`` runs (the local etcd) are stopped;
 4. when these are empty, too, it is over.
 Does not: revoke anything itself. A forked helper does, while the killing goes on here.
@@ -34,6 +34,7 @@ class Farewell:
         self._orders_fd = -1
         self._helper = 0
         self._leases = terms.leases(boottime())
+        self._endings = {lease: terms.endings(lease, boottime()) for lease in self._leases}
         self._last_stopped = False
         self.over = False
         for order in children.orders():
@@ -105,7 +106,7 @@ class Farewell:
                 self._isolate(orders_fd)
                 from supervisor.guardian.revoke import run_helper  # noqa: PLC0415 # http.client costs the guardian 7 MB
 
-                run_helper(store, orders_fd)
+                run_helper(store, self._endings, orders_fd)
             finally:
                 os._exit(1)
         os.close(orders_fd)

@@ -45,6 +45,11 @@ class Launched:
     lock_fd: int
     ready: say.Ready
 
+    @property
+    def mark(self) -> str:
+        """Names the state directory, in the root it is in: what earlier guardians of it left is dead."""
+        return self.ready.marker.partition("-")[0]
+
 
 def launch(
     *,

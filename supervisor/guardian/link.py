@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from supervisor.core import events
+from supervisor.core.actions import Arm
 from supervisor.core.names import Instant, LeaseId, RunId, Term
 from supervisor.core.spec import EtcdSpec
 from supervisor.guardian import protocol as say
@@ -99,10 +100,21 @@ class GuardianLink:
 
     # --- orders ------------------------------------------------------------------------------------------------------
 
-    def arm(self, term: Term, lease: LeaseId, lease_deadline: Instant, margin_seconds: float) -> None:
+    def arm(self, order: Arm) -> None:
         """-> Armed, or KillByStruck when kill-by has passed already."""
-        self._terms[str(term)] = term
-        self._send(say.Arm(term=str(term), lease=lease, lease_deadline=lease_deadline, margin_seconds=margin_seconds))
+        self._terms[str(order.term)] = order.term
+        self._send(
+            say.Arm(
+                term=str(order.term),
+                lease=order.lease,
+                lease_deadline=order.lease_deadline,
+                margin_seconds=order.margin_seconds,
+                candidate_key=order.candidate_key,
+                token=order.term.token,
+                record_key=order.record_key,
+                stopped_record=order.stopped_record.decode(errors="replace"),
+            )
+        )
 
     def extend(self, lease: LeaseId, lease_deadline: Instant) -> None:
         """No answer."""

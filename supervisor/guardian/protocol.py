@@ -48,6 +48,12 @@ class Arm:
     lease: int
     lease_deadline: float
     margin_seconds: float
+    candidate_key: str
+    token: int
+    """The candidate key's create revision: it is deleted while it is that one only."""
+    record_key: str
+    stopped_record: str
+    """What is written over the term's record when the daemon is dead and nothing of the term is alive."""
 
 
 @record

@@ -1,18 +1,22 @@
-"""Gives leases back when the daemon cannot: etcd's HTTP gateway, in a process of its own.
+"""Ends terms and gives leases back when the daemon cannot: etcd's HTTP gateway, in a process of its own.
 
 Promises: never delays the guardian (name resolution, TLS and a frozen member block, so they do it in a forked helper);
-connects and logs in *before* the first lease may be revoked, so that the revocation itself is one round trip; tries every
-endpoint, a slow one beside the next; gives up on a lease at its deadline, when etcd ends it anyway.
+connects and logs in *before* the first lease may be revoked, so that a term's end is one round trip: the transaction that
+writes *stopped* over its record and deletes its key, whereupon the next in line may start; the lease follows. Tries every
+endpoint, a slow one beside the next; gives up on a lease at its deadline, when etcd ends it anyway. Where the records may
+not be written the lease is revoked all the same: the next in line then waits, because nothing says that we stopped.
 Does not: decide when a lease may go. It is told so, one line each, through a pipe.
 
-Protocol: POST /v3/lease/revoke {"ID": "<decimal>"} and /v3/auth/authenticate, etcd's gRPC gateway since 3.4; the token
-goes into the Authorization header (etcd, "gRPC gateway": authentication).
+Protocol: POST /v3/kv/txn, /v3/lease/revoke {"ID": "<decimal>"} and /v3/auth/authenticate, etcd's gRPC gateway since 3.4:
+bytes in base64, int64 as decimal text; the token goes into the Authorization header (etcd, "gRPC gateway").
 """
 
 import json
 import os
 import signal
 import time
+from binascii import b2a_base64
+from collections.abc import Mapping, Sequence
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from threading import Condition, Thread
@@ -20,7 +24,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from supervisor.guardian.linux import boottime
-from supervisor.guardian.protocol import Store
+from supervisor.guardian.protocol import Arm, Store
 
 _CALL_TIMEOUT_SECONDS: Final = 2.0
 _STAGGER_SECONDS: Final = 0.15
@@ -28,6 +32,10 @@ _STAGGER_SECONDS: Final = 0.15
 _PAUSE_SECONDS: Final = 0.1
 _NOT_FOUND: Final = 5
 """gRPC's code: the lease does not exist (any more), which is what we want."""
+_REFUSALS: Final = frozenset({3, 7})
+"""gRPC's codes for an invalid argument and a missing permission: asking again, or elsewhere, would not help."""
+_TERMS_AT_ONCE: Final = 50
+"""etcd's --max-txn-ops is 128 by default: two operations a term, and the one inside each."""
 
 
 class RevokeError(Exception):
@@ -49,15 +57,24 @@ class Endpoint:
         if self._store.user is not None and self._token is None:
             self._log_in(timeout_seconds)
 
-    def revoke(self, lease: int, timeout_seconds: float) -> None:
-        """Return when the lease does not exist. Raises OSError, HTTPException or RevokeError."""
+    def revoke(self, lease: int, endings: Sequence[Arm], timeout_seconds: float) -> None:
+        """Return when the terms are ended and the lease does not exist. Raises OSError, HTTPException or RevokeError."""
         if self._store.user is not None and self._token is None:
             self._log_in(timeout_seconds)
+        for at in range(0, len(endings), _TERMS_AT_ONCE):
+            self._end(endings[at : at + _TERMS_AT_ONCE], timeout_seconds)
         status, reply = self._post("/v3/lease/revoke", {"ID": str(lease)}, timeout_seconds)
         if status == 200 or reply.get("code") == _NOT_FOUND:
             return
         self._token = None  # it may have run out; the next attempt logs in anew
         raise RevokeError(f"HTTP {status}: {reply}")
+
+    def _end(self, terms: Sequence[Arm], timeout_seconds: float) -> None:
+        operations = [operation for term in terms for operation in (_stopped(term), _deleted(term))]
+        status, reply = self._post("/v3/kv/txn", {"success": operations}, timeout_seconds)
+        if status != 200 and reply.get("code") not in _REFUSALS:
+            self._token = None
+            raise RevokeError(f"HTTP {status}: {reply}")
 
     def close(self) -> None:
         """Drop the connection; the next call makes another."""
@@ -74,7 +91,7 @@ class Endpoint:
             raise RevokeError(f"cannot log in: HTTP {status}: {reply}")
         self._token = token
 
-    def _post(self, path: str, body: dict[str, str], timeout_seconds: float) -> tuple[int, dict[str, object]]:
+    def _post(self, path: str, body: Mapping[str, object], timeout_seconds: float) -> tuple[int, dict[str, object]]:
         connection = self._connect(timeout_seconds)
         headers = {"Content-Type": "application/json"}
         if self._token is not None:
@@ -114,11 +131,31 @@ def _tls_connection(host: str, port: int | None, store: Store) -> HTTPConnection
     return Named(host, port, context=context)
 
 
+def _stopped(term: Arm) -> dict[str, object]:
+    """Over the term's record, if there is one."""
+    key = _base64(term.record_key)
+    there = {"target": "CREATE", "result": "GREATER", "key": key, "create_revision": "0"}
+    put = {"request_put": {"key": key, "value": _base64(term.stopped_record)}}
+    return {"request_txn": {"compare": [there], "success": [put]}}
+
+
+def _deleted(term: Arm) -> dict[str, object]:
+    """The candidate's key, if it is the term's."""
+    key = _base64(term.candidate_key)
+    ours = {"target": "CREATE", "result": "EQUAL", "key": key, "create_revision": str(term.token)}
+    return {"request_txn": {"compare": [ours], "success": [{"request_delete_range": {"key": key}}]}}
+
+
+def _base64(text: str) -> str:
+    return b2a_base64(text.encode(errors="replace"), newline=False).decode()
+
+
 class _Work:
     """What is left to revoke, shared by one thread per endpoint."""
 
-    def __init__(self) -> None:
+    def __init__(self, endings: Mapping[int, Sequence[Arm]]) -> None:
         self.condition = Condition()
+        self.endings = endings
         self.deadlines: dict[int, tuple[float, float]] = {}
         """Lease -> when it was given, its deadline."""
         self.failed = False
@@ -166,7 +203,7 @@ def _serve(endpoint: Endpoint, work: _Work, patience_seconds: float) -> None:
     while True:
         lease, left = work.take(patience_seconds)
         try:
-            endpoint.revoke(lease, min(left, _CALL_TIMEOUT_SECONDS))
+            endpoint.revoke(lease, work.endings.get(lease, ()), min(left, _CALL_TIMEOUT_SECONDS))
         except (OSError, HTTPException, RevokeError, ValueError):
             endpoint.close()
             time.sleep(_PAUSE_SECONDS)
@@ -174,9 +211,9 @@ def _serve(endpoint: Endpoint, work: _Work, patience_seconds: float) -> None:
             work.done(lease)
 
 
-def serve(store: Store, orders_fd: int) -> bool:
+def serve(store: Store, endings: Mapping[int, Sequence[Arm]], orders_fd: int) -> bool:
     """Revoke what comes as lines ``lease deadline``, up to the end of the pipe. True when all of it succeeded."""
-    work = _Work()
+    work = _Work(endings)
     for number, url in enumerate(store.endpoints):
         patience = number * _STAGGER_SECONDS
         Thread(target=_serve, args=(Endpoint(url, store), work, patience), daemon=True).start()
@@ -188,11 +225,11 @@ def serve(store: Store, orders_fd: int) -> bool:
     return not work.failed
 
 
-def run_helper(store: Store, orders_fd: int) -> None:
+def run_helper(store: Store, endings: Mapping[int, Sequence[Arm]], orders_fd: int) -> None:
     """The whole life of the forked helper. Does not return."""
     signal.set_wakeup_fd(-1)
     succeeded = False
     try:
-        succeeded = serve(store, orders_fd)
+        succeeded = serve(store, endings, orders_fd)
     finally:
         os._exit(0 if succeeded else 1)

@@ -1,17 +1,25 @@
 """When the processes of each term must be dead.
 
 Promises: kill-by = lease deadline - margin, of the lease the term was armed under; a deadline only ever moves later;
-what has been struck stays struck until it is disarmed, whatever is said later.
+what has been struck stays struck until it is disarmed, whatever is said later; how a term is to be ended in etcd is
+known as long as its daemon may not have done so.
 Does not: kill, or look at a clock.
 """
 
+from typing import Final
+
+from supervisor.guardian.protocol import Arm
 from supervisor.guardian.record import changing_record
+
+_GIVEN_UP_WITHIN_SECONDS: Final = 5.0
+"""After a disarm the daemon deletes the key itself. If it dies just then, we do: the same again does no harm."""
 
 
 @changing_record
 class _Term:
     lease: int
     margin_seconds: float
+    order: Arm
     struck: bool = False
 
 
@@ -21,20 +29,32 @@ class Terms:
     def __init__(self) -> None:
         self._terms: dict[str, _Term] = {}
         self._deadlines: dict[int, float] = {}
+        self._disarmed: dict[str, tuple[float, Arm]] = {}
 
-    def arm(self, term: str, *, lease: int, lease_deadline: float, margin_seconds: float) -> None:
+    def arm(self, order: Arm) -> None:
         """Hold a kill-by for a term. One that was struck keeps that."""
-        self.extend(lease, lease_deadline)
-        struck = term in self._terms and self._terms[term].struck
-        self._terms[term] = _Term(lease=lease, margin_seconds=margin_seconds, struck=struck)
+        self.extend(order.lease, order.lease_deadline)
+        struck = order.term in self._terms and self._terms[order.term].struck
+        self._terms[order.term] = _Term(
+            lease=order.lease, margin_seconds=order.margin_seconds, order=order, struck=struck
+        )
 
     def extend(self, lease: int, lease_deadline: float) -> None:
         """The lease was renewed. An earlier deadline than known changes nothing."""
         self._deadlines[lease] = max(lease_deadline, self._deadlines.get(lease, lease_deadline))
 
-    def disarm(self, term: str) -> None:
-        """Forget a term. Unknown ones are forgotten already."""
-        self._terms.pop(term, None)
+    def disarm(self, term: str, now: float) -> None:
+        """Forget a term's kill-by. Unknown ones are forgotten already."""
+        held = self._terms.pop(term, None)
+        self._disarmed = {t: (at, o) for t, (at, o) in self._disarmed.items() if at > now - _GIVEN_UP_WITHIN_SECONDS}
+        if held is not None:
+            self._disarmed[term] = (now, held.order)
+
+    def endings(self, lease: int, now: float) -> list[Arm]:
+        """The terms under a lease whose records their daemon may not have ended."""
+        armed = [held.order for held in self._terms.values() if held.lease == lease]
+        lately = [o for at, o in self._disarmed.values() if o.lease == lease and at > now - _GIVEN_UP_WITHIN_SECONDS]
+        return armed + lately
 
     def kill_by(self, term: str) -> float:
         """Raises KeyError for a term that is not armed."""

@@ -1,7 +1,6 @@
 """TLS with a certificate authority made for the test."""
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,49 +10,10 @@ import pytest
 from supervisor.core.spec import TlsSpec
 from supervisor.etcd.errors import FileUnusable, StoreError, Unreachable
 from tests.etcd.support import CALL_SECONDS, Recorder, enter, eventually, grant, opened, spec
-from tests.etcd_server import BRISK, Binaries, EtcdServer, TlsFiles
+from tests.etcd_server import BRISK, Binaries, EtcdServer
+from tests.pki import files
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is needed to make certificates")
-
-
-def openssl(directory: Path, *arguments: str) -> None:
-    subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True, timeout=60)
-
-
-def make_authority(directory: Path, name: str) -> None:
-    openssl(
-        directory, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-        "-subj", f"/CN={name}", "-keyout", f"{name}-key.pem", "-out", f"{name}.pem",
-    )  # fmt: skip
-
-
-def issue(directory: Path, authority: str, name: str, names: str) -> None:
-    """A certificate for server and client, valid for these names."""
-    openssl(
-        directory, "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-        "-subj", f"/CN={name}", "-keyout", f"{name}-key.pem", "-out", f"{name}.csr",
-    )  # fmt: skip
-    extensions = directory / f"{name}.ext"
-    extensions.write_text(f"subjectAltName={names}\nextendedKeyUsage=serverAuth,clientAuth\n")
-    openssl(
-        directory, "x509", "-req", "-in", f"{name}.csr", "-CA", f"{authority}.pem", "-CAkey", f"{authority}-key.pem",
-        "-CAcreateserial", "-days", "2", "-extfile", extensions.name, "-out", f"{name}.pem",
-    )  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("pki")
-    make_authority(directory, "ca")
-    make_authority(directory, "stranger")
-    issue(directory, "ca", "server", "IP:127.0.0.1,DNS:etcd.internal")
-    issue(directory, "ca", "named", "DNS:etcd.internal")
-    issue(directory, "ca", "node", "DNS:node")
-    return directory
-
-
-def files(pki: Path, name: str) -> TlsFiles:
-    return TlsFiles(ca=str(pki / "ca.pem"), cert=str(pki / f"{name}.pem"), key=str(pki / f"{name}-key.pem"))
 
 
 @pytest.fixture

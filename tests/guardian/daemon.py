@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 from supervisor.core import events
-from supervisor.core.names import LeaseId, RunId
-from supervisor.core.spec import AuthSpec, EtcdSpec
+from supervisor.core.names import LeaseId, RunId, Term, Token
+from supervisor.core.spec import AuthSpec, EtcdSpec, TlsSpec
 from supervisor.guardian.link import GuardianLink, SpawnRequest, launch
-from tests.guardian.harness import BILLING, now
+from tests.guardian.harness import BILLING, arm, now
 
 
 async def main() -> None:
@@ -20,9 +20,12 @@ async def main() -> None:
     link = GuardianLink(launched, on_event=news.put_nowait, chance=lambda: 0.5)
     task = asyncio.create_task(link.run())
     auth = AuthSpec(user=orders["user"], password_file=orders["password_file"]) if "user" in orders else None
+    tls = TlsSpec(**orders["tls"]) if "tls" in orders else None
     if orders.get("endpoints"):
-        link.store(EtcdSpec(endpoints=tuple(orders["endpoints"]), auth=auth))
-    link.arm(BILLING, LeaseId(orders.get("lease", 1)), now(orders["ttl"]), orders["margin"])
+        link.store(EtcdSpec(endpoints=tuple(orders["endpoints"]), auth=auth, tls=tls))
+    for token in orders.get("tokens", [BILLING.token]):
+        term = Term(BILLING.election, Token(token))
+        link.arm(arm(term, LeaseId(orders.get("lease", 1)), now(orders["ttl"]), orders["margin"]))
     pids: list[int] = []
     for number, run in enumerate(orders["runs"], 1):
         request = SpawnRequest(

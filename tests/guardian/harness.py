@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from supervisor.core import events
+from supervisor.core.actions import Arm
 from supervisor.core.names import ElectionName, Instant, LeaseId, RunId, Term, Token
 from supervisor.guardian.link import GuardianLink, Launched, SpawnRequest, launch
 
@@ -35,6 +36,19 @@ if "stay" not in sys.argv and "leave" not in sys.argv:
     while True: time.sleep(1)
 """
 STAY = 'import os,sys,time\nopen(sys.argv[2]+".new","w").write(str(os.getpid()))\nos.rename(sys.argv[2]+".new",sys.argv[2])\ntime.sleep(1000)'
+
+
+def arm(term: Term, lease: LeaseId, lease_deadline: Instant, margin: float, record: str = "") -> Arm:
+    """An order to arm; ``record`` is the key of the term's record."""
+    return Arm(
+        term=term,
+        lease=lease,
+        lease_deadline=lease_deadline,
+        margin_seconds=margin,
+        candidate_key=f"/test/{term.election}/{lease:x}",
+        record_key=record or f"/test.log/{term.election}/{term.token}",
+        stopped_record=b"stopped",
+    )
 
 
 def now(after: float = 0.0) -> Instant:
@@ -123,7 +137,7 @@ class Duty:
 
     async def arm(self, seconds: float = 60.0, margin: float = 0.0, term: Term = BILLING) -> None:
         """Arm a term and wait for it."""
-        self.link.arm(term, LEASE, now(seconds), margin)
+        self.link.arm(arm(term, LEASE, now(seconds), margin))
         await self.expect(events.Armed)
 
 

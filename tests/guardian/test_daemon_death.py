@@ -127,6 +127,27 @@ def test_a_lease_without_processes_is_revoked_at_once(tmp_path: Path, etcd: Etcd
 
 
 @pytest.mark.etcd
+def test_terms_are_ended_on_record_before_the_lease_goes(tmp_path: Path, fresh_etcd: EtcdServer) -> None:
+    etcd = fresh_etcd
+    lease = grant(etcd, 600)
+    key = f"/test/billing/{lease:x}"
+    etcd.etcdctl("put", "--lease", f"{lease:x}", key, "document")
+    token = json.loads(etcd.etcdctl("get", "-w", "json", key))["kvs"][0]["create_revision"]
+    etcd.etcdctl("put", f"/test.log/billing/{token}", "started")
+    tokens = [token, *range(1_000_000, 1_000_130)]  # those keep no record: none is invented for them
+    runs: list[dict[str, object]] = [{"argv": STUBBORN, "stop": 0.5}]
+    with daemon(tmp_path / "state", runs, lease=lease, endpoints=[etcd.endpoint], ttl=600.0, tokens=tokens) as made:
+        made.die()
+        asyncio.run(until(lambda: not exists(etcd, lease)))
+    told = etcd.etcdctl("get", "--prefix", "/test").split()
+    assert told == [f"/test.log/billing/{token}", "stopped"]
+    # The record's end and the key's are one revision: nobody sees the key gone and the term still open.
+    record = json.loads(etcd.etcdctl("get", "-w", "json", f"/test.log/billing/{token}"))["kvs"][0]["mod_revision"]
+    assert etcd.etcdctl("get", "--rev", str(record), key) == ""
+    assert etcd.etcdctl("get", "--rev", str(record - 1), key) != ""
+
+
+@pytest.mark.etcd
 def test_a_frozen_endpoint_delays_only_itself(tmp_path: Path, etcd: EtcdServer, fresh_etcd: EtcdServer) -> None:
     lease = grant(etcd, 600)
     with daemon(tmp_path / "state", [], lease=lease, endpoints=[fresh_etcd.endpoint, etcd.endpoint], ttl=600.0) as made:

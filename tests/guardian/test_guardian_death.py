@@ -12,7 +12,7 @@ import pytest
 from supervisor.core import events
 from supervisor.core.names import RunId
 from supervisor.guardian.link import GuardianLink, SpawnRequest, launch
-from tests.guardian.harness import BILLING, DAEMONISE, LEASE, Duty, dead, now, until, written_pid
+from tests.guardian.harness import BILLING, DAEMONISE, LEASE, Duty, arm, dead, now, until, written_pid
 
 
 async def test_everything_is_killed_then_it_is_told(duty: Duty, tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ async def test_a_frozen_guardian_blocks_nothing_and_is_given_up(containment: str
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(link.run())
         os.kill(launched.ready.pid, signal.SIGSTOP)
-        link.arm(BILLING, LEASE, now(60.0), 1.0)
+        link.arm(arm(BILLING, LEASE, now(60.0), 1.0))
         for _ in range(20_000):
             link.extend(LEASE, now(60.0))  # far more than the socket holds
         link.spawn(SpawnRequest(run=RunId(1), scope="x", term=None, argv=("true",), environment={}), 2, 2)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from supervisor.core import events
 from supervisor.core.names import ElectionName, Term, Token
-from tests.guardian.harness import BILLING, DAEMONISE, LEASE, Duty, dead, now, until, written_pid
+from tests.guardian.harness import BILLING, DAEMONISE, LEASE, Duty, arm, dead, now, until, written_pid
 
 STUBBORN = "trap '' TERM INT HUP; echo on > $0; while :; do sleep 1; done"
 
@@ -47,7 +47,7 @@ async def test_extend_moves_it_later_and_never_earlier(duty: Duty) -> None:
 async def test_arming_too_late_strikes(duty: Duty) -> None:
     for _ in range(2):
         duty.news.clear()
-        duty.link.arm(BILLING, LEASE, now(1.0), 2.0)
+        duty.link.arm(arm(BILLING, LEASE, now(1.0), 2.0))
         assert (await duty.expect(events.KillByStruck)).late_seconds > 0
     run = duty.begin("true", term=BILLING)
     await duty.expect(events.SpawnFailed, run)
@@ -71,7 +71,7 @@ async def test_terms_of_other_leases_are_not_struck(duty: Duty) -> None:
     mail = Term(ElectionName("mail"), Token(8))
     await duty.arm(seconds=60.0)
     keep, _ = await duty.start("sleep", "1000", term=BILLING)
-    duty.link.arm(mail, type(LEASE)(99), now(0.5), 0.0)
+    duty.link.arm(arm(mail, type(LEASE)(99), now(0.5), 0.0))
     run, _ = await duty.start("sleep", "1000", term=mail)
     assert (await duty.expect(events.KillByStruck)).term == mail
     await duty.expect(events.Emptied, run)

@@ -1,0 +1,81 @@
+"""The end of terms over etcd's HTTP gateway: refused, or over TLS."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from supervisor.guardian.protocol import Arm, Store
+from supervisor.guardian.revoke import Endpoint, RevokeError
+from tests.etcd_server import BRISK, EtcdServer
+from tests.guardian.harness import until
+from tests.guardian.test_daemon_death import daemon, exists, grant
+from tests.pki import files
+
+TERM = Arm(
+    term="billing#7", lease=5, lease_deadline=0.0, margin_seconds=0.0, candidate_key="/n/billing/5", token=7,
+    record_key="/n.log/billing/7", stopped_record="{}",
+)  # fmt: skip
+
+
+@contextmanager
+def gateway(answers: Mapping[str, tuple[int, object]]) -> Iterator[tuple[str, list[str]]]:
+    """An HTTP server that answers by path, and what it was asked."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:  # its name is http.server's
+            self.rfile.read(int(self.headers["Content-Length"]))
+            asked.append(self.path)
+            status, reply = answers[self.path]
+            body = json.dumps(reply).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", asked
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def store(url: str) -> Store:
+    return Store(endpoints=(url,), ca=None, cert=None, key=None, server_name=None, user=None, password_file=None)
+
+
+def test_where_records_may_not_be_written_the_lease_goes_all_the_same() -> None:
+    answers = {"/v3/kv/txn": (403, {"code": 7, "message": "permission denied"}), "/v3/lease/revoke": (200, {})}
+    with gateway(answers) as (url, asked):
+        Endpoint(url, store(url)).revoke(5, [TERM], 5.0)
+    assert asked == ["/v3/kv/txn", "/v3/lease/revoke"]
+
+
+def test_while_the_record_may_yet_be_written_the_lease_stays() -> None:
+    answers = {"/v3/kv/txn": (503, {"code": 14})}
+    with gateway(answers) as (url, asked), pytest.raises(RevokeError, match="503"):
+        Endpoint(url, store(url)).revoke(5, [TERM], 5.0)
+    assert asked == ["/v3/kv/txn"]
+
+
+@pytest.mark.etcd
+def test_revocation_over_mutual_tls(tmp_path: Path, pki: Path) -> None:
+    with EtcdServer(tmp_path / "etcd", tls=files(pki, "server"), arguments=BRISK) as etcd:
+        lease = grant(etcd, 600)
+        node = files(pki, "node")
+        tls = {"ca": node.ca, "cert": node.cert, "key": node.key}
+        with daemon(tmp_path / "state", [], lease=lease, endpoints=[etcd.endpoint], ttl=600.0, tls=tls) as made:
+            made.die()
+            asyncio.run(until(lambda: not exists(etcd, lease)))
