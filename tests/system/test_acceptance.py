@@ -77,7 +77,7 @@ def test_etcdctl_sees_the_leader_and_the_document(node: Make, tmp_path: Path, bi
             listening.terminate()
             listening.communicate(timeout=20)
         assert key == leader["key"]
-        assert etcd.etcdctl("get", "--prefix", "/supervisor").splitlines() == [key, value]
+        assert etcd.etcdctl("get", "--prefix", "/supervisor/").splitlines() == [key, value]
         document = json.loads(value)
         assert document == leader["document"]
         assert (document["v"], document["node"], document["state"], document["health"]) == (
@@ -89,7 +89,7 @@ def test_etcdctl_sees_the_leader_and_the_document(node: Make, tmp_path: Path, bi
         assert document["value"] == {"address": "here"}
         assert document["processes"]["work"]["pid"] == one.pid_of("job/work")
         one.end()  # before its etcd
-        assert etcd.etcdctl("get", "--prefix", "/supervisor") == ""
+        assert etcd.etcdctl("get", "--prefix", "/supervisor/") == ""
 
 
 def test_we_queue_behind_a_foreign_candidate_and_win_when_it_goes(node: Make, etcd: EtcdServer, namespace: str) -> None:
@@ -272,6 +272,7 @@ def test_a_killed_daemon_leaves_nothing_and_another_node_leads(
     until(lambda: beats(tmp_path / "beats"), "the first beat")
     two = node("two", text)
     until(lambda: "job: following" in two.says(), "the follower")
+    until(lambda: "job/work: started" in one.says(), "the line that names its pid")
     work = one.pid_of("job/work")
     began = time.monotonic()
     one.daemon.send_signal(signal.SIGKILL)
@@ -303,7 +304,7 @@ def test_ctrl_c_in_the_terminal_of_the_daemon_stops_in_order(etcd: EtcdServer, n
     said, _ = daemon.communicate(timeout=20)
     assert daemon.returncode == 0, said
     assert said.index("stepping down") < said.index("job/work: stopped") < said.index("resigning")
-    assert etcd.etcdctl("get", "--prefix", namespace) == ""
+    assert etcd.etcdctl("get", "--prefix", namespace + "/") == ""
     assert mentioning(str(tmp_path)) == []
 
 
@@ -335,7 +336,7 @@ def test_an_etcd_that_comes_late_is_waited_for_and_said_once(node: Make, tmp_pat
         etcd.start()
         until(lambda: "job/work: started" in one.says(), "our term")
         assert one.says().count("etcd unreachable") == 1
-        assert one.run("status").returncode == 0
+        until(lambda: one.run("status").returncode == 0, "the watch's own return, and a good status")
         one.end()
 
 

@@ -49,7 +49,7 @@ def test_status_leader_resign_and_stop(node: Make, text: str, tmp_path: Path, et
     until(lambda: len({token for _, token in beats(tmp_path / "beats")}) == 2, "a second term")
     one.daemon.terminate()
     assert one.daemon.wait(15) == 0
-    assert etcd.etcdctl("get", "--prefix", namespace) == ""
+    assert etcd.etcdctl("get", "--prefix", namespace + "/") == ""
 
 
 def test_a_crash_restarts_in_place_and_a_reload_touches_only_what_changed(
@@ -57,10 +57,10 @@ def test_a_crash_restarts_in_place_and_a_reload_touches_only_what_changed(
 ) -> None:
     other = "  other: {ttl: 5s, leader: {processes: {idle: {command: [sleep, infinity]}}}}\n"
     one = node("one", text + other)
-    until(lambda: beats(tmp_path / "beats") and "other/idle: started" in one.says(), "both processes")
+    until(lambda: beats(tmp_path / "beats"), "the first beat")
+    until(lambda: "job/work: started" in one.says() and "other/idle: started" in one.says(), "both processes")
     token = beats(tmp_path / "beats")[-1][1]
-    pid = int(one.says().split("job/work: started pid=")[1].split()[0])
-    os.kill(pid, signal.SIGKILL)
+    os.kill(one.pid_of("job/work"), signal.SIGKILL)
     until(lambda: one.says().count("job/work: started") == 2, "the restart")
     one.file.write_text((text + other).replace("sleep 0.05", "sleep 0.04"))
     until(lambda: one.says().count("job/work: started") == 3, "the restart for the new command")
@@ -109,9 +109,9 @@ def test_a_foreign_candidate_queues_behind_us_and_wins_when_we_go(
 
 def test_the_guardian_dies_and_everything_ends_with_70(node: Make, text: str, tmp_path: Path) -> None:
     one = node("one", text)
-    until(lambda: beats(tmp_path / "beats"), "the first beat")
+    until(lambda: "job/work: started" in one.says(), "the process")
     guardian = int(one.says().split("guardian pid ")[1].split(",")[0])
-    work = int(one.says().split("job/work: started pid=")[1].split()[0])
+    work = one.pid_of("job/work")
     os.kill(guardian, signal.SIGKILL)
     assert one.daemon.wait(15) == 70
     assert not runs(work), "a leader process outlived the guardian and the daemon"
