@@ -67,6 +67,7 @@ def _election(name: ElectionName, election: schema.Election) -> ElectionSpec:
             every_seconds=_or(proclaim.every, default.proclaim.every_seconds),
             value=_or(proclaim.value, default.proclaim.value),
         ),
+        takeover_guard=_or(election.takeover_guard, default.takeover_guard),
         on_giveup=_or(election.on_giveup, default.on_giveup),
         reload=_or(election.reload, default.reload),
         leader=_role(name, Role.LEADER, election.leader),

@@ -25,7 +25,7 @@ class Mistake(NamedTuple):
     remedy: str
 
 
-NOT_YET = frozenset({"hooks", "priority", "takeover_guard", "campaign", "grpc", "notify"})
+NOT_YET = frozenset({"hooks", "priority", "campaign", "grpc", "notify"})
 """Keys of the design that mean something, but not yet."""
 
 

@@ -289,6 +289,7 @@ class Election:
     safety_margin: Seconds | None = None
     campaign_timeout: Seconds | None = None
     proclaim: Proclaim | None = None
+    takeover_guard: Annotated[bool, _single(values.switch)] | None = None
     on_giveup: Annotated[GiveUp, _one_of(GiveUp)] | None = None
     reload: Annotated[ReloadPolicy, _one_of(ReloadPolicy)] | None = None
     leader: RoleSection | None = None

@@ -38,6 +38,7 @@ _NAMESPACE = re.compile(r"/?[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*", re.ASCII)
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@$-]*(:[A-Za-z0-9_][A-Za-z0-9_.@$-]*)?", re.ASCII)
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
 _JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,17})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
+_SWITCH = {"on": True, "true": True, "yes": True, "off": False, "false": False, "no": False}
 _OF_A_SHELL = frozenset({"|", "||", "&", "&&", ">", ">>", "<", "2>&1"})
 
 
@@ -75,6 +76,14 @@ def choice(text: str, known: Iterable[str]) -> str:
     if text not in words:
         raise Refused(f"{shown(text)} is not one of {', '.join(words)}", suggestion(text, words))
     return text
+
+
+def switch(text: str) -> bool:
+    """``on`` or ``off``, and the other words by which YAML knows them."""
+    word = text.lower()
+    if word not in _SWITCH:
+        raise Refused(f"{shown(text)} is neither on nor off", suggestion(word, ["on", "off"]))
+    return _SWITCH[word]
 
 
 def ttl_seconds(text: str) -> int:

@@ -76,7 +76,7 @@ def waiting_for(state: State, e: Election, now: Instant) -> str:
         case ElectionPhase.PROVING:
             return "etcd to confirm that this node is first in the queue"
         case ElectionPhase.LEADING:
-            return _before_start(state, e)
+            return _before_start(state, e, now)
         case ElectionPhase.STEPPING_DOWN:
             return _before_resign(state, e, now)
         case ElectionPhase.RESIGNING:
@@ -95,7 +95,10 @@ def _before_campaign(state: State, e: Election, now: Instant) -> str:
     return "its next campaign"
 
 
-def _before_start(state: State, e: Election) -> str:
+def _before_start(state: State, e: Election, now: Instant) -> str:
+    if e.waits_for:
+        last = max(e.waits_for, key=lambda p: p.clear_at)
+        return f"its predecessor's end, {duration(last.clear_at - now)} at most: {last.detail}"
     if not e.armed:
         return "the guardian to be armed"
     followers = [str(p.id) for p in _members(state, e) if p.alive and p.spec.role is Role.FOLLOWER]

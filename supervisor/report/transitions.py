@@ -19,6 +19,7 @@ def lines(before: State, event: ev.Event, after: State) -> list[LogLine]:
             was = before.elections.get(name)
             if was is not e:
                 said += _election(was, e)
+                said += _takeover(was, e)
         said += [
             LogLine(level=Level.INFO, message=f"{n}: removed") for n in before.elections if n not in after.elections
         ]
@@ -77,6 +78,19 @@ def _election(was: Election | None, e: Election) -> Iterator[LogLine]:
     because = "" if e.phase in (ElectionPhase.LEADING, ElectionPhase.FOLLOWING) else f": {e.cause}"
     level = Level.WARN if e.phase is ElectionPhase.STEPPING_DOWN and e.lost else Level.INFO
     yield LogLine(level=level, message=f"{e.spec.name}: {_PHASES[e.phase]}{because}", fields=fields)
+
+
+def _takeover(was: Election | None, e: Election) -> Iterator[LogLine]:
+    """A winner that starts nothing yet must say why, and when it no longer waits."""
+    before = was.waits_for if was is not None else ()
+    token = e.term.token if e.term else None
+    name = e.spec.name
+    if e.waits_for and not before:
+        for p in e.waits_for:
+            text = f"{name}: waits for the end of term {p.token}: {p.detail}"
+            yield LogLine(level=Level.WARN, message=text, fields={"token": token, "node": p.node})
+    elif before and not e.waits_for and e.phase is ElectionPhase.LEADING:
+        yield LogLine(level=Level.INFO, message=f"{name}: no earlier term is alive", fields={"token": token})
 
 
 def _process(was: Process | None, p: Process) -> Iterator[LogLine]:

@@ -35,6 +35,7 @@ WORDS = st.sampled_from(
         "every",
         "value",
         "on_giveup",
+        "takeover_guard",
         "reload",
         "leader",
         "follower",

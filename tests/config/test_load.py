@@ -51,6 +51,7 @@ elections:
     safety_margin: 1500ms
     campaign_timeout: 1m30s
     proclaim: {every: 5s, value: {address: "http://10.0.0.7:8080"}}
+    takeover_guard: off
     on_giveup: stay
     reload: resign
     leader:
@@ -154,6 +155,7 @@ def test_every_key_arrives_in_the_spec(tmp_path: Path) -> None:
                 safety_margin_seconds=1.5,
                 campaign_timeout_seconds=90,
                 proclaim=ProclaimSpec(every_seconds=5, value={"address": "http://10.0.0.7:8080"}),
+                takeover_guard=False,
                 on_giveup=GiveUp.STAY,
                 reload=ReloadPolicy.RESIGN,
                 leader={api.id.name: api, migrate.id.name: migrate},

@@ -5,13 +5,15 @@ from dataclasses import replace
 import pytest
 
 from supervisor.control import condition, describe, leaders, views, words
-from supervisor.core.names import ElectionName, Instant, ProcessId, ProcessName, Role, RunId
+from supervisor.core.events import TermRecord
+from supervisor.core.names import ElectionName, Instant, ProcessId, ProcessName, Role, RunId, Token
 from supervisor.core.spec import Spec
 from supervisor.core.state import (
     Election,
     ElectionPhase,
     Health,
     LastExit,
+    Predecessor,
     Process,
     ProcessPhase,
     Session,
@@ -271,6 +273,23 @@ def test_a_term_that_cannot_end_names_what_is_alive() -> None:
     term = alive.elections[BILLING].term
     alive = with_process(alive, API, phase=ProcessPhase.STOPPING, term=term, kill_at=Instant(NOW + 4))
     assert status(alive).elections[0].waiting_for == "its processes to end: billing/api (SIGKILL in 4.0s)"
+
+
+def test_a_winner_that_starts_nothing_yet_says_whom_it_waits_for() -> None:
+    predecessor = Predecessor(
+        token=Token(1200),
+        node="web-2",
+        clear_at=Instant(NOW + 8.3),
+        detail="nothing says that term 1200 of web-2 has stopped; it is dead by then at the latest",
+        record=TermRecord(token=Token(1200), value=b""),
+    )
+    waits = with_election(states.healthy(), BILLING, waits_for=(predecessor,))
+    assert (
+        views.UNSETTLED,
+        "billing",
+        "leading, waits for its predecessor's end, 8.3s at most: nothing says that term 1200 of web-2 has stopped;"
+        " it is dead by then at the latest",
+    ) in reasons(waits)
 
 
 def test_local_etcd_is_wanted_while_declared() -> None:
