@@ -166,6 +166,8 @@ class ConfirmKeys:
     """Read linearizably whether these keys of ours are there. -> KeysConfirmed | KeysUnconfirmed."""
 
     lease: LeaseId
+    asked_at: Instant
+    """Given back with the answer, so that a late one is not taken for a newer question's."""
     keys: tuple[tuple[ElectionName, Token], ...]
     """Elections, with the create revisions of our keys."""
     timeout_seconds: float

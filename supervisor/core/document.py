@@ -69,6 +69,7 @@ def build(state: State, election: Election, processes: Iterable[Process]) -> byt
         "state": standing,
         "health": worst(map(process_health, processes)).value,
         "since": wall_time(state, since),
+        **({"token": election.term.token} if election.term is not None else {}),
         "processes": shown,
         "priority": 0,
         "value": dict(election.spec.proclaim.value),

@@ -60,6 +60,16 @@ class Ticked:
     """Something in the state may be due. Which, ``step`` finds out from ``now``; an early tick changes nothing."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Woke:
+    """This daemon did not run for a while: stopped by a signal, starved, suspended with its machine, or stuck in a call.
+
+    Comes before any event that waited meanwhile.
+    """
+
+    gap_seconds: float
+
+
 # --- the guardian and the children ---------------------------------------------------------------------------------
 
 
@@ -316,6 +326,8 @@ class KeysConfirmed:
     """The keys of our terms under a lease were read linearizably."""
 
     lease: LeaseId
+    asked_at: Instant
+    """As in the question."""
     missing: tuple[ElectionName, ...]
     """Those whose key, of that create revision, is not there."""
 
@@ -325,6 +337,7 @@ class KeysUnconfirmed:
     """The read was not answered."""
 
     lease: LeaseId
+    asked_at: Instant
     detail: str
 
 
@@ -398,7 +411,7 @@ class ResignFailed:
 
 
 Event = (
-    ConfigLoaded | ConfigRejected | ShutdownRequested | ResignRequested | RestartRequested | Ticked
+    ConfigLoaded | ConfigRejected | ShutdownRequested | ResignRequested | RestartRequested | Ticked | Woke
     | Armed | Disarmed | DisarmRefused | KillByStruck | GuardianLost
     | Spawned | SpawnFailed | Exited | Emptied | ProbeSucceeded | ProbeFailed
     | LeaseGranted | LeaseGrantFailed | Renewed | RenewFailed | LeaseGone | LeaseRevoked | LeaseRevokeFailed

@@ -45,7 +45,7 @@ def step(state: State, event: ev.Event, *, now: Instant) -> tuple[State, tuple[A
 def _dispatch(draft: Draft, event: ev.Event) -> None:
     match event:
         case (
-            ev.ConfigLoaded() | ev.ConfigRejected() | ev.ShutdownRequested() | ev.GuardianLost() | ev.Ticked()
+            ev.ConfigLoaded() | ev.ConfigRejected() | ev.ShutdownRequested() | ev.GuardianLost() | ev.Ticked() | ev.Woke()
             | ev.StoreReachable() | ev.StoreUnreachable() | ev.StoreConfirmed() | ev.RestartRequested() | ev.KillByStruck()
         ):  # fmt: skip
             _on_daemon(draft, event)
@@ -71,7 +71,7 @@ def _dispatch(draft: Draft, event: ev.Event) -> None:
 
 def _on_daemon(
     draft: Draft,
-    event: ev.ConfigLoaded | ev.ConfigRejected | ev.ShutdownRequested | ev.GuardianLost | ev.Ticked
+    event: ev.ConfigLoaded | ev.ConfigRejected | ev.ShutdownRequested | ev.GuardianLost | ev.Ticked | ev.Woke
     | ev.StoreReachable | ev.StoreUnreachable | ev.StoreConfirmed | ev.RestartRequested | ev.KillByStruck,
 ) -> None:  # fmt: skip
     base, now = draft.base, draft.now
@@ -107,6 +107,9 @@ def _on_daemon(
             _restart(draft, process)
         case ev.Ticked():
             _touch_due(draft)
+        case ev.Woke():
+            ownership.on_woke(draft)
+            draft.touch_all()
         case ev.KillByStruck():
             pass  # the Exited and Emptied of its runs say the rest
         case _:

@@ -208,7 +208,7 @@ def _stepping_down(draft: Draft, e: Election) -> None:
 
 def _proclaim(draft: Draft, e: Election) -> None:
     """Write the document on every change, at most once a second, and again every ``proclaim.every``."""
-    if e.create_revision is None or e.lease is None or e.proclaiming is not None:
+    if e.create_revision is None or e.lease is None or e.proclaiming is not None or _unchecked(draft, e):
         return
     written = document.build(draft.base, e, _shown(draft, e))
     last = e.proclaimed_at if e.proclaimed_at is not None else e.since
@@ -295,7 +295,7 @@ def _desired(draft: Draft, p: Process) -> tuple[ProcessSpec, Term | None] | None
         return None
     if p.id.name in e.spec.leader:
         ready = e.phase is ElectionPhase.LEADING and e.armed and not e.waits_for
-        if not ready or (not p.alive and _any_alive(draft, e, leader=False)):
+        if not ready or (not p.alive and (_any_alive(draft, e, leader=False) or _unchecked(draft, e))):
             return None
         return e.spec.leader[p.id.name], e.term
     wanted = e.spec.follower.get(p.id.name)
@@ -304,6 +304,12 @@ def _desired(draft: Draft, p: Process) -> tuple[ProcessSpec, Term | None] | None
     if base.spec is not None and e.spec.name not in spec.elections:
         return None
     return None if not p.alive and _any_alive(draft, e, leader=True) else (wanted, None)
+
+
+def _unchecked(draft: Draft, e: Election) -> bool:
+    """Whether we have not looked for our key since we woke."""
+    session = draft.session_of(e.lease)
+    return session is not None and session.unchecked
 
 
 def _desired_etcd(draft: Draft, p: Process) -> tuple[ProcessSpec, Term | None] | None:

@@ -265,6 +265,8 @@ class Session:
     """When the unanswered one was sent."""
     confirm_at: Instant = EPOCH
     """When to ask next."""
+    unchecked: bool = False
+    """We did not run for a while and have not seen our keys since: nothing is started or rewritten on what we believed."""
 
     @property
     def lease_deadline(self) -> Instant:

@@ -1,6 +1,7 @@
 """The only caller of ``step``: next event, step, publish, perform.
 
-Promises: events are answered one at a time, in the order they were posted; observers see every transition, before its
+Promises: events are answered one at a time, in the order they were posted, after a Woke when we did not run for a while;
+observers see every transition, before its
 actions are begun; ``wait`` misses no state. Wakes at least once a second, because asyncio's timers stop while the
 machine is suspended and the core's do not; how late it wakes is the loop's lag.
 """
@@ -11,11 +12,13 @@ from collections.abc import Callable
 
 from supervisor.core import machine
 from supervisor.core.actions import Action, Exit
-from supervisor.core.events import Event, Ticked
+from supervisor.core.events import Event, Ticked, Woke
 from supervisor.core.names import Instant
 from supervisor.core.state import State
 
 LONGEST_SLEEP_SECONDS = 1.0
+GAP_SECONDS = 2.5
+"""Between two steps there is a tick at least every second: this long without one, and we did not run."""
 
 Observer = Callable[[State, Event, State, tuple[Action, ...]], None]
 """Takes the state before, the event, the state after, and what follows."""
@@ -28,13 +31,15 @@ class Loop:
         self.state = state
         self.lag_seconds = 0.0
         """How late the last timer was."""
+        self.longest_gap_seconds = 0.0
+        """The longest time in which we did not run."""
         self._clock = clock
         self._perform = perform
         self._observers: list[Observer] = []
         self._events: deque[Event] = deque()
         self._arrived = asyncio.Event()
         self._changed: set[asyncio.Event] = set()
-        self._ticked_at = clock()
+        self._ticked_at = self._stepped_at = clock()
 
     def post(self, event: Event) -> None:
         """Have an event answered after those that wait already. From the loop's own thread only."""
@@ -77,8 +82,15 @@ class Loop:
             self._changed.discard(changed)
 
     def _step(self, event: Event) -> int | None:
-        before = self.state
         now = self._clock()
+        gap, self._stepped_at = now - self._stepped_at, now
+        if gap > GAP_SECONDS:
+            self.longest_gap_seconds = max(gap, self.longest_gap_seconds)
+            self._answer(Woke(gap_seconds=gap), now)
+        return self._answer(event, now)
+
+    def _answer(self, event: Event, now: Instant) -> int | None:
+        before = self.state
         if isinstance(event, Ticked):
             self._ticked_at = now
         self.state, actions = machine.step(before, event, now=now)

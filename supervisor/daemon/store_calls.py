@@ -168,9 +168,9 @@ class StoreCalls:
         try:
             missing = await store.confirm(a.lease, a.keys, timeout_seconds=a.timeout_seconds)
         except StoreError as error:
-            self._post(ev.KeysUnconfirmed(lease=a.lease, detail=str(error)))
+            self._post(ev.KeysUnconfirmed(lease=a.lease, asked_at=a.asked_at, detail=str(error)))
         else:
-            self._post(ev.KeysConfirmed(lease=a.lease, missing=missing))
+            self._post(ev.KeysConfirmed(lease=a.lease, asked_at=a.asked_at, missing=missing))
 
     async def _look(self, store: EtcdStore, a: ac.AskLease) -> None:
         try:

@@ -45,6 +45,9 @@ def _daemon(before: State, event: ev.Event, after: State) -> Iterator[LogLine]:
             yield LogLine(level=Level.INFO, message="etcd reachable", fields={"endpoint": endpoint})
         case ev.StoreUnreachable(detail=detail):
             yield LogLine(level=Level.WARN, message=f"etcd unreachable, trying on: {detail}")
+        case ev.Woke(gap_seconds=gap):
+            text = f"did not run for {gap:.1f} s (stopped, starved or suspended); looking for our keys first"
+            yield LogLine(level=Level.WARN, message=text)
         case ev.KillByStruck(term=term, late_seconds=late):
             ms = round(late * 1000, 1)
             yield LogLine(level=Level.WARN, message=f"{term}: kill-by struck", fields={"late_ms": ms})

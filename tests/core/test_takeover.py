@@ -288,3 +288,31 @@ def test_sight_of_our_keys_is_renewed_and_moves_no_term() -> None:
     assert one.tokens[JOB] == one.state.elections[JOB].create_revision
     assert len(one.tokens) == 1
     assert one.phase() is ElectionPhase.LEADING
+
+
+def test_after_a_gap_nothing_is_started_or_rewritten_before_our_keys_are_seen() -> None:
+    one, two = pair()
+    pass_time(2.0, one, two)
+    one.muted.add(ac.ConfirmKeys)
+    one.post(ev.Woke(gap_seconds=3.0))
+    one.crash("job/work")
+    one.advance(1.5)
+    assert one.running() == []
+    said = len([line for line in one.log if "< Proclaim" in line])
+    one.advance(0.5)
+    assert len([line for line in one.log if "< Proclaim" in line]) == said
+    one.release()
+    assert one.running() == ["job/work"]
+
+
+def test_an_answer_from_before_a_gap_is_no_answer_to_what_is_asked_after_it() -> None:
+    one, two = pair()
+    one.muted.add(ac.ConfirmKeys)
+    pass_time(3.4, one, two)
+    (early,) = (a for a in one.held if isinstance(a, ac.ConfirmKeys))
+    one.held.remove(early)
+    one.post(ev.Woke(gap_seconds=3.0))
+    one.post(ev.KeysConfirmed(lease=early.lease, asked_at=early.asked_at, missing=()))
+    assert next(iter(one.state.sessions.values())).unchecked
+    one.release()
+    assert not next(iter(one.state.sessions.values())).unchecked

@@ -282,11 +282,11 @@ class World:
 
     def _on_confirmkeys(self, a: ac.ConfirmKeys) -> None:
         if ac.ConfirmKeys in self.failing:
-            self.pending.append(ev.KeysUnconfirmed(lease=a.lease, detail="timed out"))
+            self.pending.append(ev.KeysUnconfirmed(lease=a.lease, asked_at=a.asked_at, detail="timed out"))
             return
         there = {(name, c.create_revision) for name, queue in self.store.keys.items() for c in queue}
         missing = tuple(name for name, revision in a.keys if (name, revision) not in there)
-        self.pending.append(ev.KeysConfirmed(lease=a.lease, missing=missing))
+        self.pending.append(ev.KeysConfirmed(lease=a.lease, asked_at=a.asked_at, missing=missing))
 
     def _on_closerecords(self, a: ac.CloseRecords) -> None:
         for record in a.records:
