@@ -21,8 +21,8 @@ from supervisor.core.state import State
 from supervisor.daemon.inotify import Inotify
 from supervisor.etcd.local import LocalEtcd, LocalEtcdMissing, describe
 
-SETTLE_SECONDS, STEP_SECONDS = 0.2, 0.05
-"""Changes this close together are one change: editors write, rename and touch. A step without one ends the wait."""
+SETTLE_SECONDS, MOST_SETTLES = 0.05, 4
+"""Changes this close together are one change: editors truncate, write, rename and touch. Waited for so often at most."""
 
 LOOK_AGAIN_SECONDS = 5.0
 """For what inotify does not tell: a network file system, a directory that was away, a symbolic link above the file."""
@@ -114,16 +114,31 @@ class Reloader:
                 loop.add_reader(inotify.fileno(), _stir, inotify, stirred)
                 stack.callback(loop.remove_reader, inotify.fileno())
             while True:
-                if await asyncio.to_thread(self._look, inotify):
-                    await self.reload()
-                else:
-                    await _settled(stirred)
+                stirred.clear()
+                if await self._changed(inotify):
+                    await self.reload()  # and look again: it may ask for other directories now
+                    continue
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_AGAIN_SECONDS):
+                        await stirred.wait()
 
-    def _look(self, inotify: Inotify | None) -> bool:
-        """Whether anything is not as it was last read."""
+    async def _changed(self, inotify: Inotify | None) -> bool:
+        """Whether anything is not as it was last read, once it stays as it is."""
+        found = await asyncio.to_thread(self._look, inotify)
+        for _ in range(MOST_SETTLES):
+            if found == self._seen:
+                return False
+            before = found
+            await asyncio.sleep(SETTLE_SECONDS)
+            found = await asyncio.to_thread(self._look, inotify)
+            if found == before:
+                break
+        return found != self._seen
+
+    def _look(self, inotify: Inotify | None) -> Stamps:
         if inotify is not None:
             inotify.cover(_parents(self._files) | set(self._directories))
-        return self._stamps() != self._seen
+        return self._stamps()
 
     def _watched(self) -> set[Path]:
         return {*self._files, *self._directories}
@@ -159,18 +174,3 @@ def _stamp(path: Path) -> object:
 def _stir(inotify: Inotify, stirred: asyncio.Event) -> None:
     inotify.drain()
     stirred.set()
-
-
-async def _settled(stirred: asyncio.Event) -> None:
-    """Wait for a change and the end of it, or for the time to look again."""
-    try:
-        async with asyncio.timeout(LOOK_AGAIN_SECONDS):
-            await stirred.wait()
-    except TimeoutError:
-        return
-    for _ in range(round(SETTLE_SECONDS / STEP_SECONDS)):
-        if not stirred.is_set():
-            break
-        stirred.clear()
-        await asyncio.sleep(STEP_SECONDS)
-    stirred.clear()
