@@ -107,7 +107,9 @@ print(*sorted({{name.partition(".")[0] for name in set(sys.modules) - before}}))
 """
     # -S: what an editable install imports at the start is no business of ours.
     environment = {"PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run([sys.executable, "-S", "-c", code], env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
     loaded = set(done.stdout.split())
     assert "supervisor" in loaded
     assert not loaded & set(unwanted)
