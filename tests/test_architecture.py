@@ -1,6 +1,9 @@
 """The import graph, kept by a test that says why an edge is forbidden; and the bounds of the house style."""
 
 import ast
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,10 @@ DAEMONS_END = {"link", "launch", "guardian"}
 """Of the guardian package, what the daemon loads; the guardian process loads the rest."""
 JUDGEMENT = {"machine", "reconcile", "election", "lifecycle", "session"}
 ADAPTERS = {"config", "etcd", "processes", "guardian", "control", "report"}
-STANDARD_ONLY = {"grpc", "google", "yaml", "pydantic", "pydantic_core", "click", "rich", "watchfiles", "asyncio"}
+STANDARD_ONLY = {"grpc", "google", "yaml", "pydantic", "pydantic_core", "click", "rich", "asyncio"}
+NOT_IN_THE_DAEMON = ("yaml", "pydantic", "pydantic_core", "click", "rich", "ssl", "hashlib")
+"""Megabytes each. The file is read in a process of its own, the command line before the exec; gRPC has its own TLS."""
+NOT_IN_THE_GUARDIAN = (*NOT_IN_THE_DAEMON, "asyncio", "grpc", "google", "dataclasses", "inspect", "pathlib", "urllib")
 LONGEST_FUNCTION_LINES = 60
 LONGEST_FILE_LINES = 450
 
@@ -53,6 +59,8 @@ def forbidden(module: str, imported: str) -> str:
         return "adapters use the core's words, never its judgement; only daemon.loop calls step"
     if mine not in ("etcd", "control", "pb") and other == "pb":
         return "protobuf names stop at etcd and control"
+    if mine == "daemon" and other == "config" and len(theirs) > 2 and theirs[2] not in ("apart", "problems", "loaded"):
+        return "the daemon reads its file through config.apart, so that PyYAML and pydantic stay out of its memory"
     if mine == "cli" and other == "daemon" and words[-1] != "run":
         return "the command line reaches a running daemon through control.client alone"
     if mine not in ("cli", "") and theirs[0] in ("click", "rich"):
@@ -80,6 +88,31 @@ def test_every_module_says_what_it_is_and_stays_readable(path: Path) -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or node.lineno) - node.lineno
             assert length <= LONGEST_FUNCTION_LINES, f"{node.name} does not fit on a screen"
+
+
+@pytest.mark.parametrize(
+    ("script", "then", "unwanted"),
+    [
+        ("daemon/__main__.py", "supervisor.daemon.assemble", NOT_IN_THE_DAEMON),
+        ("guardian/__main__.py", "supervisor.guardian.duty", NOT_IN_THE_GUARDIAN),
+    ],
+)
+def test_what_a_process_never_loads(script: str, then: str, unwanted: tuple[str, ...]) -> None:
+    code = f"""
+import importlib, runpy, sys
+before = set(sys.modules)
+runpy.run_path({str(PACKAGE / script)!r})
+importlib.import_module({then!r})
+print(*sorted({{name.partition(".")[0] for name in set(sys.modules) - before}}))
+"""
+    # -S: what an editable install imports at the start is no business of ours.
+    environment = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stdout.split())
+    assert "supervisor" in loaded
+    assert not loaded & set(unwanted)
 
 
 def test_step_has_one_caller() -> None:

@@ -1,6 +1,6 @@
 """``supervisor run``: the daemon in the foreground.
 
-Imports nothing of gRPC, rich or pydantic: the daemon starts its guardian first, from a process that is still small.
+Reads the command line and becomes the daemon, by exec: click and all that is the command line's leave the memory.
 """
 
 import os
@@ -11,6 +11,7 @@ import click
 from supervisor import paths
 from supervisor.cli import exits
 from supervisor.cli.options import chosen_socket, duration, socket_option
+from supervisor.daemon.handover import Orders, hand_over
 
 
 @click.command()
@@ -40,7 +41,5 @@ def command(file: Path | None, node: str | None, wait_etcd: float | None, state_
         state = state_dir.absolute() if state_dir else paths.state_directory(os.environ, os.geteuid())
     except paths.NoPlaceError as error:
         raise exits.Failure(str(error), exits.USAGE) from None
-    from supervisor.daemon.main import run  # noqa: PLC0415 # so that `run --help` needs no daemon
-
     chosen = (file or paths.DEFAULT_FILE).absolute()
-    return run(chosen, node=node, wait_etcd_seconds=wait_etcd, socket=socket, state_dir=state)
+    hand_over(Orders(file=chosen, node=node, wait_etcd_seconds=wait_etcd, socket=socket, state_dir=state))

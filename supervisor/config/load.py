@@ -9,33 +9,19 @@ import hashlib
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from supervisor.config import convert, includes, mistakes, relations, schema, values
 from supervisor.config.expand import expand
+from supervisor.config.loaded import Loaded
 from supervisor.config.parse import parse
 from supervisor.config.problems import ConfigError, Place, Problems, Refused
 from supervisor.config.tree import MapNode, Scalar, child, locate, plain
 from supervisor.core.names import NodeName
-from supervisor.core.spec import Spec
 
 MAX_FILE_BYTES = 10_000_000
 MAX_FILES = 200
 MAX_INCLUDE_DEPTH = 10
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
-    """A file that may be adopted."""
-
-    spec: Spec
-    source: str
-    """The path as given and eight hexadecimal digits of the SHA-256 of everything read: for people."""
-    files: tuple[Path, ...]
-    """Absolute paths of every file read: a change of any may change the Spec."""
-    directories: tuple[Path, ...]
-    """Absolute paths of the directories that includes look in: a new file there may change it too."""
 
 
 def load(

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from supervisor import __version__
+from supervisor.config.apart import Reading
 from supervisor.control.ports import Facts
 from supervisor.control.server import ControlServer
 from supervisor.core import actions as ac
@@ -41,7 +42,15 @@ class Daemon:
     """One supervisor."""
 
     def __init__(
-        self, *, launched: Launched, file: Path, node: str | None, socket_path: Path, state_dir: Path, output: Output
+        self,
+        *,
+        launched: Launched,
+        file: Path,
+        reading: Reading,
+        node: str | None,
+        socket_path: Path,
+        state_dir: Path,
+        output: Output,
     ) -> None:
         self._launched = launched
         self._output = output
@@ -56,7 +65,7 @@ class Daemon:
         )
         self.loop = Loop(initial, clock=clock.now, perform=self._perform)
         self.reloader = Reloader(
-            file, node=node, state_dir=state_dir, post=self.loop.post, state=lambda: self.loop.state
+            file, node=node, state_dir=state_dir, post=self.loop.post, state=lambda: self.loop.state, begun=reading
         )
         self._logs = LogCapture(output=output, on_warning=lambda text: self.say(Level.WARN, text))
         self._link: GuardianLink | None = None
@@ -101,6 +110,7 @@ class Daemon:
                 await self._link.close()
                 background[0].cancel()
         finally:
+            self.reloader.close()
             await self._logs.close()
         self.say(Level.INFO, f"ended with exit code {code}")
         return code
@@ -198,19 +208,29 @@ def run_daemon(
     *,
     launched: Launched,
     file: Path,
+    reading: Reading,
     node: str | None,
     socket_path: Path,
     state_dir: Path,
     wait_etcd_seconds: float | None,
     on_error: Callable[[Exception], int],
 ) -> int:
-    """Everything after the guardian is up. ``on_error`` words what keeps us from starting and names the exit code."""
+    """Everything after the guardian is up. ``reading``: of the file, begun.
+
+    ``on_error`` words what keeps us from starting and names the exit code.
+    """
 
     async def main() -> int:
         output = Output(1)
         try:
             daemon = Daemon(
-                launched=launched, file=file, node=node, socket_path=socket_path, state_dir=state_dir, output=output
+                launched=launched,
+                file=file,
+                reading=reading,
+                node=node,
+                socket_path=socket_path,
+                state_dir=state_dir,
+                output=output,
             )
             try:
                 first = daemon.reloader.read()

@@ -1,12 +1,14 @@
-"""``run``: lock, guardian, daemon, in that order. What ``supervisor run`` calls.
+"""``run``: lock, guardian, daemon, in that order. What ``supervisor run`` becomes.
 
 Promises: the guardian is started before gRPC is imported (this module imports neither), and only once the lock says
-that no other daemon has this socket or state directory.
+that no other daemon has this socket or state directory. The file is read meanwhile, by a process of its own.
 """
 
+import socket as socket_module
 import sys
 from pathlib import Path
 
+from supervisor.config.apart import Reading
 from supervisor.control import lock
 from supervisor.guardian.link import GuardianStartError, launch
 
@@ -24,9 +26,11 @@ def run(file: Path, *, node: str | None, wait_etcd_seconds: float | None, socket
     except OSError as error:
         print(f"supervisor: {error.filename}: {error.strerror}", file=sys.stderr)
         return NOT_PERMITTED if isinstance(error, PermissionError) else INTERNAL
+    reading = Reading(file, node=node, hostname=socket_module.gethostname())
     try:
         launched = launch(state_dir=state_dir, node=node or "")
     except GuardianStartError as error:
+        reading.abandon()
         print(f"supervisor: {error}", file=sys.stderr)
         return INTERNAL
     # Only now: gRPC's threads must not exist when the guardian is started.
@@ -35,6 +39,7 @@ def run(file: Path, *, node: str | None, wait_etcd_seconds: float | None, socket
     code = run_daemon(
         launched=launched,
         file=file,
+        reading=reading,
         node=node,
         socket_path=socket,
         state_dir=state_dir,

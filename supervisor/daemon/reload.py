@@ -1,27 +1,34 @@
 """From the file to ConfigLoaded or ConfigRejected: at the start, on SIGHUP, on a control call, when the file changes.
 
-Promises: a file is read as a whole, settled, one reading at a time; a bad one changes nothing and is reported once per
-content. Does not: decide what a change costs (``core.diff``).
+Promises: a file is read as a whole, settled, one reading at a time, in a process of its own (``config.apart``); a bad
+one changes nothing and is reported once per content. Does not: decide what a change costs (``core.diff``).
 """
 
 import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from supervisor.config.load import Loaded, load
+from supervisor.config.apart import Reading
 from supervisor.config.problems import ConfigError
 from supervisor.core import diff
 from supervisor.core.events import ConfigLoaded, ConfigRejected, Event
 from supervisor.core.spec import Spec
 from supervisor.core.state import State
+from supervisor.daemon.inotify import Inotify
 from supervisor.etcd.local import LocalEtcd, LocalEtcdMissing, describe
 
-SETTLE_MILLISECONDS = 200
-"""Changes this close together are one change: editors write, rename and touch."""
+SETTLE_SECONDS, MOST_SETTLES = 0.05, 4
+"""Changes this close together are one change: editors truncate, write, rename and touch. Waited for so often at most."""
+
+LOOK_AGAIN_SECONDS = 5.0
+"""For what inotify does not tell: a network file system, a directory that was away, a symbolic link above the file."""
+
+Stamps = dict[Path, object]
+"""By path, what changes when the file or the directory's list of names does."""
 
 
 class Reloader:
@@ -35,7 +42,9 @@ class Reloader:
         state_dir: Path,
         post: Callable[[Event], None],
         state: Callable[[], State],
+        begun: Reading | None = None,
     ) -> None:
+        """``begun``: the first reading, when it is under way already."""
         self._path = path
         self._node = node
         self._hostname = socket.gethostname()  # of the start: a host that is renamed later is no change of the file
@@ -43,33 +52,45 @@ class Reloader:
         self._post = post
         self._state = state
         self._local: LocalEtcd | None = None
-        self._reading = asyncio.Lock()
-        self._watched: set[Path] = {path.absolute().parent}
-        self._rewatch = asyncio.Event()
+        self._one_at_a_time = asyncio.Lock()
+        self._reading = begun
+        self._files: tuple[Path, ...] = (path.absolute(),)
+        self._directories: tuple[Path, ...] = ()
+        self._seen = self._stamps()
 
     def read(self) -> ConfigLoaded:
-        """The file as it is now. Raises ConfigError or LocalEtcdMissing."""
+        """The file as it is now. Raises ConfigError, LocalEtcdMissing, or OSError from the state directory."""
+        before = self._stamps()
         state = self._state()
         running_as = state.node if state.spec is not None else None
-        loaded = load(self._path, environ=os.environ, node=self._node, hostname=self._hostname, running_as=running_as)
-        self._watched = _directories(loaded)
+        reading = self._reading or Reading(self._path, node=self._node, hostname=self._hostname, running_as=running_as)
+        self._reading = reading
+        try:
+            loaded = reading.result()
+        except ConfigError as error:
+            # The correction may be made in any of these, and in any that was good before.
+            self._files = tuple(dict.fromkeys((*self._files, *error.files)))
+            raise
+        else:
+            self._files, self._directories = loaded.files, loaded.directories
+        finally:
+            self._reading = None
+            # What changed while it was read is seen as it was before: the next look finds the difference.
+            self._seen = self._stamps() | {path: at for path, at in before.items() if path in self._watched()}
         return ConfigLoaded(spec=self._with_etcd(loaded.spec), source=loaded.source)
 
     async def reload(self) -> tuple[bool, tuple[str, ...], tuple[str, ...]]:
         """Read again and post what came of it: adopted, problems, and what changes."""
-        async with self._reading:
+        async with self._one_at_a_time:
             before = self._state().spec
-            watched = self._watched
             try:
-                # A file of ten megabytes on a slow disk must not hold up a renewal.
-                event = await asyncio.get_running_loop().run_in_executor(None, self.read)
+                # Whatever takes its time, the file or its disk, must not hold up a renewal.
+                event = await asyncio.to_thread(self.read)
             except ConfigError as error:
                 problems = tuple(str(problem) for problem in error.problems)
             except (LocalEtcdMissing, OSError) as error:
                 problems = (str(error),)
             else:
-                if self._watched != watched:
-                    self._rewatch.set()
                 if event.spec != before or self._state().problems:
                     self._post(event)
                 return True, (), tuple(str(change) for change in diff.diff(before, event.spec))
@@ -77,26 +98,53 @@ class Reloader:
                 self._post(ConfigRejected(problems=problems))
             return False, problems, ()
 
+    def close(self) -> None:
+        """End a reading under way: nobody will adopt it."""
+        if self._reading is not None:
+            self._reading.abandon()
+
     async def watch(self) -> None:
         """Reload whenever the file, one it includes, or a directory it looks in has changed."""
-        import watchfiles  # noqa: PLC0415 # starts a thread; nothing needs it before the first file is adopted
+        loop = asyncio.get_running_loop()
+        stirred = asyncio.Event()
+        inotify: Inotify | None = None
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(OSError):  # none to be had: looking now and then must do
+                inotify = stack.enter_context(contextlib.closing(Inotify()))
+                loop.add_reader(inotify.fileno(), _stir, inotify, stirred)
+                stack.callback(loop.remove_reader, inotify.fileno())
+            while True:
+                stirred.clear()
+                if await self._changed(inotify):
+                    await self.reload()  # and look again: it may ask for other directories now
+                    continue
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_AGAIN_SECONDS):
+                        await stirred.wait()
 
-        while True:
-            self._rewatch.clear()
-            stop = asyncio.Event()
-            waiter = asyncio.create_task(_relay(self._rewatch, stop))
-            try:
-                directories = [d for d in self._watched if d.is_dir()]
-                async for _ in watchfiles.awatch(
-                    *directories, debounce=SETTLE_MILLISECONDS, step=50, stop_event=stop, recursive=False
-                ):
-                    await self.reload()
-            except FileNotFoundError:
-                await asyncio.sleep(1.0)  # the directory went away; what runs goes on, and we look again
-            finally:
-                waiter.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await waiter
+    async def _changed(self, inotify: Inotify | None) -> bool:
+        """Whether anything is not as it was last read, once it stays as it is."""
+        found = await asyncio.to_thread(self._look, inotify)
+        for _ in range(MOST_SETTLES):
+            if found == self._seen:
+                return False
+            before = found
+            await asyncio.sleep(SETTLE_SECONDS)
+            found = await asyncio.to_thread(self._look, inotify)
+            if found == before:
+                break
+        return found != self._seen
+
+    def _look(self, inotify: Inotify | None) -> Stamps:
+        if inotify is not None:
+            inotify.cover(_parents(self._files) | set(self._directories))
+        return self._stamps()
+
+    def _watched(self) -> set[Path]:
+        return {*self._files, *self._directories}
+
+    def _stamps(self) -> Stamps:
+        return {path: _stamp(path) for path in self._watched()}
 
     def _with_etcd(self, spec: Spec) -> Spec:
         """A file with elections and no endpoints gets the local etcd."""
@@ -108,11 +156,21 @@ class Reloader:
         return replace(spec, etcd=etcd, local_etcd=self._local.process)
 
 
-async def _relay(source: asyncio.Event, target: asyncio.Event) -> None:
-    await source.wait()
-    target.set()
+def _parents(files: Iterable[Path]) -> set[Path]:
+    """Of a symbolic link both its own directory and that of what it leads to."""
+    return {file.parent for file in files} | {file.resolve().parent for file in files}
 
 
-def _directories(loaded: Loaded) -> set[Path]:
-    """Directories, not files: a rename-save replaces the file that a watch on it would still be looking at."""
-    return {f.parent for f in loaded.files} | {f.resolve().parent for f in loaded.files} | set(loaded.directories)
+def _stamp(path: Path) -> object:
+    try:
+        if path.is_dir():
+            return tuple(sorted(entry.name for entry in path.iterdir()))
+        found = path.stat()
+    except OSError as error:
+        return error.errno
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _stir(inotify: Inotify, stirred: asyncio.Event) -> None:
+    inotify.drain()
+    stirred.set()

@@ -81,7 +81,9 @@ def _start(state_dir: Path, node: str, lock_fd: int, timeout_seconds: float) -> 
     script = Path(__file__).with_name("__main__.py")
     # The same UTF-8 mode as ours: argv and environments must come back as the bytes they were.
     utf8 = f"utf8={sys.flags.utf8_mode}"
-    command = [sys.executable, "-I", "-S", "-B", "-X", utf8, str(script), str(theirs.fileno())]
+    # Bytecode is kept as we keep ours: a guardian that compiles itself at every start holds a megabyte more.
+    bytecode = ["-B"] if sys.dont_write_bytecode else []
+    command = [sys.executable, "-I", "-S", *bytecode, "-X", utf8, str(script), str(theirs.fileno())]
     try:
         process = subprocess.Popen(
             command,

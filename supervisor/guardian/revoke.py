@@ -17,8 +17,7 @@ import signal
 import time
 from binascii import b2a_base64
 from collections.abc import Mapping, Sequence
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from pathlib import Path
+from http.client import HTTPConnection, HTTPException
 from threading import Condition, Thread
 from typing import Final
 from urllib.parse import urlsplit
@@ -83,7 +82,8 @@ class Endpoint:
             self._connection = None
 
     def _log_in(self, timeout_seconds: float) -> None:
-        password = Path(self._store.password_file or os.devnull).read_text(encoding="utf-8").rstrip("\r\n")
+        with open(self._store.password_file or os.devnull, encoding="utf-8") as file:
+            password = file.read().rstrip("\r\n")
         body = {"name": self._store.user or "", "password": password}
         status, reply = self._post("/v3/auth/authenticate", body, timeout_seconds)
         token = reply.get("token")
@@ -116,6 +116,7 @@ class Endpoint:
 
 def _tls_connection(host: str, port: int | None, store: Store) -> HTTPConnection:
     import ssl  # noqa: PLC0415 # megabytes, and not on every machine: only where TLS is spoken
+    from http.client import HTTPSConnection  # noqa: PLC0415 # is not there when ssl is not
 
     context = ssl.create_default_context(cafile=store.ca)
     if store.cert is not None:

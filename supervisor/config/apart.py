@@ -1,0 +1,102 @@
+"""``load`` in a process of its own: the daemon's way to read its file.
+
+Promises: the same Spec or the same problems as ``load.load`` with the daemon's environment; whatever the file makes of
+the reader (a crash, a hang, a hunger for memory) is one more problem of the file, and the caller goes on. PyYAML and
+pydantic, 9 MB, are never in the caller's memory.
+Does not: import ``load``, or wait before ``result`` is called. Nothing runs between fork and exec (a vfork, in fact), so
+it may be started beside gRPC's threads.
+"""
+
+import io
+import pickle
+import signal
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from supervisor import interpreter
+from supervisor.config.loaded import Loaded
+from supervisor.config.problems import ConfigError, Problem
+
+TIMEOUT_SECONDS: Final = 60.0
+_OURS: Final = ("supervisor.core.", "supervisor.config.")
+
+Answer = Loaded | tuple[tuple[Problem, ...], tuple[Path, ...]]
+"""What the reader sends: what it loaded, or the problems with the files it met."""
+
+
+class Reading:
+    """One reading of a file, begun."""
+
+    def __init__(self, path: Path, *, node: str | None, hostname: str, running_as: str | None = None) -> None:
+        """Begin. As ``load.load``, whose ``environ`` is this process's."""
+        self._path = path
+        self._process: subprocess.Popen[bytes] | None = None
+        self._refused = ""
+        argv = interpreter.command(Path(__file__).with_name("__main__.py"))
+        argv += [str(path), hostname]
+        argv += [f"{key}={value}" for key, value in (("node", node), ("running_as", running_as)) if value is not None]
+        try:
+            self._process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,  # stderr is ours: last words of a reader that fails belong in our log
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._refused = f"no process can be started to read it: {error.strerror}"
+
+    def result(self) -> Loaded:
+        """Wait for it. Raises ConfigError, and nothing else. Call it once."""
+        if self._process is None:
+            raise self._failed(self._refused)
+        try:
+            output, _ = self._process.communicate(timeout=TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.abandon()
+            self._process.communicate()
+            raise self._failed(f"reading it took longer than {TIMEOUT_SECONDS:g} s") from None
+        if code := self._process.returncode:
+            how = f"was killed by {_signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
+            raise self._failed(f"the process that reads it {how}")
+        answer = _unpack(output)
+        if isinstance(answer, Loaded):
+            return answer
+        raise ConfigError(*answer)
+
+    def abandon(self) -> None:
+        """Nobody wants it any more."""
+        if self._process is not None:
+            self._process.kill()
+
+    def _failed(self, message: str) -> ConfigError:
+        remedy = "see what is said on standard error, and try again: the machine may be short of memory or time"
+        problem = Problem(file=str(self._path), line=1, column=1, message=message, remedy=remedy)
+        return ConfigError([problem], [self._path.absolute()])
+
+
+def pack(answer: Answer) -> bytes:
+    """For the pipe. Pickle: a Spec is ours, whole and typed, and so are both ends of the pipe."""
+    return pickle.dumps(answer, protocol=5)
+
+
+def _unpack(data: bytes) -> Answer:
+    answer: Answer = _Unpickler(io.BytesIO(data)).load()
+    return answer
+
+
+class _Unpickler(pickle.Unpickler):
+    """Makes our own data and paths, so that what reads a stranger's bytes can send nothing else."""
+
+    def find_class(self, module: str, name: str) -> object:
+        """Classes of ours; pickle's way to ask."""
+        if not module.startswith(_OURS) and (module, name) != ("pathlib", "PosixPath"):
+            raise pickle.UnpicklingError(f"{module}.{name} is no part of a Spec")
+        return super().find_class(module, name)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

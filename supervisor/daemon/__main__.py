@@ -1,0 +1,62 @@
+"""The daemon's process: what ``supervisor run`` becomes, by exec and with the same pid, once the command line is read.
+
+Promises: nothing of the command line's (click), of the file's (PyYAML, pydantic) and of TLS (libcrypto) is in this
+process's memory; gRPC has its own. Exit codes are those of ``supervisor run``. Does not: check its arguments, which are
+``hand_over``'s.
+"""
+
+import ctypes
+import io
+import sys
+import traceback
+from contextlib import suppress
+from pathlib import Path
+
+if __package__ in {None, ""}:
+    # Neither the working directory nor ours is in the path (-P). The package is found once; from then on it knows itself.
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+    import supervisor  # noqa: F401 # for the next imports, wherever it is installed
+
+    sys.path.pop(0)
+
+# asyncio imports ssl if it is there, and ssl loads libcrypto: 4.5 MB for what gRPC and ``processes.tls`` do without it.
+# None in sys.modules is the import system's own word for "not there"; it is taken back at once, so that ssl can be imported.
+sys.modules["ssl"] = None  # type: ignore[assignment]
+import asyncio  # noqa: E402, F401
+
+del sys.modules["ssl"]
+
+from supervisor.daemon.handover import Orders  # noqa: E402
+from supervisor.daemon.main import INTERNAL, run  # noqa: E402
+
+_INTERRUPTED = 130
+_M_ARENA_MAX = -8
+
+
+def main() -> int:
+    """Be the daemon; returns the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    with suppress(OSError):
+        Path("/proc/self/comm").write_text("supervisor", encoding="ascii")  # the name in ps, as before the exec
+    # One heap for all threads: gRPC's would each get one of their own, and Python's lock keeps them apart anyway.
+    ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+    try:
+        orders = Orders.parse(sys.argv[1:])
+        return run(
+            orders.file,
+            node=orders.node,
+            wait_etcd_seconds=orders.wait_etcd_seconds,
+            socket=orders.socket,
+            state_dir=orders.state_dir,
+        )
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except Exception:  # noqa: BLE001 # a bug of ours must not look like another verb's answer, which Python's 1 would
+        traceback.print_exc()
+        return INTERNAL
+
+
+if __name__ == "__main__":
+    sys.exit(main())

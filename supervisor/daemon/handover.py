@@ -1,0 +1,51 @@
+"""From the command line's process to the daemon's, which it becomes: same pid, nothing of the command line in memory.
+
+Promises: what was given to ``supervisor run`` arrives as it was, and can be read in ``ps``. Does not: return.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from supervisor import interpreter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orders:
+    """What ``supervisor run`` was asked for, complete and absolute."""
+
+    file: Path
+    socket: Path
+    state_dir: Path
+    node: str | None
+    wait_etcd_seconds: float | None
+
+    def arguments(self) -> list[str]:
+        """For the daemon's command line."""
+        found = [str(self.file), f"--socket={self.socket}", f"--state-dir={self.state_dir}"]
+        if self.node is not None:
+            found.append(f"--node={self.node}")
+        if self.wait_etcd_seconds is not None:
+            found.append(f"--wait-etcd={self.wait_etcd_seconds!r}")
+        return found
+
+    @staticmethod
+    def parse(arguments: list[str]) -> "Orders":
+        """The inverse of ``arguments``."""
+        file, *options = arguments
+        given = dict(option.removeprefix("--").split("=", 1) for option in options)
+        wait = given.get("wait-etcd")
+        return Orders(
+            file=Path(file),
+            socket=Path(given["socket"]),
+            state_dir=Path(given["state-dir"]),
+            node=given.get("node"),
+            wait_etcd_seconds=None if wait is None else float(wait),
+        )
+
+
+def hand_over(orders: Orders) -> NoReturn:
+    """Become the daemon."""
+    argv = [*interpreter.command(Path(__file__).with_name("__main__.py")), *orders.arguments()]
+    os.execv(argv[0], argv)  # noqa: S606 # the program is this one

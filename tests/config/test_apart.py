@@ -1,0 +1,72 @@
+"""Reading in a process of its own: the same answer as ``load``, and nothing that a file does to the reader hurts us."""
+
+import os
+import pickle
+import signal
+from pathlib import Path
+
+import pytest
+
+from supervisor.config import apart
+from supervisor.config.apart import Reading
+from supervisor.config.load import load
+from supervisor.config.problems import ConfigError
+
+EXAMPLES = Path(__file__).parents[2] / "config" / "examples"
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda p: p.name)
+def test_the_same_spec(path: Path) -> None:
+    assert Reading(path, node="n", hostname="h").result() == load(path, environ=os.environ, node="n", hostname="h")
+
+
+def test_the_environment_is_ours_and_an_empty_name_is_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHERE", "/srv/there")
+    file = tmp_path / "f.yaml"
+    file.write_text("processes: {p: {command: x, directory: '${WHERE}'}}\n")
+    spec = Reading(file, node=None, hostname="h").result().spec
+    assert [process.directory for process in spec.processes.values()] == ["/srv/there"]
+    assert spec.node == "h"
+    with pytest.raises(ConfigError, match="the node given"):
+        Reading(file, node="", hostname="h").result()
+    with pytest.raises(ConfigError, match="node cannot change while running: it is other"):
+        Reading(file, node=None, hostname="h", running_as="other").result()
+
+
+def test_the_same_problems_and_the_files_to_watch(tmp_path: Path) -> None:
+    file = tmp_path / "f.yaml"
+    file.write_text("include: [sub.yaml]\nelection: {}\n")
+    (tmp_path / "sub.yaml").write_text("processes: [\n")
+    with pytest.raises(ConfigError) as here:
+        load(file, environ=os.environ, hostname="h")
+    with pytest.raises(ConfigError) as there:
+        Reading(file, node=None, hostname="h").result()
+    assert there.value.problems == here.value.problems
+    assert there.value.files == here.value.files == (file, tmp_path / "sub.yaml")
+
+
+def test_a_reader_that_dies_or_hangs_is_a_problem_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "f.yaml"
+    file.write_text("processes: {p: {command: x}}\n")
+    reading = Reading(file, node=None, hostname="h")
+    reading.abandon()
+    with pytest.raises(ConfigError, match=r"f\.yaml:1:1: the process that reads it was killed by SIGKILL"):
+        reading.result()
+    reading = Reading(file, node=None, hostname="h")
+    assert reading._process is not None
+    reading._process.send_signal(signal.SIGSTOP)
+    monkeypatch.setattr(apart, "TIMEOUT_SECONDS", 0.05)
+    with pytest.raises(ConfigError, match=r"reading it took longer than 0\.05 s"):
+        reading.result()
+    assert reading._process.returncode == -signal.SIGKILL
+
+
+def test_no_process_to_read_it_is_a_problem_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", str(tmp_path / "no-python"))
+    with pytest.raises(ConfigError, match="no process can be started to read it: No such file"):
+        Reading(tmp_path / "f.yaml", node=None, hostname="h").result()
+
+
+def test_only_our_own_data_is_unpacked() -> None:
+    with pytest.raises(pickle.UnpicklingError, match=r"posix\.system is no part of a Spec"):
+        apart._unpack(pickle.dumps(os.system))
