@@ -4,7 +4,7 @@ Promises: what ``asyncio.open_connection(ssl=…)`` gives a client that reads li
 Does not: close TLS in its own way: a look drops the connection.
 
 Why by hand: asyncio's own TLS has ssl, and with it libcrypto, in every daemon's memory (4.5 MB), https or not; this
-module is imported by the first look that needs it. See decision 6.
+module is imported by the first look that needs it. See decision 7.
 """
 
 import asyncio

@@ -5,6 +5,9 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -453,11 +456,25 @@ def test_a_fifo_keeps_nobody_waiting(tmp_path: Path) -> None:
     assert problem.message == "this is not a regular file"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
-    path = write(tmp_path, {"main.yaml": PROCESS})
-    path.chmod(0)
-    (problem,) = refused(path)
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """Root may read everything; in here it is nobody."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
+
+
+def test_a_file_that_may_not_be_read() -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        Path(scratch).chmod(0o755)
+        path = write(Path(scratch), {"main.yaml": PROCESS})
+        path.chmod(0)
+        with unprivileged():
+            (problem,) = refused(path)
     assert "may not read this file" in problem.message
 
 
