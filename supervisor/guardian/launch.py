@@ -138,7 +138,11 @@ def _wait_ready(wire: Wire, process: subprocess.Popen[bytes], timeout_seconds: f
 
 
 def _lock(lock_fd: int, state_dir: Path, patience_seconds: float) -> None:
-    """Take the lock, waiting for the guardian of a daemon that died. Raises GuardianStartError."""
+    """Take the lock, waiting for the guardian of a daemon that died. Raises GuardianStartError.
+
+    That guardian may be stopped (SIGSTOP, a debugger, a freezer): then nobody ends its processes while their lease runs
+    out. It is woken first, and its own deadlines do the rest.
+    """
     if not _try_lock(lock_fd, 0.0):
         owner = _owner(state_dir)
         if owner:
@@ -146,8 +150,9 @@ def _lock(lock_fd: int, state_dir: Path, patience_seconds: float) -> None:
                 f"another supervisor (pid {owner}) uses the state directory {state_dir}; stop it, "
                 "or give this one its own with SUPERVISOR_STATE_DIR"
             )
+        _tell_guardian(state_dir, signal.SIGCONT)
         if not _try_lock(lock_fd, patience_seconds):
-            guardian = _hurry_guardian(state_dir)
+            guardian = _tell_guardian(state_dir, signal.SIGUSR1)  # to kill instead of waiting
             if not _try_lock(lock_fd, _LAST_PATIENCE_SECONDS):
                 raise GuardianStartError(
                     f"the guardian (pid {guardian or 'unknown'}) of an earlier supervisor still holds {state_dir}: "
@@ -182,11 +187,11 @@ def _owner(state_dir: Path) -> int:
     return 0
 
 
-def _hurry_guardian(state_dir: Path) -> int:
-    """Ask the orphaned guardian to kill instead of waiting; returns its pid, or 0."""
+def _tell_guardian(state_dir: Path, signo: signal.Signals) -> int:
+    """A signal to the orphaned guardian; returns its pid, or 0."""
     with suppress(ValueError, KeyError, TypeError):
         process = look(int(json.loads(read_file(f"{state_dir}/{_RECORD}") or b"")["pid"]))
         if process is not None and process.name == "sv-guardian":
-            send(process, signal.SIGUSR1)
+            send(process, signo)
             return process.pid
     return 0

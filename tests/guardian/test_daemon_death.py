@@ -194,6 +194,20 @@ async def test_a_successor_waits_for_the_orphaned_guardian_then_hurries_it(tmp_p
         os.close(launched.lock_fd)
 
 
+@pytest.mark.usefixtures("containment")
+async def test_a_successor_wakes_an_orphaned_guardian_that_is_stopped(tmp_path: Path) -> None:
+    with daemon(tmp_path / "state", [{"argv": SLEEPER}]) as made:
+        os.kill(made.guardian, signal.SIGSTOP)
+        made.die()
+        # It would be patient for ever: what ends the wait is the guardian itself, awake.
+        launched = await asyncio.to_thread(launch, state_dir=tmp_path / "state", patience_seconds=60.0)
+        wait_dead(made.pids[0])
+        launched.wire.close()
+        launched.process.wait()
+        os.close(launched.pidfd)
+        os.close(launched.lock_fd)
+
+
 async def test_leftovers_of_both_are_killed_before_anything_starts(containment: str, tmp_path: Path) -> None:
     runs: list[dict[str, object]] = [
         {"argv": [sys.executable, "-c", DAEMONISE, "grandchild", str(tmp_path / "pid")], "term": True}
