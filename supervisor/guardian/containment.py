@@ -56,6 +56,12 @@ class Box:
         return None if self.directory is None else cgroup.procs_file(self.directory)
 
 
+def run_directory(top: str, term: str | None, run: int, scope: str) -> str:
+    """The cgroup of a run, below the guardian's own."""
+    of_term = "no-term" if term is None else f"term.{_file_name(term)}"
+    return f"{top}/{of_term}/{run}.{_file_name(scope)}"
+
+
 class Containment:
     """All runs of one guardian."""
 
@@ -73,7 +79,7 @@ class Containment:
         """Make the place for a run. OSError when its cgroup cannot be made."""
         directory = events_fd = None
         if self.top is not None:
-            directory = f"{self._term_directory(term)}/{run}.{_file_name(scope)}"
+            directory = run_directory(self.top, term, run, scope)
             os.makedirs(directory)
             events_fd = os.open(f"{directory}/cgroup.events", os.O_RDONLY | os.O_CLOEXEC)
             os.read(events_fd, 256)  # kernfs tells only readers of what has changed since they read
@@ -204,10 +210,6 @@ class Containment:
         number = marker.removeprefix(self.marker)
         run = int(number) if number.removeprefix("-").isdecimal() else None
         return run if run in self._boxes else None
-
-    def _term_directory(self, term: str | None) -> str:
-        assert self.top is not None
-        return f"{self.top}/{'no-term' if term is None else f'term.{_file_name(term)}'}"
 
 
 def _file_name(text: str) -> str:

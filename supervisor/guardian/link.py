@@ -19,16 +19,17 @@ from supervisor.core import events
 from supervisor.core.actions import Arm
 from supervisor.core.names import Instant, LeaseId, RunId, Term
 from supervisor.core.spec import EtcdSpec
+from supervisor.guardian import cgroup
 from supervisor.guardian import protocol as say
 from supervisor.guardian.census import look
-from supervisor.guardian.containment import RUN_VARIABLE
+from supervisor.guardian.containment import RUN_VARIABLE, run_directory
 from supervisor.guardian.launch import GuardianStartError, Launched, launch
 from supervisor.guardian.leftovers import Remains
 from supervisor.guardian.wire import WireClosedError
 
 __all__ = ["GuardianLink", "GuardianStartError", "Launched", "SpawnRequest", "launch"]
 
-_PING_SECONDS: Final = 1.0
+_PING_SECONDS: Final = 0.5
 _ROUND_SECONDS: Final = 0.02
 
 
@@ -64,6 +65,8 @@ class _Live:
     pid: int = 0
     start: int = 0
     pidfd: int = -1
+    directory: str = ""
+    """Its cgroup, if there is one."""
     exited: bool = False
 
 
@@ -76,7 +79,7 @@ class GuardianLink:
         *,
         on_event: Callable[[events.Event], None],
         chance: Callable[[], float],
-        silence_seconds: float = 5.0,
+        silence_seconds: float = 2.0,
     ) -> None:
         """``chance``: uniform in [0, 1), for events that carry it."""
         self._guardian = launched
@@ -145,7 +148,9 @@ class GuardianLink:
         except OSError:
             os.close(kept)
             raise
-        self._live[request.run] = _Live()
+        term = None if request.term is None else str(request.term)
+        top = self.ready.path
+        self._live[request.run] = _Live(directory=run_directory(top, term, request.run, request.scope) if top else "")
         self._wire.send(packet, descriptors)
         self._watch_writable()
 
@@ -154,8 +159,20 @@ class GuardianLink:
         self._send(say.Signal(run=run, signo=signo))
 
     def kill(self, run: RunId) -> None:
-        """No answer but Exited and Emptied."""
+        """No answer but Exited and Emptied.
+
+        One blow falls from here, at once: a guardian that is frozen just now must not be what a kill-by waits for. To
+        repeat it, and to see that nothing is left, is the guardian's.
+        """
         self._send(say.Kill(run=run))
+        live = self._live.get(run)
+        if live is None or self._lost:
+            return
+        with suppress(OSError):  # ended, or never there: the guardian finds out
+            if live.directory:
+                cgroup.kill(live.directory)
+            if live.pidfd >= 0:
+                signal.pidfd_send_signal(live.pidfd, signal.SIGKILL)
 
     def store(self, etcd: EtcdSpec) -> None:
         """How the guardian revokes leases when we are dead. Replaces what was said before. No answer."""

@@ -12,7 +12,7 @@ import pytest
 from supervisor.core import events
 from supervisor.core.names import RunId
 from supervisor.guardian.link import GuardianLink, SpawnRequest, launch
-from tests.guardian.harness import BILLING, DAEMONISE, LEASE, Duty, arm, dead, now, until, written_pid
+from tests.guardian.harness import BILLING, DAEMONISE, LEASE, Duty, arm, dead, kill, now, until, written_pid
 
 
 async def test_everything_is_killed_then_it_is_told(duty: Duty, tmp_path: Path) -> None:
@@ -82,3 +82,15 @@ async def test_what_the_guardian_loads(tmp_path: Path) -> None:
     assert "supervisor.guardian.duty" in names
     assert not names & {"asyncio", "grpc", "google", "yaml", "supervisor.core", "supervisor.guardian.link"}
     assert not [line for line in lines if "site-packages" in line[1]]
+
+
+async def test_a_kill_does_not_wait_for_a_guardian_that_is_frozen(duty: Duty) -> None:
+    await duty.arm()
+    run, pid = await duty.start("sleep", "1000", term=BILLING)
+    kill(duty.pid, signal.SIGSTOP)
+    try:
+        duty.link.kill(run)
+        await until(lambda: dead(pid))
+    finally:
+        kill(duty.pid, signal.SIGCONT)
+    await duty.expect(events.Emptied, run)
