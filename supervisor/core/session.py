@@ -21,7 +21,7 @@ from supervisor.core.events import (
     RenewFailed,
 )
 from supervisor.core.names import Instant, LeaseId
-from supervisor.core.state import DoomedLease, ElectionPhase, Session
+from supervisor.core.state import DoomedLease, Election, ElectionPhase, Session
 
 GRANT_TIMEOUT_SECONDS = 3.0
 BAD_GRANT_PAUSE_SECONDS = 30.0
@@ -161,11 +161,10 @@ def on_revoke_failed(draft: Draft, event: LeaseRevokeFailed) -> None:
 
 def reconcile(draft: Draft) -> None:
     """Ask for what is due: leases for the elections there are, renewals, revocations."""
-    wanted = _wanted(draft)
-    for ttl in wanted - set(draft.sessions):
-        draft.put_session(Session(ttl_seconds=ttl, next_at=draft.now))
+    if _other_settings(draft) or any(_claim(was) != _claim(e) for was, e in draft.elections.changes()):
+        _match(draft, _wanted(draft))
     for session in draft.sessions.values():
-        if session.ttl_seconds not in wanted or (draft.base.stopping and session.lease is None):
+        if draft.base.stopping and session.lease is None:
             _retire(draft, session)
         elif not session.asked and draft.now >= session.next_at:
             _ask(draft, session)
@@ -174,6 +173,24 @@ def reconcile(draft: Draft) -> None:
             draft.doomed.put(doomed.lease, replace(doomed, asked=True))
             draft.do(RevokeLease(lease=doomed.lease))
     ownership.reconcile(draft)
+
+
+def _match(draft: Draft, wanted: set[int]) -> None:
+    """One session for each TTL that is wanted, and no other."""
+    for ttl in wanted - set(draft.sessions):
+        draft.put_session(Session(ttl_seconds=ttl, next_at=draft.now))
+    for session in draft.sessions.values():
+        if session.ttl_seconds not in wanted:
+            _retire(draft, session)
+
+
+def _other_settings(draft: Draft) -> bool:
+    now, was = draft.base, draft.before
+    return now.spec is not was.spec or now.store.connected is not was.store.connected or now.stopping != was.stopping
+
+
+def _claim(e: Election | None) -> tuple[bool, int] | None:
+    return None if e is None else (e.phase is ElectionPhase.DETACHED, e.spec.ttl_seconds)
 
 
 def _wanted(draft: Draft) -> set[int]:

@@ -12,7 +12,7 @@ from supervisor.core.draft import Draft
 from supervisor.core.election import QUEUED
 from supervisor.core.events import LeaseSeen, LeaseUnseen
 from supervisor.core.names import Instant, LeaseId
-from supervisor.core.state import LeaseSight
+from supervisor.core.state import Election, LeaseSight
 
 ASK_TIMEOUT_SECONDS = 0.5
 """A lease that runs out is looked at closely: a member that does not answer is left for another soon."""
@@ -21,7 +21,7 @@ RETRY_SECONDS = 0.2
 
 def reconcile(draft: Draft) -> None:
     """Look at the leases of the leaders we queue behind, as often as they are worth it."""
-    if draft.elections.written:
+    if any(_interest(before) != _interest(after) for before, after in draft.elections.changes()):
         wanted = _wanted(draft)
         for lease in draft.sights:
             if lease not in wanted:
@@ -56,8 +56,18 @@ def _wanted(draft: Draft) -> dict[LeaseId, bool]:
     """Leases of leaders we queue behind, and whether we are next in line behind one of them."""
     wanted: dict[LeaseId, bool] = {}
     for e in draft.elections.values():
-        first = e.leader
-        if e.phase in QUEUED and e.spec.takeover_guard and first is not None and first.lease not in (e.lease, 0):
-            near = len(e.queue) > 1 and e.queue[1].lease == e.lease
-            wanted[first.lease] = wanted.get(first.lease, False) or near
+        interest = _interest(e)
+        if interest is not None:
+            lease, near = interest
+            wanted[lease] = wanted.get(lease, False) or near
     return wanted
+
+
+def _interest(e: Election | None) -> tuple[LeaseId, bool] | None:
+    """The lease of whom this election waits for, and whether we are next in line."""
+    if e is None or e.phase not in QUEUED or not e.queue or not e.spec.takeover_guard:
+        return None
+    first = e.queue[0]
+    if first.lease in (e.lease, 0):
+        return None
+    return first.lease, len(e.queue) > 1 and e.queue[1].lease == e.lease

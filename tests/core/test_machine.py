@@ -6,7 +6,7 @@ import pytest
 
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
-from supervisor.core import machine
+from supervisor.core import schedule
 from supervisor.core.names import ElectionName, Instant, LeaseId, ProcessId, ProcessName, Role, Token
 from supervisor.core.reconcile import PROCLAIM_AT_MOST_EVERY_SECONDS
 from supervisor.core.spec import GiveUp, ProbeKind, ProbeSpec, RestartPolicy, RestartSpec, StopSpec
@@ -261,7 +261,7 @@ def test_needs_are_started_in_order_and_stopped_in_reverse() -> None:
 def test_next_due_never_asks_for_the_past() -> None:
     world = leading()
     world.advance(3)
-    due = machine.next_due(world.state, after=Instant(world.now))
+    due = schedule.next_due(world.state, after=Instant(world.now))
     assert due is not None
     assert due > world.now
 

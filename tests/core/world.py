@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
-from supervisor.core import machine, timing
+from supervisor.core import machine, schedule, timing
 from supervisor.core.names import (
     ElectionName,
     Home,
@@ -157,7 +157,7 @@ class World:
         """Let virtual time pass, ticking exactly when the core asks for it."""
         end = self.now + seconds
         while True:
-            due = machine.next_due(self.state, after=Instant(self.ticked_at))
+            due = schedule.next_due(self.state, after=Instant(self.ticked_at))
             kill = min(self.kill_bys(), default=None)
             soonest = min((t for t in (due, kill) if t is not None), default=None)
             if soonest is None or soonest > end:
