@@ -53,6 +53,16 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Word:
+    """What our key is to say, while it is the one created at this revision."""
+
+    election: ElectionName
+    lease: LeaseId
+    create_revision: Token
+    document: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
     """The end of a candidacy, and of its term if it had one."""
 
@@ -124,16 +134,31 @@ class Elections:
             if there is None or there.create_revision != revision
         )
 
-    async def proclaim(
-        self, election: ElectionName, lease: LeaseId, create_revision: Token, document: bytes, *, timeout_seconds: float
-    ) -> None:
-        """Write over our key. Raises ``KeyNotOurs`` when it is gone or a later one, and any ``StoreError``."""
-        key = self._key(election, lease)
-        put = rpc_pb2.RequestOp(request_put=rpc_pb2.PutRequest(key=key, value=document, lease=lease))
-        request = rpc_pb2.TxnRequest(compare=[_created(key, create_revision)], success=[put])
-        reply = await self._txn(request, verb=f"proclaim in {election}", timeout_seconds=timeout_seconds)
-        if not reply.succeeded:
-            raise KeyNotOurs(f"proclaim in {election}: {key.decode()} of revision {create_revision} is gone")
+    async def proclaim(self, batch: Sequence[Word], *, timeout_seconds: float) -> list[StoreError | None]:
+        """Write over our keys; for each word None, ``KeyNotOurs`` when its key is gone or a later one, or what failed it."""
+        parts = [self._proclaim_part(part, timeout_seconds=timeout_seconds) for part in _parts(batch)]
+        return [outcome for outcomes in await _together(parts) for outcome in outcomes]
+
+    async def _proclaim_part(self, part: Sequence[Word], *, timeout_seconds: float) -> list[StoreError | None]:
+        request = rpc_pb2.TxnRequest(success=[rpc_pb2.RequestOp(request_txn=self._word(w)) for w in part])
+        if len(part) == 1:
+            request = self._word(part[0])  # as it is: only so does every etcd check the permission
+        verb = _named("proclaim in", [w.election for w in part])
+        try:
+            reply = await self._txn(request, verb=verb, timeout_seconds=timeout_seconds)
+        except StoreError as error:
+            return [error] * len(part)
+        written = [reply.succeeded] if len(part) == 1 else [op.response_txn.succeeded for op in reply.responses]
+        return [None if there else self._gone(w) for w, there in zip(part, written, strict=True)]
+
+    def _word(self, w: Word) -> rpc_pb2.TxnRequest:
+        key = self._key(w.election, w.lease)
+        put = rpc_pb2.RequestOp(request_put=rpc_pb2.PutRequest(key=key, value=w.document, lease=w.lease))
+        return rpc_pb2.TxnRequest(compare=[_created(key, w.create_revision)], success=[put])
+
+    def _gone(self, w: Word) -> KeyNotOurs:
+        key = self._key(w.election, w.lease).decode()
+        return KeyNotOurs(f"proclaim in {w.election}: {key} of revision {w.create_revision} is gone")
 
     async def resign(self, end: Ending, *, timeout_seconds: float) -> None:
         """Delete our key and end its record; that the key is gone already is success. Raises any ``StoreError``."""
