@@ -134,7 +134,7 @@ class Cluster:
         """The member that leads, as the majority of those that run sees it; None when there is none just now."""
         statuses = {m.name: s for m in self.members if m.runs and (s := self._status(m))}
         for name, status in statuses.items():
-            told = sum(1 for s in statuses.values() if s["leader"] == status["header"]["member_id"])
+            told = sum(1 for s in statuses.values() if s.get("leader") == status["header"]["member_id"])
             if 2 * told > len(self.members):
                 return next(m for m in self.members if m.name == name)
         return None
