@@ -1,8 +1,8 @@
 """``python -m tests.drills``: randomised rounds by seed; 1 on any overlap, any move that was not allowed, no convergence.
 
-    python -m tests.drills --seed 7 --rounds 200                 # all faults, both elections
-    python -m tests.drills --faults key-deleted,node-cut --ttl 5
-    python -m tests.drills --needless --rounds 50                # faults of etcd that must not move anybody
+python -m tests.drills --seed 7 --rounds 200                 # all faults, both elections
+python -m tests.drills --faults key-deleted,node-cut --ttl 5
+python -m tests.drills --needless --rounds 50                # faults of etcd that must not move anybody
 """
 
 import argparse

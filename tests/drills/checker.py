@@ -10,6 +10,7 @@ of two beats can escape; that is why they beat every few milliseconds.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 KINDS = frozenset({"start", "beat", "daemon"})
 NANOSECONDS = 1_000_000_000
@@ -171,18 +172,18 @@ class Record:
         terms = self.terms(election)
         return [
             Gap(election=election, before=a.token, after=b.token, seconds=(b.first - a.last) / NANOSECONDS)
-            for a, b in zip(terms, terms[1:], strict=False)
+            for a, b in pairwise(terms)
         ]
 
     def silence(self, election: str, since: int, until: int) -> float:
         """The longest time without any beat of the election between two instants, in seconds."""
         inside = sorted(at for at in self._recent(election, since) if since <= at <= until)
         edges = [since, *inside, until]
-        return max(b - a for a, b in zip(edges, edges[1:], strict=False)) / NANOSECONDS
+        return max(b - a for a, b in pairwise(edges)) / NANOSECONDS
 
-    def disorder(self) -> list[str]:
-        """Tokens that do not rise, or that two nodes have; in words."""
-        return [words for e in self._series for words in _disorder(e, self.intervals(e))]
+    def disorder(self, since: int = 0) -> list[str]:
+        """Tokens that do not rise, or that two nodes have, by processes that began since then; in words."""
+        return [words for e in self._series for at, words in _disorder(e, self.intervals(e)) if at >= since]
 
     def latest(self, election: str) -> Interval | None:
         """The process that began last; None before the first beat."""
@@ -216,15 +217,15 @@ def _overlaps(intervals: list[Interval]) -> Iterator[Overlap]:
         running.append(one)
 
 
-def _disorder(election: str, intervals: list[Interval]) -> Iterator[str]:
+def _disorder(election: str, intervals: list[Interval]) -> Iterator[tuple[int, str]]:
     highest = 0
     nodes: dict[int, str] = {}
     for one in intervals:
         if one.token < highest:
-            yield f"{election}: token {one.token} of {one.node} began after token {highest}"
+            yield one.first, f"{election}: token {one.token} of {one.node} began after token {highest}"
         highest = max(highest, one.token)
         if nodes.setdefault(one.token, one.node) != one.node:
-            yield f"{election}: token {one.token} of both {nodes[one.token]} and {one.node}"
+            yield one.first, f"{election}: token {one.token} of both {nodes[one.token]} and {one.node}"
 
 
 def read(text: str) -> Record:

@@ -6,13 +6,17 @@ the election that was struck, and how often leadership moved; whatever is not as
 
 import random
 import statistics
-from collections.abc import Iterable, Sequence
+import subprocess
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from tests.drills.checker import NANOSECONDS
 from tests.drills.faults import Fault, Leads
 from tests.drills.fleet import ELECTIONS, DrillError, Fleet, boottime
 
 _MOVE_TTLS = 4.0
+_MOVE_SECONDS = 10.0
+"""Beside the TTLs: for a busy machine, and a daemon that must start first."""
 _SETTLE_SECONDS = 60.0
 
 
@@ -39,7 +43,8 @@ class Result:
 
     def __str__(self) -> str:
         """One row."""
-        verdict = "; ".join(w.splitlines()[0] for w in (*self.overlaps, *self.problems)) or "ok"
+        longest = max(self.overlaps, key=lambda words: float(words.split()[0]), default="")
+        verdict = "; ".join(w.splitlines()[0] for w in (longest, *self.problems) if w) or "ok"
         return (
             f"{self.fault:30} {self.election:5} {self.node:3} overlap {self.overlap_seconds:6.3f}"
             f"  gap {self.gap_seconds:6.3f}  moves {self.moves}+{self.moves_elsewhere}"
@@ -48,34 +53,18 @@ class Result:
 
 
 def drill(fleet: Fleet, fault: type[Fault], election: str, chance: random.Random) -> Result:
-    """Run one fault. Never raises for what the product does: that is in the result."""
+    """Run one fault. Raises only when the fleet is not settled to begin with; all else is in the result."""
     fleet.settle()
-    before = {e: len(fleet.record.terms(e)) for e in ELECTIONS}
-    token = fleet.token(election)
+    before = _terms(fleet)
     since = boottime()
-    problems: list[str] = []
     one = fault(fleet, election, chance)
     node = one.node.name
-    try:
-        one.inject()
-        fleet.hold(fault.hold_ttls * fleet.ttl_seconds)
-        if fault.leads is Leads.MOVE:
-            fleet.wait(
-                lambda: fleet.token(election) > token and fleet.beats(election),
-                f"another leader of {election} after {fault.name}", _MOVE_TTLS * fleet.ttl_seconds + 10,
-            )  # fmt: skip
-    except DrillError as error:
-        problems.append(str(error))
-    finally:
-        one.heal()
+    problems = [*_attempt(lambda: _strike(fleet, one)), *_attempt(one.heal)]
     healed = boottime()
-    try:
-        fleet.settle(_SETTLE_SECONDS)
-    except DrillError as error:
-        problems.append(str(error))
+    problems += _attempt(lambda: fleet.settle(_SETTLE_SECONDS))
     fleet.look()
     until = boottime()
-    moves = {e: len(fleet.record.terms(e)) - before[e] for e in ELECTIONS}
+    moves = {e: after - before[e] for e, after in _terms(fleet).items()}
     if fault.leads is Leads.STAY and any(moves.values()):
         problems.append(f"needless move: {moves}\n{fleet.evidence()}")
     overlaps = fleet.record.overlaps(since)
@@ -87,10 +76,36 @@ def drill(fleet: Fleet, fault: type[Fault], election: str, chance: random.Random
         gap_seconds=fleet.record.silence(election, since, until),
         moves=moves[election],
         moves_elsewhere=sum(moves.values()) - moves[election],
-        settle_seconds=(until - healed) / 1e9,
+        settle_seconds=(until - healed) / NANOSECONDS,
         overlaps=tuple(map(str, overlaps)),
-        problems=(*problems, *fleet.record.disorder()),
+        problems=(*problems, *fleet.record.disorder(since)),
     )
+
+
+def _strike(fleet: Fleet, fault: Fault) -> None:
+    """The fault, for as long as it is to last, and until what must follow has followed."""
+    token = fleet.token(fault.election)
+    fault.inject()
+    fleet.hold(fault.hold_ttls * fleet.ttl_seconds)
+    if fault.leads is Leads.MOVE:
+        fleet.wait(
+            lambda: fleet.token(fault.election) > token and fleet.beats(fault.election),
+            f"another leader of {fault.election} after {fault.name}",
+            _MOVE_TTLS * fleet.ttl_seconds + _MOVE_SECONDS,
+        )
+
+
+def _attempt(what: Callable[[], None]) -> list[str]:
+    """What went wrong, in words: a fault that could not be had is a bad round, and the next one is still run."""
+    try:
+        what()
+    except (DrillError, RuntimeError, OSError, subprocess.SubprocessError) as error:
+        return [f"{type(error).__name__}: {error}"]
+    return []
+
+
+def _terms(fleet: Fleet) -> dict[str, int]:
+    return {election: len(fleet.record.terms(election)) for election in ELECTIONS}
 
 
 def summary(results: Sequence[Result]) -> Iterable[str]:

@@ -14,8 +14,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
-from abc import ABC, abstractmethod
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
@@ -40,7 +38,7 @@ class Leads(Enum):
     MAY = "may"
 
 
-class Fault(ABC):
+class Fault:
     """One fault against the leader of one election. Used once."""
 
     name: ClassVar[str]
@@ -55,9 +53,9 @@ class Fault(ABC):
         self.node: Node = fleet.leader(election)
         """Who leads when it begins."""
 
-    @abstractmethod
     def inject(self) -> None:
         """Break it."""
+        raise NotImplementedError
 
     def heal(self) -> None:
         """Mend it; nothing to do where the fleet does by itself."""
@@ -342,7 +340,31 @@ class EtcdMemberFrozen(_OfEtcd):
         self.etcd_follower().freeze()
 
 
-class EtcdMemberCut(_OfEtcd):
+class EtcdEndpointKilled(_OfEtcd):
+    """The member that the leader's own daemon talks to."""
+
+    name = "etcd-endpoint-killed"
+    hold_ttls = 1.2
+
+    def inject(self) -> None:
+        self.endpoint().kill()
+
+    def endpoint(self) -> Member:
+        """That member; any other if the daemon does not say."""
+        said = self.node.endpoint()
+        return next((m for m in self.fleet.etcd.members if m.endpoint == said), self.fleet.etcd.members[0])
+
+
+class EtcdEndpointFrozen(EtcdEndpointKilled):
+    """The same, and its connections stay open."""
+
+    name = "etcd-endpoint-frozen"
+
+    def inject(self) -> None:
+        self.endpoint().freeze()
+
+
+class EtcdLeaderCut(_OfEtcd):
     """etcd's leader alone behind a black hole, for clients and members alike."""
 
     name = "etcd-leader-cut"
@@ -361,6 +383,7 @@ class EtcdLeaderKilled(_OfEtcd):
     """The others elect another and extend every lease."""
 
     name = "etcd-leader-killed"
+    hold_ttls = 1.2
 
     def inject(self) -> None:
         leader = self.etcd_leader()
@@ -561,6 +584,7 @@ PROMISED: tuple[str, ...] = tuple(name for name, fault in FAULTS.items() if faul
 """Those under which overlap must be 0."""
 
 NEEDLESS: tuple[str, ...] = (
-    EtcdMemberKilled.name, EtcdMemberFrozen.name, EtcdLeaderKilled.name, EtcdLeaderFrozen.name, EtcdLeaderMoved.name,
+    EtcdMemberKilled.name, EtcdMemberFrozen.name, EtcdEndpointKilled.name, EtcdEndpointFrozen.name,
+    EtcdLeaderKilled.name, EtcdLeaderFrozen.name, EtcdLeaderMoved.name,
 )  # fmt: skip
 """Those under which nobody may move, in the words of the promise."""

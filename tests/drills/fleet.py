@@ -213,5 +213,6 @@ class Fleet:
             log = "\n".join(node.says().splitlines()[-25:])
             parts.append(f"--- {node.name} (exits {node.exits})\n{node.status()}\n{log}")
         for election in ELECTIONS:
-            parts.append(f"--- the last terms of {election}\n" + "\n".join(map(str, self.record.terms(election)[-5:])))
+            terms = "\n".join(map(str, self.record.terms(election)[-5:]))
+            parts += [f"--- the last terms of {election}", terms]
         return "\n".join(parts) + f"\n(files: {self.home})"

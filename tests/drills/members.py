@@ -4,6 +4,7 @@ Promises: every member ends with the test run; ``etcdctl`` runs on the hub, wher
 against members that run only.
 """
 
+import base64
 import json
 import os
 import shutil
@@ -160,8 +161,6 @@ class Cluster:
 
     def queue(self, prefix: str) -> list[Key] | None:
         """The keys below a prefix, the oldest first; None when etcd does not answer."""
-        import base64  # noqa: PLC0415
-
         try:
             said = json.loads(self.etcdctl("get", "--prefix", prefix, "--write-out", "json", timeout_seconds=3))
         except (RuntimeError, subprocess.TimeoutExpired):

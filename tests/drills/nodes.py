@@ -4,6 +4,7 @@ Promises: a daemon that ended is started again ``RESTART_SECONDS`` later by ``te
 kept over restarts; ``close`` leaves no process of it.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -92,6 +93,14 @@ class Node:
         except subprocess.TimeoutExpired:
             return "status: no answer within 5 s"
         return done.stdout + done.stderr
+
+    def endpoint(self) -> str:
+        """The etcd member it talks to, as it says itself; empty when it does not answer."""
+        argv = [sys.executable, "-m", "supervisor", "status", "--json", "--socket", str(self.socket)]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=10, check=False)
+        with suppress(ValueError, KeyError):
+            return str(json.loads(done.stdout)["store"]["detail"])
+        return ""
 
     def close(self) -> None:
         """SIGTERM, and SIGKILL for whatever does not heed it."""
