@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tests.drills.checker import NANOSECONDS
 from tests.drills.faults import Fault, Leads
-from tests.drills.fleet import ELECTIONS, DrillError, Fleet, boottime
+from tests.drills.fleet import DrillError, Fleet, boottime
 
 _MOVE_TTLS = 4.0
 _MOVE_SECONDS = 10.0
@@ -105,7 +105,7 @@ def _attempt(what: Callable[[], None]) -> list[str]:
 
 
 def _terms(fleet: Fleet) -> dict[str, int]:
-    return {election: len(fleet.record.terms(election)) for election in ELECTIONS}
+    return {election: len(fleet.record.terms(election)) for election in fleet.elections}
 
 
 def summary(results: Sequence[Result]) -> Iterable[str]:

@@ -33,11 +33,16 @@ _BEAT = Path(__file__).with_name("beat.py")
 _FILE = """\
 etcd: {{endpoints: [{endpoints}], namespace: {namespace}}}
 elections:
+"""
+_ELECTION = {
+    "job": """\
   job:
     ttl: {ttl}s
     leader:
       processes:
         work: {{command: [{beat}], stop: {{timeout: 1s}}, restart: {restart}}}
+""",
+    "hard": """\
   hard:
     ttl: {ttl}s
     leader:
@@ -45,7 +50,8 @@ elections:
         stubborn: {{command: [{beat}, --ignore-term], stop: {{timeout: 500ms}}, restart: {restart}}}
         forker: {{command: [{beat}, --fork], stop: {{timeout: 500ms}}, restart: {restart}}}
         both: {{command: [{beat}, --ignore-term, --fork], stop: {{timeout: 500ms}}, restart: {restart}}}
-"""
+""",
+}
 _RESTART = "{backoff: 50ms..1s, limit: 1000 per 1m}"
 
 
@@ -67,10 +73,11 @@ class Fleet:
         nodes: int = 3,
         members: int = 3,
         ttl_seconds: int = 5,
+        elections: Sequence[str] = ELECTIONS,
         binaries: Binaries | None = None,
         etcd_arguments: Sequence[str] = (),
     ) -> None:
-        self.ttl_seconds = ttl_seconds
+        self.ttl_seconds, self.elections = ttl_seconds, tuple(elections)
         self.home = Path(tempfile.mkdtemp(prefix="drill-"))
         self.binaries = binaries or next((b for b in installed() if b.version == "3.5.1"), installed()[0])
         names, members_names = [f"n{i + 1}" for i in range(nodes)], [f"e{i + 1}" for i in range(members)]
@@ -82,7 +89,7 @@ class Fleet:
         file = self.home / "drill.yaml"
         beat = ", ".join([sys.executable, "-I", "-S", "-E", str(_BEAT), str(self._beats)])
         file.write_text(
-            _FILE.format(
+            "".join([_FILE, *(_ELECTION[e] for e in elections)]).format(
                 endpoints=", ".join(f'"{e}"' for e in self.etcd.endpoints), namespace=NAMESPACE,
                 ttl=ttl_seconds, beat=beat, restart=_RESTART,
             )
@@ -180,9 +187,9 @@ class Fleet:
         """Why it has not converged; empty when it has."""
         if dead := [n.name for n in self.nodes.values() if not n.runs]:
             return f"not running: {', '.join(dead)}"
-        if silent := [e for e in ELECTIONS if not self.beats(e)]:
+        if silent := [e for e in self.elections if not self.beats(e)]:
             return f"nobody beats for {', '.join(silent)}"
-        for election in ELECTIONS:
+        for election in self.elections:
             if words := self._queue_problem(election):
                 return f"{election}: {words}"
         return ""
@@ -212,7 +219,7 @@ class Fleet:
         for node in self.nodes.values():
             log = "\n".join(node.says().splitlines()[-25:])
             parts.append(f"--- {node.name} (exits {node.exits})\n{node.status()}\n{log}")
-        for election in ELECTIONS:
+        for election in self.elections:
             terms = "\n".join(map(str, self.record.terms(election)[-5:]))
             parts += [f"--- the last terms of {election}", terms]
         return "\n".join(parts) + f"\n(files: {self.home})"
