@@ -76,7 +76,9 @@ class Fleet:
         elections: Sequence[str] = ELECTIONS,
         binaries: Binaries | None = None,
         etcd_arguments: Sequence[str] = (),
+        program: Sequence[str] = ("-m", "supervisor"),
     ) -> None:
+        """``program`` is what Python runs as the daemon."""
         self.ttl_seconds, self.elections = ttl_seconds, tuple(elections)
         self.home = Path(tempfile.mkdtemp(prefix="drill-"))
         self.binaries = binaries or next((b for b in installed() if b.version == "3.5.1"), installed()[0])
@@ -95,7 +97,7 @@ class Fleet:
             )
         )  # fmt: skip
         self.nodes = {
-            name: Node(self.net, name, self.home, file, containment="session" if i % 2 else "")
+            name: Node(self.net, name, self.home, file, program=program, containment="session" if i % 2 else "")
             for i, name in enumerate(names)
         }
 

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,8 +24,11 @@ _STOP_SECONDS = 15.0
 class Node:
     """A daemon with its guardian and its files."""
 
-    def __init__(self, net: Network, name: str, home: Path, file: Path, *, containment: str) -> None:
-        """``containment`` is ``session``, or empty for the guardian's own choice."""
+    def __init__(
+        self, net: Network, name: str, home: Path, file: Path, *, program: Sequence[str], containment: str
+    ) -> None:
+        """``program`` is what Python runs; ``containment`` is ``session``, or empty for the guardian's own choice."""
+        self._program = program
         self.name, self._net = name, net
         self._file, self._home = file, home / name
         self._home.mkdir(parents=True)
@@ -38,7 +42,7 @@ class Node:
 
     def start(self) -> None:
         """Start the daemon, as its unit would."""
-        argv = [sys.executable, "-m", "supervisor", "run", str(self._file), "--node", self.name]
+        argv = [sys.executable, *self._program, "run", str(self._file), "--node", self.name]
         argv += ["--socket", str(self.socket), "--state-dir", str(self._state)]
         environment = dict(os.environ)
         if self._containment:
