@@ -6,9 +6,7 @@ Half of the nodes contain their processes by cgroup, half by session and marker.
 Does not: sleep and hope. ``wait`` polls a condition up to a deadline, tending dead daemons and reading beats meanwhile.
 """
 
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -16,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.drills import scratch
 from tests.drills.checker import NANOSECONDS, Interval, Record
 from tests.drills.members import Cluster
 from tests.drills.net import Network
@@ -80,7 +79,8 @@ class Fleet:
     ) -> None:
         """``program`` is what Python runs as the daemon."""
         self.ttl_seconds, self.elections = ttl_seconds, tuple(elections)
-        self.home = Path(tempfile.mkdtemp(prefix="drill-"))
+        scratch.sweep()
+        self.home = scratch.make()
         self.binaries = binaries or next((b for b in installed() if b.version == "3.5.1"), installed()[0])
         names, members_names = [f"n{i + 1}" for i in range(nodes)], [f"e{i + 1}" for i in range(members)]
         self.net = Network([*members_names, *names])
@@ -124,8 +124,10 @@ class Fleet:
                 node.close()
         self.etcd.close()
         self.net.close()
-        if not keep:
-            shutil.rmtree(self.home, ignore_errors=True)
+        if keep:
+            scratch.keep(self.home)
+        else:
+            scratch.remove(self.home)
 
     # --- seeing ------------------------------------------------------------------------------------------------------
 

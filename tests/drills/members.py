@@ -7,16 +7,15 @@ against members that run only.
 import base64
 import json
 import os
-import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.drills import scratch
 from tests.drills.net import Network, leash
 from tests.etcd_server import Binaries
 
@@ -95,9 +94,7 @@ class Cluster:
     def __init__(
         self, net: Network, names: Sequence[str], *, binaries: Binaries, arguments: Sequence[str] = ()
     ) -> None:
-        # On tmpfs where there is one: the drills are about time, not about this machine's disk.
-        memory = Path("/dev/shm")
-        self._home = Path(tempfile.mkdtemp(prefix="drill-etcd-", dir=memory if memory.is_dir() else None))
+        self._home = scratch.make(in_memory=True)
         self._net, self.binaries = net, binaries
         self.members = [Member(net, name, self._home / name, binaries, arguments) for name in names]
         self._initial = ",".join(f"{m.name}={m.peer}" for m in self.members)
@@ -129,7 +126,7 @@ class Cluster:
         """SIGKILL all, and their data is gone."""
         for member in self.members:
             member.kill()
-        shutil.rmtree(self._home, ignore_errors=True)
+        scratch.remove(self._home)
 
     def leader(self) -> Member | None:
         """The member that leads, as the majority of those that run sees it; None when there is none just now."""

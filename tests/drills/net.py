@@ -18,6 +18,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.drills.scratch import start_of
+
 _PREFIX = "drill"
 _HUB = "hub"
 _SUBNET = "10.213.0"
@@ -54,7 +56,7 @@ class Network:
     """``with Network(["n1", "n2"]) as net: net.inside("n1")``."""
 
     def __init__(self, hosts: Sequence[str]) -> None:
-        self._run = f"{_PREFIX}-{os.getpid()}-{_start_of(os.getpid())}-{next(_numbers)}"
+        self._run = f"{_PREFIX}-{os.getpid()}-{start_of(os.getpid())}-{next(_numbers)}"
         self._addresses = {host: f"{_SUBNET}.{number}" for number, host in enumerate([_HUB, *hosts], start=1)}
         self._cables: dict[str, subprocess.Popen[str]] = {}
 
@@ -174,7 +176,7 @@ def sweep() -> None:
     for line in run("ip", "netns", "list").splitlines():
         name = line.split()[0]
         words = name.split("-")
-        if words[0] == _PREFIX and len(words) == 5 and _start_of(int(words[1])) != int(words[2]):
+        if words[0] == _PREFIX and len(words) == 5 and start_of(int(words[1])) != int(words[2]):
             _remove(name)
 
 
@@ -190,11 +192,3 @@ def _remove(name: str) -> None:
             raise RuntimeError(f"does not end: pids {', '.join(pids)} in network namespace {name}")
         time.sleep(0.02)
     run("ip", "netns", "del", name)
-
-
-def _start_of(pid: int) -> int:
-    """When a process began, in clock ticks: a pid may be used again, this pair is not. 0: there is no such process."""
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
-    except OSError:
-        return 0
