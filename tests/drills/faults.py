@@ -368,7 +368,6 @@ class EtcdLeaderCut(_OfEtcd):
     """etcd's leader alone behind a black hole, for clients and members alike."""
 
     name = "etcd-leader-cut"
-    leads = Leads.MAY
     hold_ttls = 1.5
 
     def inject(self) -> None:
