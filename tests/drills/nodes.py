@@ -126,7 +126,7 @@ class Node:
         if guardian:
             self._await_end(guardian)
         if self._state.is_dir():
-            kill_leftovers(self._state, timeout_seconds=10)
+            kill_leftovers(str(self._state), timeout_seconds=10)
 
     @staticmethod
     def _await_end(guardian: int) -> None:

@@ -47,5 +47,5 @@ def remove(directory: Path) -> None:
     """All of it, and the cgroups of the state directories in it."""
     for state in directory.glob("*/state"):
         with suppress(OSError, LeftoversError):
-            kill_leftovers(state, timeout_seconds=10)
+            kill_leftovers(str(state), timeout_seconds=10)
     shutil.rmtree(directory, ignore_errors=True)
