@@ -122,7 +122,7 @@ class Fleet:
         for node in self.nodes.values():
             with suppress(Exception):  # the network's end kills what this could not
                 node.close()
-        self.etcd.close()
+        self.etcd.close(self.home if keep else None)
         self.net.close()
         if keep:
             scratch.keep(self.home)

@@ -7,6 +7,7 @@ against members that run only.
 import base64
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -41,7 +42,7 @@ class Member:
             "--data-dir", str(self._home / "data"), "--initial-cluster", cluster,
             "--listen-client-urls", self.endpoint, "--advertise-client-urls", self.endpoint,
             "--listen-peer-urls", self.peer, "--initial-advertise-peer-urls", self.peer,
-            "--logger", "zap", "--log-level", "warn", *self._arguments,
+            "--logger", "zap", *self._arguments,
         ]  # fmt: skip
         self._home.mkdir(parents=True, exist_ok=True)
         environment = {k: v for k, v in os.environ.items() if not k.startswith("ETCD")}
@@ -122,10 +123,12 @@ class Cluster:
                 raise RuntimeError("etcd does not answer:\n" + "\n".join(m.says()[-2000:] for m in running))
             time.sleep(0.05)
 
-    def close(self) -> None:
-        """SIGKILL all, and their data is gone."""
+    def close(self, logs: Path | None = None) -> None:
+        """SIGKILL all, and their data is gone; their logs go to a directory, if one is given."""
         for member in self.members:
             member.kill()
+            if logs is not None and (self._home / member.name / "log").exists():
+                shutil.copy(self._home / member.name / "log", logs / f"{member.name}.log")
         scratch.remove(self._home)
 
     def leader(self) -> Member | None:
