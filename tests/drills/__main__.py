@@ -9,10 +9,10 @@ import argparse
 import random
 import sys
 import time
-from dataclasses import replace
 
 from tests.drills.drill import Result, drill, summary
-from tests.drills.faults import FAULTS, NEEDLESS, PROMISED, QUOTA_BYTES
+from tests.drills.etcd_faults import QUOTA_BYTES
+from tests.drills.faults import FAULTS, NEEDLESS, OF_ETCD, OF_NODES, PROMISED, together
 from tests.drills.fleet import ELECTIONS, Fleet
 from tests.drills.net import missing
 from tests.etcd_server import BRISK, installed
@@ -24,7 +24,9 @@ def main() -> int:
     if why := missing():
         print(f"drills: {why}", file=sys.stderr)
         return 2
-    names = options.faults.split(",") if options.faults else NEEDLESS if options.needless else PROMISED
+    names = NEEDLESS if options.needless else OF_NODES if options.pairs else PROMISED
+    if options.faults:
+        names = tuple(options.faults.split(","))
     if unknown := set(names) - set(FAULTS):
         print(f"drills: no such fault: {', '.join(sorted(unknown))}; there are {', '.join(FAULTS)}", file=sys.stderr)
         return 2
@@ -43,7 +45,8 @@ def main() -> int:
     results: list[Result] = []
     try:
         fleet.__enter__()
-        _rounds(fleet, list(names), random.Random(seed), options.rounds, results)
+        chance = random.Random(seed)
+        _rounds(fleet, list(names), chance, rounds=options.rounds, pairs=options.pairs, results=results)
     finally:
         bad = [r for r in results if _bad(r)]
         fleet.close(keep=options.keep or bool(bad))
@@ -53,7 +56,9 @@ def main() -> int:
     return 1 if bad or not results else 0
 
 
-def _rounds(fleet: Fleet, names: list[str], chance: random.Random, rounds: int, results: list[Result]) -> None:
+def _rounds(
+    fleet: Fleet, names: list[str], chance: random.Random, *, rounds: int, pairs: bool, results: list[Result]
+) -> None:
     """Every fault once in a random order, then again, until there were enough."""
     deck: list[str] = []
     for number in range(1, rounds + 1):
@@ -61,7 +66,10 @@ def _rounds(fleet: Fleet, names: list[str], chance: random.Random, rounds: int, 
             deck = chance.sample(names, len(names))
         # Chosen here, so that what one drill uses up does not change the next.
         one = random.Random(chance.randrange(2**62))
-        result = drill(fleet, FAULTS[deck.pop()], one.choice(ELECTIONS), one)
+        fault = FAULTS[deck.pop()]
+        if pairs:
+            fault = together(fault, FAULTS[one.choice(OF_ETCD)])
+        result = drill(fleet, fault, one.choice(ELECTIONS), one)
         results.append(result)
         print(f"{number:4} {result}", flush=True)
         for words in result.problems if _bad(result) else ():
@@ -69,9 +77,8 @@ def _rounds(fleet: Fleet, names: list[str], chance: random.Random, rounds: int, 
 
 
 def _bad(result: Result) -> bool:
-    if FAULTS[result.fault].promised:
-        return bool(result.overlaps or result.problems)
-    return bool(replace(result, overlaps=()).problems)
+    promised = all(FAULTS[name].promised for name in result.fault.split("+"))
+    return bool(result.problems or (promised and result.overlaps))
 
 
 def _arguments() -> argparse.Namespace:
@@ -80,6 +87,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--faults", default="", help="names, with commas")
     parser.add_argument("--needless", action="store_true", help="only faults that must not move anybody")
+    parser.add_argument("--pairs", action="store_true", help="with each, a fault of etcd at the same time")
     parser.add_argument("--ttl", type=int, default=5)
     parser.add_argument("--nodes", type=int, default=3)
     parser.add_argument("--etcd", default="3.5", help="its version, or how that begins")

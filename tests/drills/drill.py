@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from tests.drills.checker import NANOSECONDS
-from tests.drills.faults import Fault, Leads
+from tests.drills.fault import Fault, Leads
 from tests.drills.fleet import DrillError, Fleet, boottime
 
 _MOVE_TTLS = 4.0
@@ -53,8 +53,9 @@ class Result:
 
 
 def drill(fleet: Fleet, fault: type[Fault], election: str, chance: random.Random) -> Result:
-    """Run one fault. Raises only when the fleet is not settled to begin with; all else is in the result."""
+    """Run one fault. Raises only when fleet and etcd are not whole to begin with; all else is in the result."""
     fleet.settle()
+    fleet.wait(fleet.etcd.whole, "an etcd whose members hear each other", _SETTLE_SECONDS)
     before = _terms(fleet)
     since = boottime()
     one = fault(fleet, election, chance)

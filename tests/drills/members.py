@@ -7,6 +7,7 @@ against members that run only.
 import base64
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -21,6 +22,8 @@ from tests.drills.net import Network, leash
 from tests.etcd_server import Binaries
 
 _START_SECONDS = 40.0
+_RESENT = re.compile(r"timer:\(on,[^,]*,(\d+)\)")
+"""``ss -o``: the retransmission timer, and how often it has run out."""
 
 
 class Member:
@@ -149,6 +152,21 @@ class Cluster:
             tend()
             time.sleep(0.05)
         return leader
+
+    def whole(self) -> bool:
+        """Whether the members have one leader and really hear each other again.
+
+        A mended cut is not the end of it: TCP waits for its next retransmission, seconds later, and until then two members
+        may be apart. Whoever breaks a third meanwhile has broken two.
+        """
+        told = {s.get("leader") for m in self.members if (s := self._status(m))}
+        return len(told) == 1 and told != {None} and not any(self._resends(m) for m in self.members)
+
+    def _resends(self, member: Member) -> bool:
+        """Whether a connection of this member to another waits for an answer to something that it sent repeatedly."""
+        argv = [*self._net.inside(member.name), "ss", "-Htno", "( sport = :2380 or dport = :2380 )"]
+        said = subprocess.run(argv, capture_output=True, text=True, timeout=10, check=True).stdout
+        return any(int(times) > 0 for times in _RESENT.findall(said))
 
     def move_leader(self) -> None:
         """Have another member lead."""

@@ -34,7 +34,7 @@ def missing() -> str:
     """What this machine lacks for network namespaces; empty when nothing."""
     if os.geteuid():
         return "not root"
-    if tools := [t for t in ("ip", "nft", "nsenter", "setpriv") if shutil.which(t) is None]:
+    if tools := [t for t in ("ip", "nft", "nsenter", "setpriv", "ss") if shutil.which(t) is None]:
         return f"no {', '.join(tools)} on PATH"
     return "" if Path("/dev/net/tun").exists() else "no /dev/net/tun"
 

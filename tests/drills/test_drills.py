@@ -7,7 +7,8 @@ import pytest
 
 from tests.drills import net
 from tests.drills.drill import drill
-from tests.drills.faults import FAULTS, PROMISED, QUOTA_BYTES
+from tests.drills.etcd_faults import QUOTA_BYTES
+from tests.drills.faults import FAULTS, PROMISED
 from tests.drills.fleet import ELECTIONS, Fleet
 from tests.etcd_server import installed
 

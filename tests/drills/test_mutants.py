@@ -7,8 +7,9 @@ import pytest
 
 from tests.drills import net
 from tests.drills.drill import Result, drill
-from tests.drills.faults import BothFrozen, DaemonFrozen, DaemonKilled, Fault, Resigned
+from tests.drills.fault import Fault
 from tests.drills.fleet import Fleet
+from tests.drills.node_faults import BothFrozen, DaemonFrozen, DaemonKilled, Resigned
 from tests.etcd_server import BRISK, installed
 
 pytestmark = [pytest.mark.drill, pytest.mark.system, pytest.mark.etcd, pytest.mark.root, pytest.mark.timeout(240)]
