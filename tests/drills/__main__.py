@@ -7,6 +7,7 @@ python -m tests.drills --needless --rounds 50                # faults of etcd th
 
 import argparse
 import random
+import signal
 import sys
 import time
 
@@ -21,6 +22,7 @@ from tests.etcd_server import BRISK, installed
 def main() -> int:
     """The exit code."""
     options = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that all is taken down first
     if why := missing():
         print(f"drills: {why}", file=sys.stderr)
         return 2
