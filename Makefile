@@ -3,8 +3,10 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
+ROUNDS ?= 40
+SEED ?=
 
-.PHONY: help venv demo test check format proto bench clean
+.PHONY: help venv demo test check format proto drills bench clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -30,6 +32,9 @@ check: venv ## lint, format, strict types, generated code current
 
 proto: venv ## regenerate supervisor/pb from protos/
 	$(BIN)/python protos/generate.py
+
+drills: venv ## break a real fleet ROUNDS times by SEED, and judge it (root)
+	$(BIN)/python -m tests.drills --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
 bench: venv ## memory and CPU of one idle daemon
 	$(BIN)/python bench/footprint.py
