@@ -367,7 +367,10 @@ def _gone(draft: Draft, e: Election) -> None:
 def wait_for_predecessors(draft: Draft, e: Election, event: FirstRead) -> Election:
     """Nothing of the term starts while an earlier one may run; what can be told to be over is closed on the way."""
     told = [records.read(r, otherwise_ttl_seconds=e.spec.ttl_seconds) for r in event.records]
-    opened = takeover.open_terms(draft.base, e, told)
+    session = draft.session_of(e.lease)
+    ttl = session.granted_seconds if session else e.spec.ttl_seconds
+    margin = timing.safety_margin_seconds(e.spec, ttl)
+    opened = takeover.open_terms(draft.base, e, told) + takeover.unrecorded(e, told, ttl, margin)
     e, waits_for = takeover.predecessors(e, opened, {r.token: r for r in event.records}, draft.now)
     if not e.spec.takeover_guard:
         waits_for = ()

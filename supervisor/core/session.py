@@ -24,6 +24,8 @@ from supervisor.core.names import Instant, LeaseId
 from supervisor.core.state import DoomedLease, Election, ElectionPhase, Session
 
 GRANT_TIMEOUT_SECONDS = 3.0
+MOST_PAUSE_SECONDS = 0.1
+"""Between renewals that fail: each has had its own time to be answered, and what is left until the deadline is short."""
 BAD_GRANT_PAUSE_SECONDS = 30.0
 """After a lease that no promise fits in: the configuration or etcd must change first."""
 
@@ -130,7 +132,7 @@ def on_renew_failed(draft: Draft, event: RenewFailed) -> None:
     if session is None:
         return
     failures = session.failures + 1
-    pause = 0.0 if failures == 1 else min(0.2 * failures, timing.renew_every_seconds(session.granted_seconds) / 4)
+    pause = 0.0 if failures == 1 else MOST_PAUSE_SECONDS
     draft.put_session(
         replace(session, asked=False, failures=failures, next_at=Instant(draft.now + pause), detail=event.detail)
     )

@@ -132,6 +132,8 @@ class Departed:
     """When the watch, or a read, first showed it gone: not before it was."""
     ends_by: Instant | None
     """Its lease, as seen while it led, had run out by then, and its term was lost already; None: not known."""
+    node: str = ""
+    """Who it was, when it was first in the queue and wrote documents like ours: it may have led. Empty: it did not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,9 +23,9 @@ Does not: guard against candidates that keep no record: they are believed.
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from supervisor.core import records, timing
+from supervisor.core import document, records, timing
 from supervisor.core.events import Candidate, LeaseSeen, TermRecord
-from supervisor.core.names import EPOCH, Instant, LeaseId, Token
+from supervisor.core.names import EPOCH, Home, Instant, LeaseId, Token
 from supervisor.core.records import Mark, Told
 from supervisor.core.state import Departed, Election, LeaseSight, Predecessor, State
 
@@ -73,7 +73,8 @@ def departed(e: Election, queue: Iterable[Candidate], sights: Mapping[LeaseId, L
     for c in gone:
         led = c.create_revision == e.queue[0].create_revision
         ends_by = lost_by(sights.get(c.lease), led_since=e.first_at) if led else None
-        notes.append(Departed(token=c.create_revision, gone_at=now, ends_by=ends_by))
+        node = (document.node_of(c.value) or "") if led else ""
+        notes.append(Departed(token=c.create_revision, gone_at=now, ends_by=ends_by, node=node))
     return replace(e, departed=(*e.departed, *notes)[-REMEMBERED:])
 
 
@@ -81,6 +82,21 @@ def open_terms(state: State, e: Election, told: Iterable[Told]) -> list[Told]:
     """The terms before ours that may still run, as far as records say: neither ended, nor begun at our own home."""
     mine = e.create_revision or Token(0)
     return [t for t in told if t.token < mine and t.mark is Mark.STARTED and not _at_home(state, t)]
+
+
+def unrecorded(e: Election, told: Iterable[Told], ttl_seconds: float, margin_seconds: float) -> list[Told]:
+    """Terms of nodes like us of which there is no record: etcd had no space for it, or it was deleted.
+
+    Taken for open ones under a lease like ours. A foreign candidate has no record because it keeps none.
+    """
+    known = {t.token for t in told}
+    return [
+        Told(
+            token=d.token, mark=Mark.STARTED, node=d.node, home=Home(), ttl_seconds=ttl_seconds, margin_seconds=margin_seconds
+        )
+        for d in e.departed
+        if d.node and d.token not in known and d.token < (e.create_revision or 0)
+    ]  # fmt: skip
 
 
 def _at_home(state: State, told: Told) -> bool:
@@ -107,9 +123,8 @@ def predecessors(
         clear_at = _clear_at(t, d)
         if clear_at > now:
             detail = f"nothing says that term {t.token} of {t.node} has stopped; it is dead by then at the latest"
-            found.append(
-                Predecessor(token=t.token, node=t.node, clear_at=clear_at, detail=detail, record=given[t.token])
-            )
+            record = given.get(t.token) or TermRecord(token=t.token, value=b"")
+            found.append(Predecessor(token=t.token, node=t.node, clear_at=clear_at, detail=detail, record=record))
     return e, tuple(found)
 
 

@@ -16,11 +16,10 @@ from typing import TypeVar
 
 from supervisor.core.events import Campaigned, Candidate, FirstRead, TermRecord
 from supervisor.core.names import ElectionName, LeaseId, Token
-from supervisor.etcd import keys
+from supervisor.etcd import keys, nospace
 from supervisor.etcd.channel import Channels
-from supervisor.etcd.errors import KeyNotOurs, StoreError
-from supervisor.etcd.queues import candidate
-from supervisor.pb.etcd import kv_pb2, rpc_pb2
+from supervisor.etcd.errors import KeyNotOurs, OutOfSpace, StoreError
+from supervisor.pb.etcd import rpc_pb2
 
 MAX_OPERATIONS = 120
 """In one transaction. etcd's --max-txn-ops is 128 by default and counts the longest of the outer lists together with
@@ -124,7 +123,10 @@ class Elections:
             failure=reads,
         )
         verb = _named("sight of our key in", [name for name, _ in part])
-        reply = await self._txn(request, verb=verb, timeout_seconds=timeout_seconds)
+        try:
+            reply = await self._txn(request, verb=verb, timeout_seconds=timeout_seconds)
+        except OutOfSpace:
+            return await nospace.missing(self._channels, lease, part, timeout_seconds=timeout_seconds)
         if reply.succeeded:
             return ()
         found = (_only(op) for op in reply.responses)
@@ -201,9 +203,24 @@ class Elections:
         verb = _named("proof of the win of", [claim.election for claim in part])
         try:
             reply = await self._txn(request, verb=verb, timeout_seconds=timeout_seconds)
+        except OutOfSpace as error:
+            return await self._prove_without_space(part, error, timeout_seconds=timeout_seconds)
         except StoreError as error:
             return [error] * len(part)
         return [_proven(c, op.response_txn) for c, op in zip(part, reply.responses, strict=True)]
+
+    async def _prove_without_space(
+        self, part: Sequence[Claim], refusal: StoreError, *, timeout_seconds: float
+    ) -> list[FirstRead | StoreError]:
+        names = [claim.election for claim in part]
+        try:
+            return list(
+                await nospace.first_reads(
+                    self._channels, names, most_records=MOST_RECORDS, timeout_seconds=timeout_seconds
+                )
+            )
+        except StoreError:
+            return [refusal] * len(part)
 
     async def _txn(self, request: rpc_pb2.TxnRequest, *, verb: str, timeout_seconds: float) -> rpc_pb2.TxnResponse:
         return await self._channels.call(
@@ -247,26 +264,10 @@ class Elections:
         return rpc_pb2.RequestOp(request_txn=rpc_pb2.TxnRequest(compare=[there], success=[put]))
 
     def _newest_records(self, election: ElectionName) -> rpc_pb2.RequestOp:
-        prefix = keys.records_prefix(self._namespace, election)
-        newest = rpc_pb2.RangeRequest(
-            key=prefix,
-            range_end=keys.range_end(prefix),
-            sort_target=rpc_pb2.RangeRequest.CREATE,
-            sort_order=rpc_pb2.RangeRequest.DESCEND,
-            limit=MOST_RECORDS,
-        )
-        return rpc_pb2.RequestOp(request_range=newest)
+        return rpc_pb2.RequestOp(request_range=nospace.newest_of(self._namespace, election, MOST_RECORDS))
 
     def _first(self, election: ElectionName) -> rpc_pb2.RequestOp:
-        prefix = keys.election_prefix(self._namespace, election)
-        oldest = rpc_pb2.RangeRequest(
-            key=prefix,
-            range_end=keys.range_end(prefix),
-            sort_target=rpc_pb2.RangeRequest.CREATE,
-            sort_order=rpc_pb2.RangeRequest.ASCEND,
-            limit=1,
-        )
-        return rpc_pb2.RequestOp(request_range=oldest)
+        return rpc_pb2.RequestOp(request_range=nospace.first_of(self._namespace, election))
 
     def _key(self, election: ElectionName, lease: LeaseId) -> bytes:
         return keys.candidate(self._namespace, election, lease)
@@ -288,21 +289,11 @@ def _campaigned(c: Candidacy, reply: rpc_pb2.TxnResponse) -> Campaigned:
 
 def _proven(c: Claim, reply: rpc_pb2.TxnResponse) -> FirstRead:
     first, found = reply.responses[-2:]
-    records = (_record(kv) for kv in found.response_range.kvs)
-    return FirstRead(
-        election=c.election, first=_only(first), records=tuple(record for record in records if record is not None)
-    )
-
-
-def _record(kv: kv_pb2.KeyValue) -> TermRecord | None:
-    """None for a key that names no term: a stranger's, which is no record."""
-    token = kv.key.rpartition(b"/")[2]
-    return TermRecord(token=Token(int(token)), value=kv.value) if token.isdigit() else None
+    return FirstRead(election=c.election, first=_only(first), records=nospace.records_in(found.response_range.kvs))
 
 
 def _only(op: rpc_pb2.ResponseOp) -> Candidate | None:
-    found = op.response_range.kvs
-    return candidate(found[0]) if found else None
+    return nospace.only(op.response_range.kvs)
 
 
 async def _together(calls: Sequence[Coroutine[None, None, T]]) -> list[T]:

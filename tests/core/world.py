@@ -123,6 +123,8 @@ class World:
     muted: set[type] = field(default_factory=set)
     failing: set[type] = field(default_factory=set)
     held: list[ac.Action] = field(default_factory=list)
+    full: bool = False
+    """etcd has no space left: it answers reads, and refuses to put anything on record."""
     stubborn: bool = False
     blind: bool = False
     """The watch shows nothing new, and does not know it."""
@@ -275,7 +277,7 @@ class World:
             return
         queue = self.store.keys.get(a.election, [])
         records = self.store.records.setdefault(a.election, {})
-        if queue and queue[0].create_revision == a.create_revision:
+        if queue and queue[0].create_revision == a.create_revision and not self.full:
             records[a.create_revision] = a.record
         told = tuple(ev.TermRecord(token=t, value=records[t]) for t in sorted(records, reverse=True))
         self.pending.append(ev.FirstRead(election=a.election, first=queue[0] if queue else None, records=told))
