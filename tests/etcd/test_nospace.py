@@ -25,11 +25,15 @@ def small(binaries: Binaries, tmp_path: Path) -> Iterator[EtcdServer]:
         yield server
 
 
+def put_for_ever(etcd: EtcdServer) -> None:
+    for _ in range(200):
+        etcd.etcdctl("put", "big", "x" * 100_000)
+
+
 def fill(etcd: EtcdServer) -> None:
     """Until it refuses what would make it larger."""
     with pytest.raises(subprocess.CalledProcessError) as refused:
-        for _ in range(200):
-            etcd.etcdctl("put", "big", "x" * 100_000)
+        put_for_ever(etcd)
     assert "database space exceeded" in refused.value.stderr
     assert "NOSPACE" in etcd.etcdctl("alarm", "list")
 
