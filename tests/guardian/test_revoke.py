@@ -59,14 +59,16 @@ def store(url: str) -> Store:
 def test_where_records_may_not_be_written_the_lease_goes_all_the_same() -> None:
     answers = {"/v3/kv/txn": (403, {"code": 7, "message": "permission denied"}), "/v3/lease/revoke": (200, {})}
     with gateway(answers) as (url, asked):
-        Endpoint(url, store(url)).revoke(5, [TERM], 5.0)
+        endpoint = Endpoint(url, store(url))
+        endpoint.end([TERM], 5.0)
+        endpoint.revoke(5, 5.0)
     assert asked == ["/v3/kv/txn", "/v3/lease/revoke"]
 
 
 def test_while_the_record_may_yet_be_written_the_lease_stays() -> None:
     answers = {"/v3/kv/txn": (503, {"code": 14})}
     with gateway(answers) as (url, asked), pytest.raises(RevokeError, match="503"):
-        Endpoint(url, store(url)).revoke(5, [TERM], 5.0)
+        Endpoint(url, store(url)).end([TERM], 5.0)
     assert asked == ["/v3/kv/txn"]
 
 
