@@ -153,6 +153,10 @@ class LeaseSight:
     """What was last seen of the lease of a leader whom we wait for."""
 
     lease: LeaseId
+    waiting: int = 0
+    """Elections in which we wait for its owner: none, and it is looked at no more."""
+    near: int = 0
+    """Those of them in which we are next in line."""
     asked: bool = False
     next_at: Instant = EPOCH
     sent_at: Instant = EPOCH
