@@ -3,8 +3,9 @@
 Promises: never delays the guardian (name resolution, TLS and a frozen member block, so they do it in a forked helper);
 connects and logs in *before* the first lease may be revoked, so that a term's end is one round trip: the transaction that
 writes *stopped* over its record and deletes its key, whereupon the next in line may start; the lease follows. Tries every
-endpoint, a slow one beside the next; gives up on a lease at its deadline, when etcd ends it anyway. Where the records may
-not be written the lease is revoked all the same: the next in line then waits, because nothing says that we stopped.
+endpoint, a slow one beside the next; gives up on a lease at its deadline, when etcd ends it anyway. Where a record cannot be
+written (no permission, no space) the lease is left to run out: who waits has seen that coming and starts at once then, but
+would have to wait a whole TTL for a term whose key went early and of which nothing says that it stopped.
 Does not: decide when a lease may go. It is told so, one line each, through a pipe.
 
 Protocol: POST /v3/kv/txn, /v3/lease/revoke {"ID": "<decimal>"} and /v3/auth/authenticate, etcd's gRPC gateway since 3.4:
@@ -31,8 +32,6 @@ _STAGGER_SECONDS: Final = 0.15
 _PAUSE_SECONDS: Final = 0.1
 _NOT_FOUND: Final = 5
 """gRPC's code: the lease does not exist (any more), which is what we want."""
-_REFUSALS: Final = frozenset({3, 7})
-"""gRPC's codes for an invalid argument and a missing permission: asking again, or elsewhere, would not help."""
 _TERMS_AT_ONCE: Final = 50
 """etcd's --max-txn-ops is 128 by default: two operations a term, and the one inside each."""
 
@@ -67,12 +66,12 @@ class Endpoint:
         raise RevokeError(f"HTTP {status}: {reply}")
 
     def end(self, terms: Sequence[Arm], timeout_seconds: float) -> None:
-        """Return when these terms' records are ended and their keys gone, or when that is not permitted. Raises as ``revoke``."""
+        """Return when these terms' records are ended and their keys gone. Raises as ``revoke``."""
         if self._store.user is not None and self._token is None:
             self._log_in(timeout_seconds)
         operations = [operation for term in terms for operation in (_stopped(term), _deleted(term))]
         status, reply = self._post("/v3/kv/txn", {"success": operations}, timeout_seconds)
-        if status != 200 and reply.get("code") not in _REFUSALS:
+        if status != 200:
             self._token = None
             raise RevokeError(f"HTTP {status}: {reply}")
 
@@ -152,7 +151,7 @@ def _base64(text: str) -> str:
     return b2a_base64(text.encode(errors="replace"), newline=False).decode()
 
 
-class _Work:
+class Work:
     """What is left to do, shared by one thread per endpoint: terms to be ended, as soon as each is empty, then leases."""
 
     def __init__(self) -> None:
@@ -164,11 +163,13 @@ class _Work:
         self.failed = False
 
     def add_term(self, term: Arm) -> None:
+        """Nothing of it is alive."""
         with self.condition:
             self.terms[term.term] = (boottime(), term)
             self.condition.notify_all()
 
     def add_lease(self, lease: int, deadline: float) -> None:
+        """Nothing of any term under it is alive."""
         with self.condition:
             self.leases[lease] = (boottime(), deadline)
             self.condition.notify_all()
@@ -190,6 +191,7 @@ class _Work:
                 self.condition.wait(patience_seconds or None)
 
     def done(self, terms: Sequence[Arm], lease: int) -> None:
+        """An endpoint did it."""
         with self.condition:
             for term in terms:
                 self.terms.pop(term.term, None)
@@ -197,6 +199,7 @@ class _Work:
             self.condition.notify_all()
 
     def wait_until_done(self) -> None:
+        """Return when nothing is left, or what is left has run out."""
         with self.condition:
             while self.leases:
                 until = min(deadline for _, deadline in self.leases.values())
@@ -213,7 +216,7 @@ class _Work:
             self.condition.notify_all()
 
 
-def _serve(endpoint: Endpoint, work: _Work, patience_seconds: float) -> None:
+def _serve(endpoint: Endpoint, work: Work, patience_seconds: float) -> None:
     try:
         endpoint.prepare(_CALL_TIMEOUT_SECONDS)
     except (OSError, HTTPException, RevokeError, ValueError):
@@ -235,7 +238,7 @@ def _serve(endpoint: Endpoint, work: _Work, patience_seconds: float) -> None:
 
 def serve(store: Store, endings: Mapping[str, Arm], orders_fd: int) -> bool:
     """Do what comes as lines ``term NAME`` and ``lease ID DEADLINE``, up to the end of the pipe. True when all succeeded."""
-    work = _Work()
+    work = Work()
     for number, url in enumerate(store.endpoints):
         patience = number * _STAGGER_SECONDS
         Thread(target=_serve, args=(Endpoint(url, store), work, patience), daemon=True).start()
