@@ -59,9 +59,11 @@ def store(url: str) -> Store:
 
 @pytest.mark.parametrize(("status", "code"), [(503, 14), (403, 7), (429, 8)])
 def test_while_the_record_is_not_written_the_term_is_not_ended(status: int, code: int) -> None:
-    with gateway({"/v3/kv/txn": (status, {"code": code})}) as (url, asked):
-        with pytest.raises(RevokeError, match=str(status)):
-            Endpoint(url, store(url)).end([TERM], 5.0)
+    with (
+        gateway({"/v3/kv/txn": (status, {"code": code})}) as (url, asked),
+        pytest.raises(RevokeError, match=str(status)),
+    ):
+        Endpoint(url, store(url)).end([TERM], 5.0)
     assert asked == ["/v3/kv/txn"]
 
 
