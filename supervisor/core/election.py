@@ -352,7 +352,7 @@ def _confirmed_by_proof(draft: Draft, e: Election, session: Session) -> Session:
     """The proof is the first sight of the key. Beside other terms, the older sight of theirs counts for all."""
     if any(o.lease == e.lease and o.phase in HELD for o in draft.elections.values()):
         return session
-    again = Instant(e.proof_asked_at + timing.renew_every_seconds(session.granted_seconds))
+    again = Instant(e.proof_asked_at + timing.renewal_pause_seconds(session.granted_seconds))
     return draft.put_session(replace(session, confirmed_at=e.proof_asked_at, confirm_at=again))
 
 

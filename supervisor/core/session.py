@@ -77,7 +77,7 @@ def on_granted(draft: Draft, event: LeaseGranted) -> None:
         lease=event.lease,
         granted_seconds=event.granted_seconds,
         sent_at=event.sent_at,
-        next_at=Instant(event.sent_at + timing.renew_every_seconds(event.granted_seconds)),
+        next_at=Instant(event.sent_at + timing.renewal_pause_seconds(event.granted_seconds)),
     )
     if draft.now >= session.renew_deadline:
         doom(draft, event.lease, event.granted_seconds)
@@ -114,7 +114,7 @@ def on_renewed(draft: Draft, event: Renewed) -> None:
         granted_seconds=event.granted_seconds,
         sent_at=event.sent_at,
         asked=False,
-        next_at=Instant(event.sent_at + timing.renew_every_seconds(event.granted_seconds)),
+        next_at=Instant(event.sent_at + timing.renewal_pause_seconds(event.granted_seconds)),
         failures=0,
         detail="",
     )
