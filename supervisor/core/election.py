@@ -25,6 +25,7 @@ from supervisor.core.events import (
     Disarmed,
     DisarmRefused,
     FirstRead,
+    KillByStruck,
     Proclaimed,
     ProclaimFailed,
     QueueChanged,
@@ -271,6 +272,12 @@ def on_armed(draft: Draft, e: Election, event: Armed) -> None:
     """The dead-man's switch holds the term: its processes may start."""
     if e.term == event.term and not e.armed:
         draft.put_election(replace(e, armed=True))
+
+
+def on_struck(draft: Draft, e: Election, event: KillByStruck) -> None:
+    """The guardian will start nothing of this term any more, however well its lease is: it was frozen, or we were slow."""
+    if e.phase is ElectionPhase.LEADING and e.term == event.term:
+        step_down(draft, e, "kill-by passed", lost=True)
 
 
 def on_disarmed(draft: Draft, e: Election, event: Disarmed) -> None:

@@ -98,7 +98,7 @@ class DisarmRefused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KillByStruck:
-    """The guardian killed the term's containment because kill-by had passed."""
+    """The guardian killed the term's containment because kill-by had passed, and starts nothing of the term any more."""
 
     term: Term
     late_seconds: float

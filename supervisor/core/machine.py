@@ -46,7 +46,7 @@ def _dispatch(draft: Draft, event: ev.Event) -> None:
     match event:
         case (
             ev.ConfigLoaded() | ev.ConfigRejected() | ev.ShutdownRequested() | ev.GuardianLost() | ev.Ticked() | ev.Woke()
-            | ev.StoreReachable() | ev.StoreUnreachable() | ev.StoreConfirmed() | ev.RestartRequested() | ev.KillByStruck()
+            | ev.StoreReachable() | ev.StoreUnreachable() | ev.StoreConfirmed() | ev.RestartRequested()
         ):  # fmt: skip
             _on_daemon(draft, event)
         case (
@@ -55,7 +55,7 @@ def _dispatch(draft: Draft, event: ev.Event) -> None:
             | ev.LeaseSeen() | ev.LeaseUnseen()
         ):  # fmt: skip
             _on_session(draft, event)
-        case ev.Armed() | ev.Disarmed() | ev.DisarmRefused():
+        case ev.Armed() | ev.Disarmed() | ev.DisarmRefused() | ev.KillByStruck():
             _on_election(draft, draft.elections.get(event.term.election), event)
         case (
             ev.Campaigned() | ev.CampaignFailed() | ev.QueueChanged() | ev.FirstRead() | ev.ReadFirstFailed()
@@ -72,7 +72,7 @@ def _dispatch(draft: Draft, event: ev.Event) -> None:
 def _on_daemon(
     draft: Draft,
     event: ev.ConfigLoaded | ev.ConfigRejected | ev.ShutdownRequested | ev.GuardianLost | ev.Ticked | ev.Woke
-    | ev.StoreReachable | ev.StoreUnreachable | ev.StoreConfirmed | ev.RestartRequested | ev.KillByStruck,
+    | ev.StoreReachable | ev.StoreUnreachable | ev.StoreConfirmed | ev.RestartRequested,
 ) -> None:  # fmt: skip
     base, now = draft.base, draft.now
     match event:
@@ -110,8 +110,6 @@ def _on_daemon(
         case ev.Woke():
             ownership.on_woke(draft)
             draft.touch_all()
-        case ev.KillByStruck():
-            pass  # the Exited and Emptied of its runs say the rest
         case _:
             assert_never(event)
 
@@ -164,7 +162,7 @@ def _on_session(
 def _on_election(
     draft: Draft,
     e: Election | None,
-    event: ev.Armed | ev.Disarmed | ev.DisarmRefused | ev.Campaigned | ev.CampaignFailed | ev.QueueChanged
+    event: ev.Armed | ev.Disarmed | ev.DisarmRefused | ev.KillByStruck | ev.Campaigned | ev.CampaignFailed | ev.QueueChanged
     | ev.FirstRead | ev.ReadFirstFailed | ev.Proclaimed | ev.ProclaimFailed | ev.Resigned | ev.ResignFailed
     | ev.ResignRequested | ev.RecordsClosed | ev.CloseRecordsFailed,
 ) -> None:  # fmt: skip
@@ -177,6 +175,8 @@ def _on_election(
             elections.on_disarmed(draft, e, event)
         case ev.DisarmRefused():
             elections.on_disarm_refused(draft, e, event)
+        case ev.KillByStruck():
+            elections.on_struck(draft, e, event)
         case ev.Campaigned():
             elections.on_campaigned(draft, e, event)
         case ev.CampaignFailed():

@@ -367,3 +367,31 @@ def test_a_change_of_health_is_proclaimed_at_once_or_a_second_after_the_last_wor
     world.advance(5)
     assert [b'"health":"unhealthy"' in said for _, said in words] == [True, False]
     assert words[1][0] == changed + PROCLAIM_AT_MOST_EVERY_SECONDS
+
+
+def test_a_term_that_the_guardian_struck_is_over_though_its_lease_is_well() -> None:
+    """A guardian that was frozen strikes before it reads that the lease was renewed, and starts nothing of the term after."""
+    world = leading()
+    term = world.state.elections[JOB].term
+    assert term is not None
+    world.post(ev.KillByStruck(term=term, late_seconds=1.0))
+    again = world.state.elections[JOB]
+    assert (again.phase, world.running()) == (ElectionPhase.LEADING, ["job/work"])
+    assert again.term is not None
+    assert again.term.token > term.token
+
+
+def test_a_term_that_is_past_its_kill_by_when_it_is_armed_is_over_too() -> None:
+    world = World()
+    world.muted.add(ac.Arm)
+    world.load(spec(election()))
+    term = world.state.elections[JOB].term
+    assert term is not None
+    world.held.clear()
+    world.muted.clear()
+    world.armed[term] = (LeaseId(1), 0.5)  # held, and struck
+    world.deadlines[LeaseId(1)] = world.now
+    world.post(ev.KillByStruck(term=term, late_seconds=0.0))
+    again = world.state.elections[JOB].term
+    assert again is not None
+    assert again.token > term.token
