@@ -378,7 +378,8 @@ def wait_for_predecessors(draft: Draft, e: Election, event: FirstRead) -> Electi
     ttl = session.granted_seconds if session else e.spec.ttl_seconds
     margin = timing.safety_margin_seconds(e.spec, ttl)
     opened = takeover.open_terms(draft.base, e, told) + takeover.unrecorded(e, told, ttl, margin)
-    e, waits_for = takeover.predecessors(e, opened, {r.token: r for r in event.records}, draft.now)
+    given = {r.token: r for r in event.records}
+    e, waits_for = takeover.predecessors(e, opened, given, draft.now, raft_term=event.raft_term)
     if not e.spec.takeover_guard:
         waits_for = ()
     waited = {p.token for p in waits_for}

@@ -310,6 +310,8 @@ class FirstRead:
     election: ElectionName
     first: Candidate | None
     records: tuple[TermRecord, ...] = ()
+    raft_term: int = 0
+    """Of etcd, as whoever answered knows it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -350,6 +352,8 @@ class LeaseSeen:
     remaining_seconds: int
     """Whole seconds, rounded down; negative: there is no such lease (any more)."""
     granted_seconds: int
+    raft_term: int = 0
+    """Of etcd, as whoever answered knows it: this read is not linearizable, and a deposed leader may answer it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -134,6 +134,8 @@ class Departed:
     """Its lease, as seen while it led, had run out by then, and its term was lost already; None: not known."""
     node: str = ""
     """Who it was, when it was first in the queue and wrote documents like ours: it may have led. Empty: it did not."""
+    raft_term: int = 0
+    """In which etcd told so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +166,8 @@ class LeaseSight:
     granted_seconds: int = 0
     ends_by: Instant | None = None
     """It has run out by then, unless it is renewed after ``sent_at``."""
+    raft_term: int = 0
+    """In which etcd told so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -187,6 +187,7 @@ class StoreCalls:
             sent_at=look.sent_at,
             remaining_seconds=look.remaining_seconds,
             granted_seconds=look.granted_seconds,
+            raft_term=look.raft_term,
         )
         self._post(seen)
 

@@ -207,7 +207,8 @@ class Elections:
             return await self._prove_without_space(part, error, timeout_seconds=timeout_seconds)
         except StoreError as error:
             return [error] * len(part)
-        return [_proven(c, op.response_txn) for c, op in zip(part, reply.responses, strict=True)]
+        raft_term = reply.header.raft_term  # nested replies have no header
+        return [_proven(c, op.response_txn, raft_term) for c, op in zip(part, reply.responses, strict=True)]
 
     async def _prove_without_space(
         self, part: Sequence[Claim], refusal: StoreError, *, timeout_seconds: float
@@ -287,9 +288,10 @@ def _campaigned(c: Candidacy, reply: rpc_pb2.TxnResponse) -> Campaigned:
     return Campaigned(election=c.election, lease=c.lease, create_revision=own.create_revision, first=first)
 
 
-def _proven(c: Claim, reply: rpc_pb2.TxnResponse) -> FirstRead:
+def _proven(c: Claim, reply: rpc_pb2.TxnResponse, raft_term: int) -> FirstRead:
     first, found = reply.responses[-2:]
-    return FirstRead(election=c.election, first=_only(first), records=nospace.records_in(found.response_range.kvs))
+    told = nospace.records_in(found.response_range.kvs)
+    return FirstRead(election=c.election, first=_only(first), records=told, raft_term=raft_term)
 
 
 def _only(op: rpc_pb2.ResponseOp) -> Candidate | None:

@@ -98,6 +98,25 @@ def test_a_key_deleted_while_its_lease_lives_is_waited_for_until_its_daemon_says
     assert two.running() == ["job/work"]
 
 
+@pytest.mark.parametrize("asked_before", [False, True])
+def test_an_answer_of_a_deposed_leader_of_etcd_is_no_natural_end(asked_before: bool) -> None:
+    """A leader of etcd froze, another followed; now it wakes, says that a lease is about to end, and has its keys deleted."""
+    one, two = pair()
+    if not asked_before:
+        two.failing.add(ac.AskLease)
+    one.store.raft_term += 1
+    pass_time(4.0, one, two)
+    two.failing.clear()
+    one.muted |= set(ETCD)
+    one.store.stale_looks = True
+    pass_time(4.0, two)
+    delete_first(one, two)
+    pass_time(2.0, two)  # past what the deposed leader said
+    assert two.phase() is ElectionPhase.LEADING
+    assert two.running() == []
+    assert len(two.state.elections[JOB].waits_for) == 1
+
+
 def test_without_a_word_the_wait_ends_when_the_guardian_has_killed() -> None:
     one, two = pair()
     pass_time(4.0, one, two)
