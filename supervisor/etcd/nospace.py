@@ -51,7 +51,8 @@ async def first_reads(
                 channels, newest_of(channels.namespace, name, most_records), f"records of {name}", timeout_seconds
             )
         first = candidate(queue.kvs[0]) if queue.kvs else None
-        return FirstRead(election=name, first=first, records=records_in(told.kvs))
+        raft_term = min(queue.header.raft_term, told.header.raft_term)
+        return FirstRead(election=name, first=first, records=records_in(told.kvs), raft_term=raft_term)
 
     return list(await asyncio.gather(*(read(name) for name in elections)))
 
