@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "supervisor"
 MODULES = sorted(p for p in PACKAGE.rglob("*.py") if "pb" not in p.relative_to(PACKAGE).parts)
-DAEMONS_END = {"link", "launch", "guardian"}
+DAEMONS_END = {"link", "pulse", "launch", "guardian"}
 """Of the guardian package, what the daemon loads; the guardian process loads the rest."""
 JUDGEMENT = {"machine", "reconcile", "election", "lifecycle", "session"}
 ADAPTERS = {"config", "etcd", "processes", "guardian", "control", "report"}

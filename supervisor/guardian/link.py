@@ -1,7 +1,8 @@
 """The daemon's end of the guardian.
 
 Promises: no method blocks, and a frozen guardian blocks nothing (its orders wait in memory; one that does not answer for
-``silence_seconds`` is killed); every order to spawn is answered, whatever becomes of the guardian; when the guardian
+``silence_seconds`` is killed, and sooner when a kill or a kill-by waits for it: ``pulse``); every order to spawn is
+answered, whatever becomes of the guardian; when the guardian
 dies, this side kills every containment, sees each empty, says Exited and Emptied for what lived, and then GuardianLost.
 Does not: fork, decide, or wait for answers: news are events of the core, given to ``on_event`` one at a time.
 """
@@ -25,11 +26,11 @@ from supervisor.guardian.census import look
 from supervisor.guardian.containment import RUN_VARIABLE, run_directory
 from supervisor.guardian.launch import GuardianStartError, Launched, launch
 from supervisor.guardian.leftovers import Remains
+from supervisor.guardian.pulse import PING_SECONDS, Pulse
 from supervisor.guardian.wire import WireClosedError
 
 __all__ = ["GuardianLink", "GuardianStartError", "Launched", "SpawnRequest", "launch"]
 
-_PING_SECONDS: Final = 0.5
 _ROUND_SECONDS: Final = 0.02
 
 
@@ -86,13 +87,12 @@ class GuardianLink:
         self._wire = launched.wire
         self._on_event = on_event
         self._chance = chance
-        self._silence_pings = max(1, round(silence_seconds / _PING_SECONDS))
+        self._pulse = Pulse(silence_seconds=silence_seconds, ask=self._send, read=self._read, put_down=self._put_down)
         self._terms: dict[str, Term] = {}
         self._live: dict[RunId, _Live] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended: asyncio.Future[None] | None = None
         self._undelivered: list[events.Event] = []
-        self._pings = self._pongs = 0
         self._left: asyncio.Future[None] | None = None
         self._closing = self._lost = False
 
@@ -106,22 +106,23 @@ class GuardianLink:
     def arm(self, order: Arm) -> None:
         """-> Armed, or KillByStruck when kill-by has passed already."""
         self._terms[str(order.term)] = order.term
-        self._send(
-            say.Arm(
-                term=str(order.term),
-                lease=order.lease,
-                lease_deadline=order.lease_deadline,
-                margin_seconds=order.margin_seconds,
-                candidate_key=order.candidate_key,
-                token=order.term.token,
-                record_key=order.record_key,
-                stopped_record=order.stopped_record.decode(errors="replace"),
-            )
+        arm = say.Arm(
+            term=str(order.term),
+            lease=order.lease,
+            lease_deadline=order.lease_deadline,
+            margin_seconds=order.margin_seconds,
+            candidate_key=order.candidate_key,
+            token=order.term.token,
+            record_key=order.record_key,
+            stopped_record=order.stopped_record.decode(errors="replace"),
         )
+        self._send(arm)
+        self._pulse.armed(arm)
 
     def extend(self, lease: LeaseId, lease_deadline: Instant) -> None:
         """No answer."""
         self._send(say.Extend(lease=lease, lease_deadline=lease_deadline))
+        self._pulse.extended(lease, lease_deadline)
 
     def disarm(self, term: Term) -> None:
         """-> Disarmed | DisarmRefused."""
@@ -165,6 +166,7 @@ class GuardianLink:
         repeat it, and to see that nothing is left, is the guardian's.
         """
         self._send(say.Kill(run=run))
+        self._pulse.kill_sent()
         live = self._live.get(run)
         if live is None or self._lost:
             return
@@ -217,14 +219,16 @@ class GuardianLink:
         self._ended = ended = loop.create_future()
         loop.add_reader(self._wire.fileno(), self._read)
         loop.add_reader(self._guardian.pidfd, self._guardian_died)
+        self._pulse.begin(loop)
         try:
             self._deliver()
             self._watch_writable()
             while not ended.done():
-                await asyncio.wait([ended], timeout=_PING_SECONDS)
-                self._ping()
+                await asyncio.wait([ended], timeout=PING_SECONDS)
+                self._pulse.turn()
             ended.result()
         finally:
+            self._pulse.end()
             loop.remove_writer(self._wire.fileno())
             loop.remove_reader(self._wire.fileno())
             loop.remove_reader(self._guardian.pidfd)
@@ -260,6 +264,7 @@ class GuardianLink:
         try:
             while (received := self._wire.receive()) is not None:
                 packet, descriptors = received
+                self._pulse.heard()
                 self._hear(say.decode(packet), descriptors)
         except WireClosedError:
             if not self._ended.done():
@@ -292,7 +297,7 @@ class GuardianLink:
                 _close(self._live.pop(RunId(run), _Live()))
                 self._on_event(events.Emptied(run=RunId(run), chance=self._chance()))
             case say.Pong(number=number):
-                self._pongs = number
+                self._pulse.answered(number)
             case say.Dropped(reason=reason):
                 raise say.ProtocolError(f"the guardian did not understand us: {reason}")
             case _:
@@ -303,6 +308,7 @@ class GuardianLink:
             case say.Armed(term=name) if name in self._terms:
                 self._on_event(events.Armed(term=self._terms[name]))
             case say.Disarmed(term=name) if name in self._terms:
+                self._pulse.disarmed(name)
                 self._on_event(events.Disarmed(term=self._terms.pop(name)))
             case say.DisarmRefused(term=name, blockers=blockers) if name in self._terms:
                 self._on_event(events.DisarmRefused(term=self._terms[name], blockers=blockers))
@@ -344,14 +350,10 @@ class GuardianLink:
         if self._wire.flush() and self._loop is not None:
             self._loop.remove_writer(self._wire.fileno())
 
-    def _ping(self) -> None:
-        """Counted in turns of our own loop, so that a suspend, or our own freeze, is not taken for the guardian's."""
-        if self._pings - self._pongs >= self._silence_pings:
-            with suppress(ProcessLookupError):  # frozen: it can neither strike nor stop; we can
-                signal.pidfd_send_signal(self._guardian.pidfd, signal.SIGKILL)
-            return
-        self._pings += 1
-        self._send(say.Ping(number=self._pings))
+    def _put_down(self) -> None:
+        """Frozen: it can neither strike nor stop; we can."""
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._guardian.pidfd, signal.SIGKILL)
 
     # --- the guardian's death ----------------------------------------------------------------------------------------
 

@@ -61,6 +61,10 @@ class Terms:
         held = self._terms[term]
         return self._deadlines[held.lease] - held.margin_seconds
 
+    def margin_seconds(self, term: str) -> float:
+        """Raises KeyError for a term that is not armed."""
+        return self._terms[term].margin_seconds
+
     def refusal(self, term: str, now: float) -> str | None:
         """Why nothing of this term may be started; None when it may."""
         if term not in self._terms:

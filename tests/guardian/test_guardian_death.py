@@ -57,6 +57,42 @@ async def test_a_frozen_guardian_blocks_nothing_and_is_given_up(containment: str
         await link.close()
 
 
+NEVER = 1_000_000
+"""Rounds of silence, which alone would take for ever."""
+
+
+async def test_a_guardian_that_is_frozen_at_kill_by_is_put_down_and_its_term_with_it(duty: Duty) -> None:
+    await duty.arm(seconds=1.5, margin=0.5)
+    run, pid = await duty.start("sleep", "1000", term=BILLING)
+    duty.link._pulse._silent_turns_allowed = NEVER
+    os.kill(duty.pid, signal.SIGSTOP)
+    await duty.expect(events.GuardianLost)
+    assert dead(pid)
+    assert duty.about(run) == ["Spawned", "Exited", "Emptied"]
+
+
+async def test_a_frozen_guardian_does_not_keep_alive_what_is_to_be_killed(duty: Duty) -> None:
+    await duty.arm()
+    run, pid = await duty.start("sleep", "1000", term=BILLING)
+    duty.link._pulse._silent_turns_allowed = NEVER
+    os.kill(duty.pid, signal.SIGSTOP)
+    duty.link.kill(run)
+    await duty.expect(events.GuardianLost)
+    assert dead(pid)
+
+
+async def test_a_guardian_that_is_put_off_in_time_is_left_alone(duty: Duty) -> None:
+    await duty.arm(seconds=0.5, margin=0.1)
+    run, pid = await duty.start("sleep", "1000", term=BILLING)
+    duty.link.extend(LEASE, now(60.0))
+    over, _ = await duty.start("sleep", "0.7")
+    await duty.expect(events.Emptied, over)
+    assert not dead(pid)
+    duty.link.kill(run)
+    await duty.expect(events.Emptied, run)
+    assert not any(isinstance(e, events.GuardianLost) for e in duty.news)
+
+
 async def test_closing_kills_what_is_left_and_leaves_no_cgroup(duty: Duty) -> None:
     run, pid = await duty.start("sleep", "1000")
     top = duty.link.ready.path
