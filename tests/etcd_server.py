@@ -140,7 +140,12 @@ class EtcdServer:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("ETCD")}
         with (self.directory / "etcd.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*leash, *self.command], stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment
+                [*leash, *self.command],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                env=environment,
+                cwd=self.directory,  # where it puts its unix sockets
             )
 
     def start(self) -> None:

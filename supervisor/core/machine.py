@@ -12,7 +12,7 @@ from typing import assert_never
 
 from supervisor.core import election as elections
 from supervisor.core import events as ev
-from supervisor.core import lifecycle, ownership, reconcile, session, sights
+from supervisor.core import lifecycle, members, ownership, reconcile, session, sights
 from supervisor.core.actions import Action
 from supervisor.core.draft import Draft
 from supervisor.core.names import Home, Instant, NodeName, ProcessId
@@ -47,6 +47,7 @@ def _dispatch(draft: Draft, event: ev.Event) -> None:
         case (
             ev.ConfigLoaded() | ev.ConfigRejected() | ev.ShutdownRequested() | ev.GuardianLost() | ev.Ticked() | ev.Woke()
             | ev.StoreReachable() | ev.StoreUnreachable() | ev.StoreConfirmed() | ev.RestartRequested() | ev.KillByStruck()
+            | ev.EndpointsSeen()
         ):  # fmt: skip
             _on_daemon(draft, event)
         case (
@@ -72,7 +73,8 @@ def _dispatch(draft: Draft, event: ev.Event) -> None:
 def _on_daemon(
     draft: Draft,
     event: ev.ConfigLoaded | ev.ConfigRejected | ev.ShutdownRequested | ev.GuardianLost | ev.Ticked | ev.Woke
-    | ev.StoreReachable | ev.StoreUnreachable | ev.StoreConfirmed | ev.RestartRequested | ev.KillByStruck,
+    | ev.StoreReachable | ev.StoreUnreachable | ev.StoreConfirmed | ev.RestartRequested | ev.KillByStruck
+    | ev.EndpointsSeen,
 ) -> None:  # fmt: skip
     base, now = draft.base, draft.now
     match event:
@@ -103,6 +105,8 @@ def _on_daemon(
             draft.base = replace(base, store=replace(base.store, confirmed_at=now))
         case ev.StoreUnreachable(detail=detail):
             draft.base = replace(base, store=replace(base.store, reachable=False, since=now, detail=detail))
+        case ev.EndpointsSeen():
+            members.on_seen(draft, event)
         case ev.RestartRequested(process=process):
             _restart(draft, process)
         case ev.Ticked():

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from supervisor.core import timing
-from supervisor.core.events import Candidate, TermRecord
+from supervisor.core.events import Candidate, EndpointSight, TermRecord
 from supervisor.core.names import EPOCH, ElectionName, Home, Instant, LeaseId, NodeName, ProcessId, RunId, Term, Token
 from supervisor.core.spec import ElectionSpec, EtcdSpec, ProcessSpec, Spec
 
@@ -312,6 +312,10 @@ class Store:
     confirmed_at: Instant | None = None
     """When the watch last answered: until then every queue was as it is held here. None: never yet."""
     detail: str = ""
+    cluster: str = ""
+    """The id of the cluster, in hex; empty: not known yet."""
+    endpoints: tuple[EndpointSight, ...] = ()
+    """Each endpoint, every name looked up, as last seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -91,7 +91,7 @@ class Daemon:
         code = 70
         try:
             async with asyncio.TaskGroup() as group:
-                self._store = StoreCalls(group, self.loop.post, clock=clock.now)
+                self._store = StoreCalls(group, self.loop.post, clock=clock.now, on_endpoints=self._link.store)
                 background = [
                     group.create_task(self._link.run(), name="guardian link"),
                     group.create_task(self._children.probes.run(), name="probes"),
@@ -121,8 +121,6 @@ class Daemon:
         assert self._children is not None
         assert self._store is not None
         assert self._link is not None
-        if isinstance(action, ac.Connect):
-            self._link.store(action.etcd)
         done = self._store.perform(action) or self._children.perform(action)
         assert done, f"nobody performs {action}"
 

@@ -148,7 +148,7 @@ class Reloader:
 
     def _with_etcd(self, spec: Spec) -> Spec:
         """A file with elections and no endpoints gets the local etcd."""
-        if spec.etcd.endpoints or not spec.elections:
+        if spec.etcd.endpoints or spec.etcd.discovery_srv is not None or not spec.elections:
             return spec
         if self._local is None:
             self._local = describe(self._state_dir, os.environ)

@@ -24,10 +24,19 @@ Post = Callable[[ev.Event], None]
 class StoreCalls:
     """The connection to the present etcd, replaced by ``connect``."""
 
-    def __init__(self, group: asyncio.TaskGroup, post: Post, *, clock: Callable[[], Instant]) -> None:
+    def __init__(
+        self,
+        group: asyncio.TaskGroup,
+        post: Post,
+        *,
+        clock: Callable[[], Instant],
+        on_endpoints: Callable[[EtcdSpec, tuple[str, ...]], None],
+    ) -> None:
+        """``on_endpoints`` is told where etcd's members are whenever that is found to have changed."""
         self._group = group
         self._post = post
         self._clock = clock
+        self._on_endpoints = on_endpoints
         self._store: EtcdStore | None = None
         self._running: asyncio.Task[None] | None = None
         self._campaigns: list[ac.Campaign] = []
@@ -36,7 +45,16 @@ class StoreCalls:
     def connect(self, etcd: EtcdSpec) -> None:
         """Turn to this etcd; the one before is left."""
         old, task = self._store, self._running
-        self._store = EtcdStore(etcd, clock=self._clock, on_event=self._post)
+
+        def hear(event: ev.Event) -> None:
+            if self._store is not store:
+                return  # of one that was left
+            self._post(event)
+            if isinstance(event, ev.EndpointsSeen):
+                self._on_endpoints(etcd, store.endpoints)
+
+        self._store = store = EtcdStore(etcd, clock=self._clock, on_event=hear)
+        self._on_endpoints(etcd, store.endpoints)
         self._running = self._group.create_task(self._store.run(), name="etcd watch")
         if old is not None and task is not None:
             task.cancel()

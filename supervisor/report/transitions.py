@@ -14,6 +14,8 @@ from supervisor.report.logline import Level, LogLine
 def lines(before: State, event: ev.Event, after: State) -> list[LogLine]:
     """What to say about one step."""
     said = list(_daemon(before, event, after))
+    if before.store.endpoints is not after.store.endpoints:
+        said += _endpoints(before, after)
     if before.elections is not after.elections:
         for name, e in after.elections.items():
             was = before.elections.get(name)
@@ -68,6 +70,21 @@ _PHASES = {
     ElectionPhase.RESIGNING: "resigning",
     ElectionPhase.DETACHED: "not a candidate",
 }
+
+
+def _endpoints(before: State, after: State) -> Iterator[LogLine]:
+    """One line for each endpoint that fell ill, recovered or turned out to be a stranger."""
+    known = {e.endpoint: e for e in before.store.endpoints}
+    for e in after.store.endpoints:
+        was = known.get(e.endpoint)
+        if e.foreign and not (was is not None and was.foreign):
+            text = f"etcd endpoint {e.endpoint} is not used: it {e.detail}, the others to {after.store.cluster}"
+            yield LogLine(level=Level.ERROR, message=text)
+        elif e.well is False and (was is None or was.well is not False):
+            yield LogLine(level=Level.WARN, message=f"etcd endpoint {e.endpoint} does not serve: {e.detail}")
+        elif e.well and was is not None and was.well is False:
+            text = f"etcd endpoint {e.endpoint} serves again"
+            yield LogLine(level=Level.INFO, message=text, fields={"failures": e.failures})
 
 
 def _election(was: Election | None, e: Election) -> Iterator[LogLine]:

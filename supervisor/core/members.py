@@ -1,0 +1,17 @@
+"""What we know of etcd's endpoints, kept for people.
+
+Promises: nothing about a lease, a queue or a term follows from it. Does not: choose among them (the adapter does, in the
+middle of a call).
+"""
+
+from dataclasses import replace
+
+from supervisor.core.draft import Draft
+from supervisor.core.events import EndpointsSeen
+
+
+def on_seen(draft: Draft, event: EndpointsSeen) -> None:
+    """Take it over."""
+    store = draft.base.store
+    cluster = event.cluster or store.cluster
+    draft.base = replace(draft.base, store=replace(store, cluster=cluster, endpoints=event.endpoints))

@@ -1,0 +1,67 @@
+"""How each member is, asked when nobody else does: so that one is known to be ill before it is needed, and to be back.
+
+Promises: one cheap question (Maintenance.Status) to each member every few seconds, sooner to one that is ill; all
+connections are warm when they are needed; cluster id and version of each member become known.
+Does not: hold anything up: a member that hangs costs its own question only.
+"""
+
+import asyncio
+import contextlib
+import random
+from typing import NoReturn
+
+from supervisor.etcd.channel import Channels
+from supervisor.etcd.errors import StoreError, Undecided
+from supervisor.etcd.members import Member
+from supervisor.pb.etcd import rpc_pb2
+
+WELL_EVERY_SECONDS = 5.0
+ILL_EVERY_SECONDS = 1.0
+TIMEOUT_SECONDS = 1.0
+
+
+class Rounds:
+    """The rounds of one etcd's members."""
+
+    def __init__(self, channels: Channels) -> None:
+        self._channels = channels
+
+    async def run(self) -> NoReturn:
+        """Ask until cancelled."""
+        loop = asyncio.get_running_loop()
+        due: dict[int, float] = {}
+        while True:
+            try:
+                members = await self._channels.known()
+            except StoreError:
+                members = []
+            now = loop.time()
+            # One that becomes suspected is asked at once: it is not used until it answers.
+            asked = [m for m in members if due.get(id(m), 0.0) <= now or (m.suspected and not m.missed)]
+            self._channels.members.suspicion.clear()
+            await asyncio.gather(*map(self._ask, asked))
+            now = loop.time()
+            due = {id(m): due[id(m)] for m in members if id(m) in due}
+            for m in asked:
+                every = ILL_EVERY_SECONDS if m.suspected or not m.well else WELL_EVERY_SECONDS
+                due[id(m)] = now + every * random.uniform(0.8, 1)  # noqa: S311 # so that a fleet does not ask as one
+            pause = max(0.05, min(due.values(), default=now + ILL_EVERY_SECONDS) - now)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._channels.members.suspicion.wait()
+
+    async def _ask(self, member: Member) -> None:
+        try:
+            reply = await self._channels.ask(
+                member,
+                lambda endpoint: endpoint.status,
+                rpc_pb2.StatusRequest(),
+                verb="status",
+                timeout_seconds=TIMEOUT_SECONDS,
+            )
+        except Undecided as error:
+            self._channels.members.missed(member, str(error))
+        except StoreError:
+            return  # it may not be told, but it answers
+        else:
+            self._channels.members.told(member, cluster=f"{reply.header.cluster_id:x}", version=reply.version)
