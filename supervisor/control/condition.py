@@ -130,6 +130,9 @@ def _of_daemon(state: State) -> Iterator[views.Reason]:
         if state.spec is None:
             text = f"the file was refused ({count} problem{'s' if count > 1 else ''}); none is in force"
         yield views.Reason(kind=views.UNHEALTHY, subject="config", text=text)
+    elif state.pending is not None:
+        text = "asks the etcd that the new file names whether it is the same cluster"
+        yield views.Reason(kind=views.UNSETTLED, subject="config", text=text)
     elif state.spec is None:
         yield views.Reason(kind=views.UNSETTLED, subject="config", text="no file is in force yet")
 

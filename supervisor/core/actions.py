@@ -117,6 +117,14 @@ class Connect:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Identify:
+    """Ask an etcd, by a connection of its own, which cluster it is; the present one stays. -> StoreIdentified."""
+
+    etcd: EtcdSpec
+    timeout_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GrantLease:
     """Ask for a lease. -> LeaseGranted | LeaseGrantFailed."""
 
@@ -227,7 +235,7 @@ class Exit:
 
 Action = (
     Arm | Extend | Disarm | Spawn | SignalRun | KillRun | StartProbe | StopProbe | ConfigureLog
-    | Connect | GrantLease | Renew | RevokeLease | ConfirmKeys | AskLease
+    | Connect | Identify | GrantLease | Renew | RevokeLease | ConfirmKeys | AskLease
     | Campaign | Prove | CloseRecords | Proclaim | Resign
     | Exit
 )  # fmt: skip

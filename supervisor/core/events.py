@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from supervisor.core.names import ElectionName, Instant, LeaseId, ProcessId, RunId, Term, Token
 from supervisor.core.spec import Spec
+from supervisor.core.store_events import EndpointsSeen, StoreIdentified
 
 # --- the file and the operator -------------------------------------------------------------------------------------
 
@@ -246,32 +247,6 @@ class StoreReachable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EndpointSight:
-    """How one endpoint of etcd is. Not an event itself; events carry it."""
-
-    endpoint: str
-    well: bool | None
-    """None: not asked yet."""
-    detail: str = ""
-    cluster: str = ""
-    """The id of the cluster it belongs to, in hex; empty: not known."""
-    version: str = ""
-    failures: int = 0
-    """Calls of it that failed, until this was told."""
-    foreign: bool = False
-    """It belongs to another cluster than the rest, and is not used."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndpointsSeen:
-    """How the endpoints are: told when one is found, is lost, falls ill or recovers, or says what it is."""
-
-    cluster: str
-    """The id of the cluster that is used."""
-    endpoints: tuple[EndpointSight, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StoreConfirmed:
     """The watch answers: every queue is as it last showed it. Told at most about once a second."""
 
@@ -441,7 +416,7 @@ Event = (
     | Armed | Disarmed | DisarmRefused | KillByStruck | GuardianLost
     | Spawned | SpawnFailed | Exited | Emptied | ProbeSucceeded | ProbeFailed
     | LeaseGranted | LeaseGrantFailed | Renewed | RenewFailed | LeaseGone | LeaseRevoked | LeaseRevokeFailed
-    | StoreUnreachable | StoreReachable | StoreConfirmed | EndpointsSeen
+    | StoreUnreachable | StoreReachable | StoreConfirmed | EndpointsSeen | StoreIdentified
     | Campaigned | CampaignFailed | QueueChanged | FirstRead | ReadFirstFailed
     | KeysConfirmed | KeysUnconfirmed | LeaseSeen | LeaseUnseen | RecordsClosed | CloseRecordsFailed
     | Proclaimed | ProclaimFailed | Resigned | ResignFailed

@@ -12,7 +12,8 @@ from typing import assert_never
 
 from supervisor.core import election as elections
 from supervisor.core import events as ev
-from supervisor.core import lifecycle, members, ownership, reconcile, session, sights
+from supervisor.core import lifecycle, members, moving, ownership, reconcile, session, sights
+from supervisor.core import store_events as sev
 from supervisor.core.actions import Action
 from supervisor.core.draft import Draft
 from supervisor.core.names import Home, Instant, NodeName, ProcessId
@@ -47,7 +48,7 @@ def _dispatch(draft: Draft, event: ev.Event) -> None:
         case (
             ev.ConfigLoaded() | ev.ConfigRejected() | ev.ShutdownRequested() | ev.GuardianLost() | ev.Ticked() | ev.Woke()
             | ev.StoreReachable() | ev.StoreUnreachable() | ev.StoreConfirmed() | ev.RestartRequested() | ev.KillByStruck()
-            | ev.EndpointsSeen()
+            | sev.EndpointsSeen() | sev.StoreIdentified()
         ):  # fmt: skip
             _on_daemon(draft, event)
         case (
@@ -74,19 +75,14 @@ def _on_daemon(
     draft: Draft,
     event: ev.ConfigLoaded | ev.ConfigRejected | ev.ShutdownRequested | ev.GuardianLost | ev.Ticked | ev.Woke
     | ev.StoreReachable | ev.StoreUnreachable | ev.StoreConfirmed | ev.RestartRequested | ev.KillByStruck
-    | ev.EndpointsSeen,
+    | sev.EndpointsSeen | sev.StoreIdentified,
 ) -> None:  # fmt: skip
     base, now = draft.base, draft.now
     match event:
-        case ev.ConfigLoaded(spec=spec, source=source):
-            draft.base = replace(
-                base, spec=spec, source=source, generation=base.generation + 1, loaded_at=now, problems=(),
-                rejected_at=None, node=base.node if base.spec else spec.node,
-            )  # fmt: skip
-            reconcile.adopt(draft, spec)
-            draft.touch_all()
+        case ev.ConfigLoaded():
+            moving.on_loaded(draft, event)
         case ev.ConfigRejected(problems=problems):
-            draft.base = replace(base, problems=problems, rejected_at=now)
+            draft.base = replace(base, problems=problems, rejected_at=now, pending=None)
         case ev.ShutdownRequested(reason=reason, exit_code=code):
             if not base.stopping:
                 draft.base = replace(base, stopping=reason, exit_code=code)
@@ -105,7 +101,9 @@ def _on_daemon(
             draft.base = replace(base, store=replace(base.store, confirmed_at=now))
         case ev.StoreUnreachable(detail=detail):
             draft.base = replace(base, store=replace(base.store, reachable=False, since=now, detail=detail))
-        case ev.EndpointsSeen():
+        case sev.StoreIdentified():
+            moving.on_identified(draft, event)
+        case sev.EndpointsSeen():
             members.on_seen(draft, event)
         case ev.RestartRequested(process=process):
             _restart(draft, process)

@@ -7,7 +7,7 @@ middle of a call).
 from dataclasses import replace
 
 from supervisor.core.draft import Draft
-from supervisor.core.events import EndpointsSeen
+from supervisor.core.store_events import EndpointsSeen
 
 
 def on_seen(draft: Draft, event: EndpointsSeen) -> None:

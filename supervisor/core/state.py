@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from supervisor.core import timing
-from supervisor.core.events import Candidate, EndpointSight, TermRecord
+from supervisor.core.events import Candidate, ConfigLoaded, TermRecord
 from supervisor.core.names import EPOCH, ElectionName, Home, Instant, LeaseId, NodeName, ProcessId, RunId, Term, Token
 from supervisor.core.spec import ElectionSpec, EtcdSpec, ProcessSpec, Spec
+from supervisor.core.store_events import EndpointSight
 
 
 class Health(StrEnum):
@@ -336,6 +337,8 @@ class State:
     problems: tuple[str, ...] = ()
     """Of the last file when it was refused; empty when the last one was adopted."""
     rejected_at: Instant | None = None
+    pending: ConfigLoaded | None = None
+    """A good file that is not in force before it is known whose etcd it names."""
     store: Store = field(default_factory=Store)
     sessions: Mapping[int, Session] = field(default_factory=dict)
     sights: Mapping[LeaseId, LeaseSight] = field(default_factory=dict)

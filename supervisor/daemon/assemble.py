@@ -65,7 +65,13 @@ class Daemon:
         )
         self.loop = Loop(initial, clock=clock.now, perform=self._perform)
         self.reloader = Reloader(
-            file, node=node, state_dir=state_dir, post=self.loop.post, state=lambda: self.loop.state, begun=reading
+            file,
+            node=node,
+            state_dir=state_dir,
+            post=self.loop.post,
+            state=lambda: self.loop.state,
+            wait=self.loop.wait,
+            begun=reading,
         )
         self._logs = LogCapture(output=output, on_warning=lambda text: self.say(Level.WARN, text))
         self._link: GuardianLink | None = None

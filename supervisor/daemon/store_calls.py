@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
+from supervisor.core import store_events as sev
 from supervisor.core.names import Instant
 from supervisor.core.spec import EtcdSpec
 from supervisor.etcd.election import Candidacy, Claim, Ending
@@ -50,7 +51,7 @@ class StoreCalls:
             if self._store is not store:
                 return  # of one that was left
             self._post(event)
-            if isinstance(event, ev.EndpointsSeen):
+            if isinstance(event, sev.EndpointsSeen):
                 self._on_endpoints(etcd, store.endpoints)
 
         self._store = store = EtcdStore(etcd, clock=self._clock, on_event=hear)
@@ -73,6 +74,8 @@ class StoreCalls:
         match action:
             case ac.Connect(etcd=etcd):
                 self.connect(etcd)
+            case ac.Identify():
+                self._begin(self._identify(action))
             case ac.GrantLease():
                 self._begin(self._grant(self._live(), action))
             case ac.Renew():
@@ -107,6 +110,17 @@ class StoreCalls:
 
     def _begin(self, call: Coroutine[None, None, None]) -> None:
         self._group.create_task(call)
+
+    async def _identify(self, a: ac.Identify) -> None:
+        cluster, detail = "", ""
+        store = EtcdStore(a.etcd, clock=self._clock, on_event=lambda _: None)
+        try:
+            cluster = await store.identify(timeout_seconds=a.timeout_seconds)
+        except StoreError as error:
+            detail = str(error)
+        finally:
+            await store.close()
+        self._post(sev.StoreIdentified(etcd=a.etcd, cluster=cluster, detail=detail))
 
     async def _grant(self, store: EtcdStore, a: ac.GrantLease) -> None:
         try:

@@ -16,8 +16,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from supervisor.core.events import EndpointSight, EndpointsSeen
 from supervisor.core.spec import TlsSpec
+from supervisor.core.store_events import EndpointSight, EndpointsSeen
 from supervisor.etcd.address import Address
 from supervisor.etcd.endpoint import Endpoint
 

@@ -10,14 +10,54 @@ import contextlib
 import random
 from typing import NoReturn
 
+from supervisor.etcd import keys
 from supervisor.etcd.channel import Channels
-from supervisor.etcd.errors import StoreError, Undecided
+from supervisor.etcd.errors import Rejected, StoreError, TimedOut, Undecided
 from supervisor.etcd.members import Member
 from supervisor.pb.etcd import rpc_pb2
 
 WELL_EVERY_SECONDS = 5.0
 ILL_EVERY_SECONDS = 1.0
 TIMEOUT_SECONDS = 1.0
+
+
+async def identify(channels: Channels, *, timeout_seconds: float) -> str:
+    """The id, in hex, of the one cluster to which all endpoints that answer belong. Raises any ``StoreError``.
+
+    A list is asked for as well: whoever may not read the namespace would be connected, and no use.
+    """
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            members = await channels.known()
+    except TimeoutError:
+        raise TimedOut(f"no endpoint of etcd is known within {timeout_seconds:g} s") from None
+    outcomes = await asyncio.gather(*(_cluster(channels, m, timeout_seconds) for m in members))
+    found = {outcome for outcome in outcomes if isinstance(outcome, str)}
+    if len(found) > 1:
+        raise Rejected(f"its endpoints belong to different etcd clusters: {', '.join(sorted(found))}")
+    if not found:
+        raise next(outcome for outcome in outcomes if isinstance(outcome, StoreError))
+    await channels.call(
+        lambda endpoint: endpoint.range,
+        rpc_pb2.RangeRequest(key=keys.namespace_prefix(channels.namespace), keys_only=True, limit=1),
+        verb=f"look into {channels.namespace}",
+        timeout_seconds=timeout_seconds,
+    )
+    return found.pop()
+
+
+async def _cluster(channels: Channels, member: Member, timeout_seconds: float) -> str | StoreError:
+    try:
+        reply = await channels.ask(
+            member,
+            lambda endpoint: endpoint.status,
+            rpc_pb2.StatusRequest(),
+            verb="status",
+            timeout_seconds=timeout_seconds,
+        )
+    except StoreError as error:
+        return error
+    return f"{reply.header.cluster_id:x}"
 
 
 class Rounds:

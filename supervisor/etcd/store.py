@@ -14,7 +14,7 @@ from supervisor.etcd.channel import Channels
 from supervisor.etcd.election import Candidacy, Claim, Elections, Ending
 from supervisor.etcd.errors import StoreError
 from supervisor.etcd.lease import Grant, LeaseKeeper, Look, Renewal
-from supervisor.etcd.rounds import Rounds
+from supervisor.etcd.rounds import Rounds, identify
 from supervisor.etcd.watch import QueueWatch
 
 
@@ -39,6 +39,10 @@ class EtcdStore:
     def endpoints(self) -> tuple[str, ...]:
         """Where the members are that are known now, every name looked up: for the guardian."""
         return tuple(address.dialled for address in self._channels.directory.addresses)
+
+    async def identify(self, *, timeout_seconds: float) -> str:
+        """See ``rounds.identify``."""
+        return await identify(self._channels, timeout_seconds=timeout_seconds)
 
     async def grant(self, ttl_seconds: int, *, timeout_seconds: float) -> Grant:
         """See ``LeaseKeeper.grant``."""

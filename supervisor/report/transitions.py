@@ -36,13 +36,8 @@ def lines(before: State, event: ev.Event, after: State) -> list[LogLine]:
 
 
 def _daemon(before: State, event: ev.Event, after: State) -> Iterator[LogLine]:
+    yield from _config(before, after)
     match event:
-        case ev.ConfigLoaded(source=source):
-            yield LogLine(level=Level.INFO, message="configuration adopted", fields={"source": source})
-        case ev.ConfigRejected(problems=problems):
-            yield LogLine(level=Level.ERROR, message="configuration refused; what runs goes on")
-            for problem in problems:
-                yield LogLine(level=Level.ERROR, message=problem)
         case ev.StoreReachable(endpoint=endpoint):
             yield LogLine(level=Level.INFO, message="etcd reachable", fields={"endpoint": endpoint})
         case ev.StoreUnreachable(detail=detail):
@@ -70,6 +65,18 @@ _PHASES = {
     ElectionPhase.RESIGNING: "resigning",
     ElectionPhase.DETACHED: "not a candidate",
 }
+
+
+def _config(before: State, after: State) -> Iterator[LogLine]:
+    if after.generation != before.generation:
+        yield LogLine(level=Level.INFO, message="configuration adopted", fields={"source": after.source})
+    if after.rejected_at is not None and after.rejected_at != before.rejected_at:
+        yield LogLine(level=Level.ERROR, message="configuration refused; what runs goes on")
+        for problem in after.problems:
+            yield LogLine(level=Level.ERROR, message=problem)
+    if after.pending is not None and before.pending is None:
+        text = "the file changes the way to etcd: asking there first whether it is the same cluster"
+        yield LogLine(level=Level.INFO, message=text)
 
 
 def _endpoints(before: State, after: State) -> Iterator[LogLine]:

@@ -12,8 +12,9 @@ import dns.message
 import dns.rrset
 import pytest
 
-from supervisor.core.events import EndpointsSeen, StoreReachable
+from supervisor.core.events import StoreReachable
 from supervisor.core.spec import EtcdSpec, TlsSpec
+from supervisor.core.store_events import EndpointsSeen
 from supervisor.etcd.address import Address, parse
 from supervisor.etcd.channel import Channels
 from supervisor.etcd.directory import Directory
