@@ -14,4 +14,6 @@ def on_seen(draft: Draft, event: EndpointsSeen) -> None:
     """Take it over."""
     store = draft.base.store
     cluster = event.cluster or store.cluster
-    draft.base = replace(draft.base, store=replace(store, cluster=cluster, endpoints=event.endpoints))
+    versions = store.versions.union(e.version for e in event.endpoints)
+    store = replace(store, cluster=cluster, endpoints=event.endpoints, versions=versions)
+    draft.base = replace(draft.base, store=store)

@@ -76,7 +76,7 @@ def _connect(draft: Draft) -> None:
         return
     if any(e.phase is not ElectionPhase.DETACHED for e in draft.elections.values()):
         return
-    draft.base = replace(base, store=Store(connected=base.spec.etcd, since=draft.now))
+    draft.base = replace(base, store=Store(connected=base.spec.etcd, since=draft.now, versions=base.store.versions))
     draft.do(Connect(etcd=base.spec.etcd))
     for e in draft.elections.values():
         draft.put_election(replace(e, queue=(), queue_revision=0, queue_at=None, departed=()))

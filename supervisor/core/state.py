@@ -317,6 +317,8 @@ class Store:
     """The id of the cluster, in hex; empty: not known yet."""
     endpoints: tuple[EndpointSight, ...] = ()
     """Each endpoint, every name looked up, as last seen."""
+    versions: frozenset[str] = frozenset()
+    """Every version of etcd met so far: each is warned of once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

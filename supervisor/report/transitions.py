@@ -7,6 +7,7 @@ Promises: one line per change that an operator would ask about, with term and le
 from collections.abc import Iterator
 
 from supervisor.core import events as ev
+from supervisor.core import versions
 from supervisor.core.state import Election, ElectionPhase, LastExit, Process, ProcessPhase, State
 from supervisor.report.logline import Level, LogLine
 
@@ -82,6 +83,11 @@ def _config(before: State, after: State) -> Iterator[LogLine]:
 def _endpoints(before: State, after: State) -> Iterator[LogLine]:
     """One line for each endpoint that fell ill, recovered or turned out to be a stranger."""
     known = {e.endpoint: e for e in before.store.endpoints}
+    for version in sorted({e.version for e in after.store.endpoints} - before.store.versions):
+        # A local etcd has one member, one user and one node: none of its faults matters there.
+        local = after.spec is not None and after.spec.local_etcd is not None
+        if (warning := versions.warning(version)) and not local:
+            yield LogLine(level=Level.WARN, message=warning)
     for e in after.store.endpoints:
         was = known.get(e.endpoint)
         if e.foreign and not (was is not None and was.foreign):

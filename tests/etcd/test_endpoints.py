@@ -97,6 +97,14 @@ async def test_a_frozen_member_behind_a_name_is_left(
     assert sum(one != other for one, other in itertools.pairwise(changes)) <= 5  # three answer, one falls ill
 
 
+async def test_every_member_says_its_version_and_cluster(etcd: EtcdServer) -> None:
+    seen = Recorder()
+    async with opened(spec(etcd.endpoint), seen):
+        told = await seen.wait(EndpointsSeen, lambda e: all(s.version for s in e.endpoints))
+    (member,) = told.endpoints
+    assert (member.version, member.cluster) == (etcd.binaries.version, told.cluster)
+
+
 async def test_a_name_that_is_unknown_is_unreachable_and_named() -> None:
     async with opened(spec("http://nobody.invalid:2379")) as store:
         with pytest.raises(Unreachable, match=r"the name nobody\.invalid cannot be looked up"):
