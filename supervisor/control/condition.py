@@ -86,6 +86,8 @@ def waiting_for(state: State, e: Election, now: Instant) -> str:
 def _before_campaign(state: State, e: Election, now: Instant) -> str:
     if state.stopping:
         return ""
+    if e.refused:
+        return "a fencing token above all that were seen"
     if e.hold_until is not None and now < e.hold_until:
         return f"the cool-down after a give-up, {duration(e.hold_until - now)} more"
     session = state.sessions.get(e.spec.ttl_seconds)
@@ -101,6 +103,8 @@ def _before_start(state: State, e: Election, now: Instant) -> str:
         return f"its predecessor's end, {duration(last.clear_at - now)} at most: {last.detail}"
     if not e.armed:
         return "the guardian to be armed"
+    if not e.remembered:
+        return "its token to be noted"
     followers = [str(p.id) for p in _members(state, e) if p.alive and p.spec.role is Role.FOLLOWER]
     return f"its follower processes to end: {', '.join(followers)}" if followers else ""
 
@@ -156,7 +160,9 @@ def _of_election(state: State, e: Election, now: Instant) -> Iterator[views.Reas
         text = f"its lease is in doubt: no renewal acknowledged for {duration(now - session.sent_at)}"
         yield views.Reason(kind=views.UNHEALTHY, subject=name, text=text)
     waits = waiting_for(state, e, now)
-    if e.phase is ElectionPhase.DETACHED and e.hold_until is not None and now < e.hold_until:
+    if e.refused:
+        yield views.Reason(kind=views.UNHEALTHY, subject=name, text=f"takes no office: {e.refused}")
+    elif e.phase is ElectionPhase.DETACHED and e.hold_until is not None and now < e.hold_until:
         text = f"waits for {waits}; {e.cause}"
         yield views.Reason(kind=views.UNHEALTHY, subject=name, text=text)
     elif e.phase not in (ElectionPhase.LEADING, ElectionPhase.FOLLOWING) or waits:

@@ -14,7 +14,7 @@ reload, to disarm when the last process is gone) is in ``reconcile``.
 
 from dataclasses import replace
 
-from supervisor.core import records, takeover, timing
+from supervisor.core import records, takeover, timing, tokens
 from supervisor.core.actions import Arm, CloseRecords, Prove, Resign
 from supervisor.core.draft import Draft
 from supervisor.core.events import (
@@ -60,6 +60,7 @@ def detach(draft: Draft, e: Election, cause: str) -> Election:
             cause=cause,
             standby=e.standby,
             hold_until=e.hold_until,
+            refused=e.refused,
             giveups=e.giveups,
             queue=e.queue,
             queue_revision=e.queue_revision,
@@ -112,12 +113,15 @@ def lead(draft: Draft, e: Election, session: Session) -> Election:
             stopped_record=_record(draft, replace(e, cause="the daemon died", won_at=draft.now), Mark.STOPPED),
         )
     )
+    tokens.remember(draft, name, e.create_revision, term=True)
     return draft.put_election(
         replace(
             e,
             phase=ElectionPhase.LEADING,
             since=draft.now,
             cause="won",
+            refused="",
+            remembered=False,
             term=term,
             won_at=draft.now,
             armed=False,
@@ -212,8 +216,11 @@ def on_campaigned(draft: Draft, e: Election, event: Campaigned) -> None:
     """Our key is in the queue, and the same transaction told who is first. If we are, the term goes on record next."""
     if e.phase is not ElectionPhase.CAMPAIGNING or e.lease != event.lease:
         return
-    e = replace(e, create_revision=event.create_revision, asked=False)
-    if _is_ours(e, event.first):
+    refused = tokens.refusal(draft, e, event.create_revision)
+    e = replace(e, create_revision=event.create_revision, asked=False, refused=refused)
+    if refused:
+        resign(draft, tokens.on_low(draft, e), "its token is too low")
+    elif _is_ours(e, event.first):
         prove(draft, e)
     else:
         _after_reading_first(draft, e, event.first)
@@ -259,6 +266,8 @@ def on_queue(draft: Draft, e: Election, event: QueueChanged) -> None:
     e = draft.put_election(
         replace(e, queue=event.candidates, queue_revision=event.revision, queue_at=draft.now, first_at=first_at)
     )
+    if event.candidates and event.candidates[0].lease != e.lease:
+        tokens.remember(draft, e.spec.name, event.candidates[0].create_revision, term=False)
     if e.create_revision is None or event.revision < e.create_revision:
         return  # older than our key: it cannot say anything about it
     if not any(_is_ours(e, c) for c in event.candidates):

@@ -7,24 +7,37 @@ happens; coming early is harmless.
 Does not: do anything. The shell performs the actions, in their order (``actions``).
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import assert_never
 
 from supervisor.core import election as elections
 from supervisor.core import events as ev
-from supervisor.core import lifecycle, members, moving, ownership, reconcile, session, sights
+from supervisor.core import lifecycle, members, moving, ownership, reconcile, session, sights, tokens
 from supervisor.core import store_events as sev
 from supervisor.core.actions import Action
 from supervisor.core.draft import Draft
-from supervisor.core.names import Home, Instant, NodeName, ProcessId
+from supervisor.core.names import Home, Instant, NodeName, ProcessId, SeenToken
 from supervisor.core.state import Election, ElectionPhase, State
 
 GUARDIAN_LOST_EXIT_CODE = 70
 
 
-def initial(node: NodeName, *, now: Instant, home: Home | None = None, wall_offset_seconds: float = 0.0) -> State:
-    """Nothing desired, nothing running; what earlier daemons left at ``home`` has been ended."""
-    return State(node=node, started_at=now, home=home or Home(), wall_offset_seconds=wall_offset_seconds)
+def initial(
+    node: NodeName,
+    *,
+    now: Instant,
+    home: Home | None = None,
+    wall_offset_seconds: float = 0.0,
+    seen: Mapping[str, SeenToken] | None = None,
+) -> State:
+    """Nothing desired, nothing running; what earlier daemons left at ``home`` has been ended.
+
+    ``seen``: the tokens that they have left there, by the elections' names in etcd.
+    """
+    return State(
+        node=node, started_at=now, home=home or Home(), wall_offset_seconds=wall_offset_seconds, seen=dict(seen or {})
+    )
 
 
 def step(state: State, event: ev.Event, *, now: Instant) -> tuple[State, tuple[Action, ...]]:
@@ -48,7 +61,7 @@ def _dispatch(draft: Draft, event: ev.Event) -> None:
         case (
             ev.ConfigLoaded() | ev.ConfigRejected() | ev.ShutdownRequested() | ev.GuardianLost() | ev.Ticked() | ev.Woke()
             | ev.StoreReachable() | ev.StoreUnreachable() | ev.StoreConfirmed() | ev.RestartRequested() | ev.KillByStruck()
-            | sev.EndpointsSeen() | sev.StoreIdentified()
+            | sev.EndpointsSeen() | sev.StoreIdentified() | sev.TokenRemembered() | sev.RevisionRaised()
         ):  # fmt: skip
             _on_daemon(draft, event)
         case (
@@ -75,7 +88,7 @@ def _on_daemon(
     draft: Draft,
     event: ev.ConfigLoaded | ev.ConfigRejected | ev.ShutdownRequested | ev.GuardianLost | ev.Ticked | ev.Woke
     | ev.StoreReachable | ev.StoreUnreachable | ev.StoreConfirmed | ev.RestartRequested | ev.KillByStruck
-    | sev.EndpointsSeen | sev.StoreIdentified,
+    | sev.EndpointsSeen | sev.StoreIdentified | sev.TokenRemembered | sev.RevisionRaised,
 ) -> None:  # fmt: skip
     base, now = draft.base, draft.now
     match event:
@@ -103,6 +116,10 @@ def _on_daemon(
             draft.base = replace(base, store=replace(base.store, reachable=False, since=now, detail=detail))
         case sev.StoreIdentified():
             moving.on_identified(draft, event)
+        case sev.TokenRemembered():
+            tokens.on_remembered(draft, event)
+        case sev.RevisionRaised():
+            tokens.on_raised(draft, event)
         case sev.EndpointsSeen():
             members.on_seen(draft, event)
         case ev.RestartRequested(process=process):

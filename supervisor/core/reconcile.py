@@ -294,7 +294,7 @@ def _desired(draft: Draft, p: Process) -> tuple[ProcessSpec, Term | None] | None
     if e is None:
         return None
     if p.id.name in e.spec.leader:
-        ready = e.phase is ElectionPhase.LEADING and e.armed and not e.waits_for
+        ready = e.phase is ElectionPhase.LEADING and e.armed and e.remembered and not e.waits_for
         if not ready or (not p.alive and (_any_alive(draft, e, leader=False) or _unchecked(draft, e))):
             return None
         return e.spec.leader[p.id.name], e.term

@@ -10,7 +10,19 @@ from enum import StrEnum
 
 from supervisor.core import timing
 from supervisor.core.events import Candidate, ConfigLoaded, TermRecord
-from supervisor.core.names import EPOCH, ElectionName, Home, Instant, LeaseId, NodeName, ProcessId, RunId, Term, Token
+from supervisor.core.names import (
+    EPOCH,
+    ElectionName,
+    Home,
+    Instant,
+    LeaseId,
+    NodeName,
+    ProcessId,
+    RunId,
+    SeenToken,
+    Term,
+    Token,
+)
 from supervisor.core.spec import ElectionSpec, EtcdSpec, ProcessSpec, Spec
 from supervisor.core.store_events import EndpointSight
 
@@ -180,6 +192,8 @@ class Election:
     won_at: Instant | None = None
     armed: bool = False
     """The guardian holds the term's kill-by."""
+    remembered: bool = False
+    """The term's token is noted for daemons to come."""
     disarming: bool = False
     lost: bool = False
     """The term ended against our will: its processes have until kill-by, whatever their own stop timeout says."""
@@ -193,6 +207,8 @@ class Election:
     """When the request of this phase is tried again."""
     hold_until: Instant | None = None
     """Does not campaign before: the cool-down after a give-up."""
+    refused: str = ""
+    """Why the last candidacy was given up for its token (``tokens``); empty when it was not."""
     giveups: int = 0
     """Give-ups in a row; doubles the cool-down."""
     campaign_deadline: Instant | None = None
@@ -342,6 +358,10 @@ class State:
     pending: ConfigLoaded | None = None
     """A good file that is not in force before it is known whose etcd it names."""
     store: Store = field(default_factory=Store)
+    seen: Mapping[str, SeenToken] = field(default_factory=dict)
+    """The highest token seen of each election, by its name in etcd."""
+    raising: bool = False
+    """The local etcd's revision is being raised."""
     sessions: Mapping[int, Session] = field(default_factory=dict)
     sights: Mapping[LeaseId, LeaseSight] = field(default_factory=dict)
     doomed: Mapping[LeaseId, DoomedLease] = field(default_factory=dict)

@@ -5,6 +5,7 @@ A part of ``events``, which names them all; apart because no election's story ne
 
 from dataclasses import dataclass
 
+from supervisor.core.names import ElectionName, Token
 from supervisor.core.spec import EtcdSpec
 
 
@@ -43,3 +44,19 @@ class EndpointsSeen:
     cluster: str
     """The id of the cluster that is used."""
     endpoints: tuple[EndpointSight, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRemembered:
+    """The token of a term was noted for daemons to come, or could not be: the term goes on all the same."""
+
+    election: ElectionName
+    token: Token
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevisionRaised:
+    """The local etcd's revision is above what was asked, or why it is not."""
+
+    problem: str = ""

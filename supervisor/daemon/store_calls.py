@@ -18,6 +18,7 @@ from supervisor.etcd.store import EtcdStore
 
 READ_TIMEOUT_SECONDS = 1.0
 WRITE_TIMEOUT_SECONDS = 2.0
+RAISE_TIMEOUT_SECONDS = 60.0
 
 Post = Callable[[ev.Event], None]
 
@@ -76,6 +77,8 @@ class StoreCalls:
                 self.connect(etcd)
             case ac.Identify():
                 self._begin(self._identify(action))
+            case ac.RaiseRevision():
+                self._begin(self._raise(self._live(), action))
             case ac.GrantLease():
                 self._begin(self._grant(self._live(), action))
             case ac.Renew():
@@ -121,6 +124,14 @@ class StoreCalls:
         finally:
             await store.close()
         self._post(sev.StoreIdentified(etcd=a.etcd, cluster=cluster, detail=detail))
+
+    async def _raise(self, store: EtcdStore, a: ac.RaiseRevision) -> None:
+        problem = ""
+        try:
+            await store.raise_revision(a.above, timeout_seconds=RAISE_TIMEOUT_SECONDS)
+        except StoreError as error:
+            problem = str(error)
+        self._post(sev.RevisionRaised(problem=problem))
 
     async def _grant(self, store: EtcdStore, a: ac.GrantLease) -> None:
         try:

@@ -14,6 +14,7 @@ from supervisor.etcd.channel import Channels
 from supervisor.etcd.election import Candidacy, Claim, Elections, Ending
 from supervisor.etcd.errors import StoreError
 from supervisor.etcd.lease import Grant, LeaseKeeper, Look, Renewal
+from supervisor.etcd.raising import raise_revision
 from supervisor.etcd.rounds import Rounds, identify
 from supervisor.etcd.watch import QueueWatch
 
@@ -43,6 +44,10 @@ class EtcdStore:
     async def identify(self, *, timeout_seconds: float) -> str:
         """See ``rounds.identify``."""
         return await identify(self._channels, timeout_seconds=timeout_seconds)
+
+    async def raise_revision(self, above: Token, *, timeout_seconds: float) -> None:
+        """See ``raising.raise_revision``."""
+        await raise_revision(self._channels, above, timeout_seconds=timeout_seconds)
 
     async def grant(self, ttl_seconds: int, *, timeout_seconds: float) -> Grant:
         """See ``LeaseKeeper.grant``."""

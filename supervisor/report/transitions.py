@@ -7,6 +7,7 @@ Promises: one line per change that an operator would ask about, with term and le
 from collections.abc import Iterator
 
 from supervisor.core import events as ev
+from supervisor.core import store_events as sev
 from supervisor.core import versions
 from supervisor.core.state import Election, ElectionPhase, LastExit, Process, ProcessPhase, State
 from supervisor.report.logline import Level, LogLine
@@ -23,6 +24,7 @@ def lines(before: State, event: ev.Event, after: State) -> list[LogLine]:
             if was is not e:
                 said += _election(was, e)
                 said += _takeover(was, e)
+                said += _tokens(was, e)
         said += [
             LogLine(level=Level.INFO, message=f"{n}: removed") for n in before.elections if n not in after.elections
         ]
@@ -39,6 +41,14 @@ def lines(before: State, event: ev.Event, after: State) -> list[LogLine]:
 def _daemon(before: State, event: ev.Event, after: State) -> Iterator[LogLine]:
     yield from _config(before, after)
     match event:
+        case sev.TokenRemembered(election=name, token=token, problem=problem) if problem:
+            text = f"{name}: its token is not noted, a later one may be below it: {problem}"
+            yield LogLine(level=Level.WARN, message=text, fields={"token": token})
+        case sev.RevisionRaised(problem=problem):
+            text = (
+                f"the local etcd could not be raised: {problem}" if problem else "the local etcd's revision was raised"
+            )
+            yield LogLine(level=Level.WARN if problem else Level.INFO, message=text)
         case ev.StoreReachable(endpoint=endpoint):
             yield LogLine(level=Level.INFO, message="etcd reachable", fields={"endpoint": endpoint})
         case ev.StoreUnreachable(detail=detail):
@@ -88,6 +98,9 @@ def _endpoints(before: State, after: State) -> Iterator[LogLine]:
         local = after.spec is not None and after.spec.local_etcd is not None
         if (warning := versions.warning(version)) and not local:
             yield LogLine(level=Level.WARN, message=warning)
+    if before.store.cluster and after.store.cluster != before.store.cluster and after.store.cluster:
+        text = f"etcd is another cluster now: id {after.store.cluster}, was {before.store.cluster}"
+        yield LogLine(level=Level.ERROR, message=text)
     for e in after.store.endpoints:
         was = known.get(e.endpoint)
         if e.foreign and not (was is not None and was.foreign):
@@ -98,6 +111,15 @@ def _endpoints(before: State, after: State) -> Iterator[LogLine]:
         elif e.well and was is not None and was.well is False:
             text = f"etcd endpoint {e.endpoint} serves again"
             yield LogLine(level=Level.INFO, message=text, fields={"failures": e.failures})
+
+
+def _tokens(was: Election | None, e: Election) -> Iterator[LogLine]:
+    """A candidacy that was given up for its token: the same reason is said once."""
+    before = was.refused if was is not None else ""
+    if e.refused and not before:
+        yield LogLine(level=Level.ERROR, message=f"{e.spec.name}: takes no office: {e.refused}")
+    elif before and not e.refused:
+        yield LogLine(level=Level.INFO, message=f"{e.spec.name}: its token is high enough again")
 
 
 def _election(was: Election | None, e: Election) -> Iterator[LogLine]:

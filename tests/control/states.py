@@ -115,6 +115,7 @@ def leading(name: str, *, token: int = 1234, **spec: tuple[str, ...]) -> Electio
         term=Term(wanted.name, Token(token)),
         won_at=ago(725),
         armed=True,
+        remembered=True,
         queue=(own, candidate(name, token=token + 6)),
         queue_revision=1300,
         queue_at=ago(300),
