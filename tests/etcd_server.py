@@ -101,7 +101,9 @@ class EtcdServer:
         cluster: str | None = None,
         tls: TlsFiles | None = None,
         arguments: Sequence[str] = (),
+        wrapper: Sequence[str] = (),
     ) -> None:
+        self.wrapper = wrapper
         self.binaries = binaries or installed()[0]
         self.directory = directory
         self.client_port, self.peer_port = ports or free_ports(2)
@@ -141,7 +143,7 @@ class EtcdServer:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("ETCD")}
         with (self.directory / "etcd.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*leash, *self.command],
+                [*leash, *self.wrapper, *self.command],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from supervisor.control import leaders, views
 from supervisor.control.words import duration, last_exit
+from supervisor.core import alarms
 from supervisor.core.document import process_health
 from supervisor.core.names import ElectionName, Instant, ProcessId, Role
 from supervisor.core.state import Election, ElectionPhase, Health, Process, ProcessPhase, State
@@ -142,6 +143,8 @@ def _of_daemon(state: State) -> Iterator[views.Reason]:
 
 
 def _of_store(state: State, now: Instant) -> Iterator[views.Reason]:
+    for alarm in sorted({e.alarm for e in state.store.endpoints if e.alarm}):
+        yield views.Reason(kind=views.UNHEALTHY, subject="etcd", text=alarms.in_words(alarm))
     if not uses_store(state) or state.store.reachable is True:
         return
     if state.store.reachable is None:

@@ -282,6 +282,8 @@ class Session:
     """When the unanswered one was sent."""
     confirm_at: Instant = EPOCH
     """When to ask next."""
+    unconfirmed: str = ""
+    """Why the last such question was not answered; empty when it was."""
     unchecked: bool = False
     """We did not run for a while and have not seen our keys since: nothing is started or rewritten on what we believed."""
 

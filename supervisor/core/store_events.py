@@ -33,6 +33,8 @@ class EndpointSight:
     version: str = ""
     failures: int = 0
     """Calls of it that failed, until this was told."""
+    alarm: str = ""
+    """What etcd itself complains of (NOSPACE, CORRUPT), in its own words."""
     foreign: bool = False
     """It belongs to another cluster than the rest, and is not used."""
 

@@ -44,6 +44,7 @@ class Member:
     under_way: int = 0
     cluster: str = ""
     version: str = ""
+    alarm: str = ""
 
 
 class Members:
@@ -139,13 +140,13 @@ class Members:
             member.well, member.detail = False, detail
             self._tell()
 
-    def told(self, member: Member, *, cluster: str, version: str) -> None:
+    def told(self, member: Member, *, cluster: str, version: str, alarm: str) -> None:
         """What the member says of itself."""
         self.cluster = self.cluster or cluster
         if self.cluster != cluster and not any(m.well and m.cluster == self.cluster for m in self._all.values()):
             self.cluster = cluster  # nobody of the old one is left: it was replaced behind the same endpoints
-        if (member.cluster, member.version) != (cluster, version):
-            member.cluster, member.version = cluster, version
+        if (member.cluster, member.version, member.alarm) != (cluster, version, alarm):
+            member.cluster, member.version, member.alarm = cluster, version, alarm
             self._tell()
         if member is self._home and not self._usable(member):
             self._home = None
@@ -175,6 +176,7 @@ class Members:
                 version=m.version,
                 foreign=self._stranger(m),
                 failures=m.failures,
+                alarm=m.alarm,
             )
             for m in self._all.values()
         )

@@ -16,6 +16,7 @@ from supervisor.etcd.errors import Rejected, StoreError, TimedOut, Undecided
 from supervisor.etcd.members import Member
 from supervisor.pb.etcd import rpc_pb2
 
+ALARMS = ("NOSPACE", "CORRUPT")
 WELL_EVERY_SECONDS = 5.0
 ILL_EVERY_SECONDS = 1.0
 TIMEOUT_SECONDS = 1.0
@@ -104,4 +105,6 @@ class Rounds:
         except StoreError:
             return  # it may not be told, but it answers
         else:
-            self._channels.members.told(member, cluster=f"{reply.header.cluster_id:x}", version=reply.version)
+            alarms = sorted({word for error in reply.errors for word in ALARMS if word in error})
+            cluster = f"{reply.header.cluster_id:x}"
+            self._channels.members.told(member, cluster=cluster, version=reply.version, alarm=", ".join(alarms))

@@ -6,9 +6,9 @@ Promises: one line per change that an operator would ask about, with term and le
 
 from collections.abc import Iterator
 
+from supervisor.core import alarms, versions
 from supervisor.core import events as ev
 from supervisor.core import store_events as sev
-from supervisor.core import versions
 from supervisor.core.state import Election, ElectionPhase, LastExit, Process, ProcessPhase, State
 from supervisor.report.logline import Level, LogLine
 
@@ -103,6 +103,11 @@ def _endpoints(before: State, after: State) -> Iterator[LogLine]:
         yield LogLine(level=Level.ERROR, message=text)
     for e in after.store.endpoints:
         was = known.get(e.endpoint)
+        alarm = was.alarm if was is not None else ""
+        if e.alarm and e.alarm != alarm:
+            yield LogLine(level=Level.ERROR, message=f"etcd endpoint {e.endpoint}: {alarms.in_words(e.alarm)}")
+        elif alarm and not e.alarm:
+            yield LogLine(level=Level.INFO, message=f"etcd endpoint {e.endpoint}: the alarm is over")
         if e.foreign and not (was is not None and was.foreign):
             text = f"etcd endpoint {e.endpoint} is not used: it {e.detail}, the others to {after.store.cluster}"
             yield LogLine(level=Level.ERROR, message=text)
