@@ -10,7 +10,7 @@ from supervisor.control import leaders, views
 from supervisor.control.words import duration, last_exit
 from supervisor.core import alarms
 from supervisor.core.document import process_health
-from supervisor.core.names import ElectionName, Instant, ProcessId, Role
+from supervisor.core.names import ElectionName, Instant, ProcessId, Role, grant_line
 from supervisor.core.state import Election, ElectionPhase, Health, Process, ProcessPhase, State
 
 _HELD = frozenset({ElectionPhase.LEADING, ElectionPhase.STEPPING_DOWN})
@@ -143,6 +143,9 @@ def _of_daemon(state: State) -> Iterator[views.Reason]:
 
 
 def _of_store(state: State, now: Instant) -> Iterator[views.Reason]:
+    for prefix in state.store.missing:
+        text = f"its user may not read and write {prefix}: {grant_line(prefix)}"
+        yield views.Reason(kind=views.UNHEALTHY, subject="etcd", text=text)
     for alarm in sorted({e.alarm for e in state.store.endpoints if e.alarm}):
         yield views.Reason(kind=views.UNHEALTHY, subject="etcd", text=alarms.in_words(alarm))
     if not uses_store(state) or state.store.reachable is True:

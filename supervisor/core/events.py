@@ -9,7 +9,13 @@ from dataclasses import dataclass
 
 from supervisor.core.names import ElectionName, Instant, LeaseId, ProcessId, RunId, Term, Token
 from supervisor.core.spec import Spec
-from supervisor.core.store_events import EndpointsSeen, RevisionRaised, StoreIdentified, TokenRemembered
+from supervisor.core.store_events import (
+    EndpointsSeen,
+    PermissionsSeen,
+    RevisionRaised,
+    StoreIdentified,
+    TokenRemembered,
+)
 
 # --- the file and the operator -------------------------------------------------------------------------------------
 
@@ -417,7 +423,7 @@ Event = (
     | Spawned | SpawnFailed | Exited | Emptied | ProbeSucceeded | ProbeFailed
     | LeaseGranted | LeaseGrantFailed | Renewed | RenewFailed | LeaseGone | LeaseRevoked | LeaseRevokeFailed
     | StoreUnreachable | StoreReachable | StoreConfirmed | EndpointsSeen | StoreIdentified
-    | TokenRemembered | RevisionRaised
+    | TokenRemembered | RevisionRaised | PermissionsSeen
     | Campaigned | CampaignFailed | QueueChanged | FirstRead | ReadFirstFailed
     | KeysConfirmed | KeysUnconfirmed | LeaseSeen | LeaseUnseen | RecordsClosed | CloseRecordsFailed
     | Proclaimed | ProclaimFailed | Resigned | ResignFailed

@@ -61,7 +61,7 @@ def _dispatch(draft: Draft, event: ev.Event) -> None:
         case (
             ev.ConfigLoaded() | ev.ConfigRejected() | ev.ShutdownRequested() | ev.GuardianLost() | ev.Ticked() | ev.Woke()
             | ev.StoreReachable() | ev.StoreUnreachable() | ev.StoreConfirmed() | ev.RestartRequested() | ev.KillByStruck()
-            | sev.EndpointsSeen() | sev.StoreIdentified() | sev.TokenRemembered() | sev.RevisionRaised()
+            | sev.EndpointsSeen() | sev.StoreIdentified() | sev.TokenRemembered() | sev.RevisionRaised() | sev.PermissionsSeen()
         ):  # fmt: skip
             _on_daemon(draft, event)
         case (
@@ -88,7 +88,7 @@ def _on_daemon(
     draft: Draft,
     event: ev.ConfigLoaded | ev.ConfigRejected | ev.ShutdownRequested | ev.GuardianLost | ev.Ticked | ev.Woke
     | ev.StoreReachable | ev.StoreUnreachable | ev.StoreConfirmed | ev.RestartRequested | ev.KillByStruck
-    | sev.EndpointsSeen | sev.StoreIdentified | sev.TokenRemembered | sev.RevisionRaised,
+    | sev.EndpointsSeen | sev.StoreIdentified | sev.TokenRemembered | sev.RevisionRaised | sev.PermissionsSeen,
 ) -> None:  # fmt: skip
     base, now = draft.base, draft.now
     match event:
@@ -120,6 +120,8 @@ def _on_daemon(
             tokens.on_remembered(draft, event)
         case sev.RevisionRaised():
             tokens.on_raised(draft, event)
+        case sev.PermissionsSeen():
+            members.on_permissions(draft, event)
         case sev.EndpointsSeen():
             members.on_seen(draft, event)
         case ev.RestartRequested(process=process):

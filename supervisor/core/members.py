@@ -7,7 +7,12 @@ middle of a call).
 from dataclasses import replace
 
 from supervisor.core.draft import Draft
-from supervisor.core.store_events import EndpointsSeen
+from supervisor.core.store_events import EndpointsSeen, PermissionsSeen
+
+
+def on_permissions(draft: Draft, event: PermissionsSeen) -> None:
+    """Take it over."""
+    draft.base = replace(draft.base, store=replace(draft.base.store, missing=event.missing))
 
 
 def on_seen(draft: Draft, event: EndpointsSeen) -> None:

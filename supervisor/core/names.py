@@ -84,6 +84,11 @@ class SeenToken:
     cluster: str = ""
 
 
+def grant_line(prefix: str, *, role: str = "ROLE") -> str:
+    """The ``etcdctl`` line that lets a role read and write below a prefix."""
+    return f"etcdctl role grant-permission {role} --prefix=true readwrite {prefix}"
+
+
 def record_key(namespace: str, election: ElectionName, token: Token) -> str:
     """The key of a term's record."""
     return f"{namespace}.log/{election}/{token}"

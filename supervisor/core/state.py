@@ -335,6 +335,8 @@ class Store:
     """The id of the cluster, in hex; empty: not known yet."""
     endpoints: tuple[EndpointSight, ...] = ()
     """Each endpoint, every name looked up, as last seen."""
+    missing: tuple[str, ...] = ()
+    """Ranges of keys that etcd's user may not read and write."""
     versions: frozenset[str] = frozenset()
     """Every version of etcd met so far: each is warned of once."""
 

@@ -62,3 +62,10 @@ class RevisionRaised:
     """The local etcd's revision is above what was asked, or why it is not."""
 
     problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermissionsSeen:
+    """Which of our ranges etcd's user may not read and write; told when that changes."""
+
+    missing: tuple[str, ...]

@@ -19,7 +19,17 @@ from supervisor.core.spec import AuthSpec, EtcdSpec
 from supervisor.etcd.address import Address
 from supervisor.etcd.directory import Directory
 from supervisor.etcd.endpoint import Endpoint, read_file
-from supervisor.etcd.errors import AuthFailed, Refused, Rejected, StoreError, TimedOut, Undecided, Unreachable, from_rpc
+from supervisor.etcd.errors import (
+    AuthFailed,
+    PermissionDenied,
+    Refused,
+    Rejected,
+    StoreError,
+    TimedOut,
+    Undecided,
+    Unreachable,
+    from_rpc,
+)
 from supervisor.etcd.members import Member, Members
 from supervisor.pb.etcd import rpc_pb2
 
@@ -41,6 +51,8 @@ class Channels:
         self.members = Members(spec.tls, on_event)
         self.directory = Directory(spec, self.members.be)
         self.members.start(self.directory.addresses)
+        self.denied = asyncio.Event()
+        """Set when something was refused for want of a permission."""
         self._login = Login(spec.auth)
         self._closed = False
 
@@ -141,8 +153,10 @@ class Channels:
             if isinstance(error, Unreachable):
                 await self._renew(member, endpoint)
             raise
-        except Refused:
+        except Refused as error:
             self.members.answered(member)
+            if isinstance(error, PermissionDenied):
+                self.denied.set()
             raise
         finally:
             member.under_way -= 1

@@ -8,18 +8,23 @@ Does not: hold anything up: a member that hangs costs its own question only.
 import asyncio
 import contextlib
 import random
+from collections.abc import Callable
 from typing import NoReturn
 
+from supervisor.core.events import Event
+from supervisor.core.store_events import PermissionsSeen
 from supervisor.etcd import keys
 from supervisor.etcd.channel import Channels
 from supervisor.etcd.errors import Rejected, StoreError, TimedOut, Undecided
 from supervisor.etcd.members import Member
+from supervisor.etcd.permissions import missing
 from supervisor.pb.etcd import rpc_pb2
 
 ALARMS = ("NOSPACE", "CORRUPT")
 WELL_EVERY_SECONDS = 5.0
 ILL_EVERY_SECONDS = 1.0
 TIMEOUT_SECONDS = 1.0
+PERMISSIONS_TIMEOUT_SECONDS = 3.0
 
 
 async def identify(channels: Channels, *, timeout_seconds: float) -> str:
@@ -64,8 +69,26 @@ async def _cluster(channels: Channels, member: Member, timeout_seconds: float) -
 class Rounds:
     """The rounds of one etcd's members."""
 
-    def __init__(self, channels: Channels) -> None:
+    def __init__(self, channels: Channels, on_event: Callable[[Event], None]) -> None:
         self._channels = channels
+        self._on_event = on_event
+
+    async def watch_permissions(self) -> NoReturn:
+        """Find out which ranges may not be used: at first, when something was denied, and as long as one is missing."""
+        known: tuple[str, ...] = ()
+        while True:
+            self._channels.denied.clear()
+            try:
+                found = await missing(self._channels, timeout_seconds=PERMISSIONS_TIMEOUT_SECONDS)
+            except StoreError:
+                await asyncio.sleep(ILL_EVERY_SECONDS)
+                continue
+            if found != known:
+                known = found
+                self._on_event(PermissionsSeen(missing=found))
+            await asyncio.sleep(ILL_EVERY_SECONDS)
+            if not found:
+                await self._channels.denied.wait()
 
     async def run(self) -> NoReturn:
         """Ask until cancelled."""

@@ -25,15 +25,19 @@ class EtcdStore:
     def __init__(self, spec: EtcdSpec, *, clock: Callable[[], Instant], on_event: Callable[[Event], None]) -> None:
         """``clock``: CLOCK_BOOTTIME. ``on_event`` is called from ``run``. ``ValueError`` without endpoints."""
         self._channels = Channels(spec, on_event)
+        # Where etcd knows no users there is nothing to be denied; where it does and we name none, everything says so.
+        self._asks_who_we_are = spec.auth is not None or (spec.tls is not None and spec.tls.cert is not None)
         self._leases = LeaseKeeper(self._channels, clock)
         self._elections = Elections(self._channels)
         self._watch = QueueWatch(self._channels, on_event)
-        self._rounds = Rounds(self._channels)
+        self._rounds = Rounds(self._channels, on_event)
 
     async def run(self) -> None:
         """Watch the namespace, and how each endpoint is, until cancelled; see ``watch`` and ``rounds``."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._rounds.run(), name="rounds of etcd's members")
+            if self._asks_who_we_are:
+                group.create_task(self._rounds.watch_permissions(), name="permissions")
             group.create_task(self._watch.run(), name="watch of the queues")
 
     @property

@@ -100,7 +100,11 @@ class Endpoint:
             headers["Authorization"] = self._token
         connection.request("POST", path, json.dumps(body), headers)
         response = connection.getresponse()
-        reply = json.loads(response.read())
+        said = response.read()
+        try:
+            reply = json.loads(said)
+        except ValueError:  # such as: the gateway takes no certificate with a CommonName where auth is on
+            raise RevokeError(f"HTTP {response.status}: {said[:200].decode(errors='replace').strip()}") from None
         return response.status, reply if isinstance(reply, dict) else {}
 
     def _connect(self, timeout_seconds: float) -> HTTPConnection:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from supervisor.core import alarms, versions
 from supervisor.core import events as ev
 from supervisor.core import store_events as sev
+from supervisor.core.names import grant_line
 from supervisor.core.state import Election, ElectionPhase, LastExit, Process, ProcessPhase, State
 from supervisor.report.logline import Level, LogLine
 
@@ -44,6 +45,12 @@ def _daemon(before: State, event: ev.Event, after: State) -> Iterator[LogLine]:
         case sev.TokenRemembered(election=name, token=token, problem=problem) if problem:
             text = f"{name}: its token is not noted, a later one may be below it: {problem}"
             yield LogLine(level=Level.WARN, message=text, fields={"token": token})
+        case sev.PermissionsSeen(missing=missing):
+            for prefix in (p for p in missing if p not in before.store.missing):
+                text = f"etcd's user may not read and write {prefix}: {grant_line(prefix)}"
+                yield LogLine(level=Level.ERROR, message=text)
+            if before.store.missing and not missing:
+                yield LogLine(level=Level.INFO, message="etcd's user may use all it needs again")
         case sev.RevisionRaised(problem=problem):
             text = (
                 f"the local etcd could not be raised: {problem}" if problem else "the local etcd's revision was raised"
