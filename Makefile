@@ -3,8 +3,14 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
+ROUNDS ?= 40
+SEED ?=
 
-.PHONY: help venv demo test check format proto bench clean
+SEEDS ?= 10000
+FIRST_SEED ?= 1
+CORES ?= $(shell nproc)
+
+.PHONY: help venv demo test check format proto drills bench soak clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -31,8 +37,16 @@ check: venv ## lint, format, strict types, generated code current
 proto: venv ## regenerate supervisor/pb from protos/
 	$(BIN)/python protos/generate.py
 
+drills: venv ## break a real fleet ROUNDS times by SEED, and judge it (root)
+	$(BIN)/python -m tests.drills --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
+
 bench: venv ## memory and CPU of one idle daemon
 	$(BIN)/python bench/footprint.py
+
+soak: venv ## SEEDS=… simulated runs with faults, on all CORES, and then the drills
+	@seq 0 $$(($(CORES) - 1)) | xargs -P $(CORES) -I{} sh -c '$(BIN)/python -m tests.simulation --keep-going \
+		--count $$(($(SEEDS) / $(CORES))) --seed $$(( $(FIRST_SEED) + {} * ($(SEEDS) / $(CORES)) ))'
+	@$(MAKE) drills
 
 format: venv ## rewrite the sources as the formatter wants them
 	$(BIN)/ruff check --fix .

@@ -62,7 +62,7 @@ def _election(election: ElectionSpec) -> list[str]:
     kill = ttl - spent.safety_margin_seconds
     timeline = (
         (0.0, "a renewal of the lease is sent, and acknowledged"),
-        (spent.renew_every_seconds, "the next is sent; and again until one is acknowledged"),
+        (spent.renewal_pause_seconds, "the next is sent; and again until one is acknowledged"),
         (lost, "none acknowledged: leadership is lost, leader processes get their stop signal"),
         (kill, f"what is still alive is killed; lost_grace is {_text(spent.lost_grace_seconds)}"),
         (ttl, "etcd ends the lease; another node may lead"),

@@ -26,7 +26,7 @@ from supervisor.core.spec import EtcdSpec, LogSpec, ProbeSpec, ProcessSpec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
-    """Hold kill-by = lease deadline - margin for this term, extended with its lease. -> Armed."""
+    """Hold kill-by = lease deadline - margin for this term, extended with its lease. -> Armed | KillByStruck."""
 
     term: Term
     lease: LeaseId

@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 from supervisor.core.actions import Action
 from supervisor.core.names import ElectionName, Instant, LeaseId, ProcessId, RunId, SeenToken
 from supervisor.core.state import DoomedLease, Election, LeaseSight, Process, Session, State
+from supervisor.core.written import Written
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -20,11 +21,11 @@ V = TypeVar("V")
 class Overlay(Generic[K, V]):
     """A mapping that copies itself on the first write."""
 
-    __slots__ = ("_copy", "_mapping")
+    __slots__ = ("_before", "_copy", "_mapping")
 
     def __init__(self, mapping: Mapping[K, V]) -> None:
-        self._mapping = mapping
-        self._copy: dict[K, V] | None = None
+        self._mapping = self._before = mapping
+        self._copy: Written[K, V] | None = None
 
     def __getitem__(self, key: K) -> V:
         return self._mapping[key]
@@ -48,25 +49,30 @@ class Overlay(Generic[K, V]):
 
     def put(self, key: K, value: V) -> None:
         """Write one entry."""
-        self._own()[key] = value
+        own = self._own()
+        own[key] = value
+        own.keys_written.add(key)
 
     def drop(self, key: K) -> None:
         """Remove one entry, if it is there."""
         if key in self._mapping:
-            del self._own()[key]
+            own = self._own()
+            del own[key]
+            own.keys_written.add(key)
 
     def freeze(self) -> Mapping[K, V]:
         """The mapping as it is now; identical to the original when nothing was written."""
         return self._mapping
 
-    @property
-    def written(self) -> bool:
-        """Whether anything was written or removed."""
-        return self._copy is not None
+    def changes(self) -> Iterator[tuple[V | None, V | None]]:
+        """What was written, as it was before the step and as it is now; None where it was, or is, not there."""
+        if self._copy is not None:
+            for key in self._copy.keys_written:
+                yield self._before.get(key), self._copy.get(key)
 
-    def _own(self) -> dict[K, V]:
+    def _own(self) -> Written[K, V]:
         if self._copy is None:
-            self._copy = dict(self._mapping)
+            self._copy = Written(self._mapping)
             self._mapping = self._copy
         return self._copy
 
@@ -75,6 +81,8 @@ class Draft:
     """A state under change, at one instant."""
 
     def __init__(self, state: State, now: Instant) -> None:
+        self.before = state
+        """What the step began with."""
         self.base = state
         """Holds the scalar fields; the mappings are those below."""
         self.now = now

@@ -25,6 +25,7 @@ from supervisor.core.events import (
     Disarmed,
     DisarmRefused,
     FirstRead,
+    KillByStruck,
     Proclaimed,
     ProclaimFailed,
     QueueChanged,
@@ -120,8 +121,6 @@ def lead(draft: Draft, e: Election, session: Session) -> Election:
             phase=ElectionPhase.LEADING,
             since=draft.now,
             cause="won",
-            refused="",
-            remembered=False,
             term=term,
             won_at=draft.now,
             armed=False,
@@ -217,8 +216,7 @@ def on_campaigned(draft: Draft, e: Election, event: Campaigned) -> None:
     if e.phase is not ElectionPhase.CAMPAIGNING or e.lease != event.lease:
         return
     refused = tokens.refusal(draft, e, event.create_revision)
-    e = replace(e, create_revision=event.create_revision, asked=False, refused=refused)
-    if refused:
+    if (e := replace(e, create_revision=event.create_revision, asked=False, refused=refused)).refused:
         resign(draft, tokens.on_low(draft, e), "its token is too low")
     elif _is_ours(e, event.first):
         prove(draft, e)
@@ -253,10 +251,8 @@ def on_read_first_failed(draft: Draft, e: Election, event: ReadFirstFailed) -> N
     """No proof, no term: ask again soon."""
     if e.phase in (ElectionPhase.PROVING, ElectionPhase.LEADING) and e.asked:
         pause = RETRY_SECONDS * (1.0 - event.chance / 2)
-        if e.phase is ElectionPhase.LEADING:
-            draft.put_election(replace(e, asked=False, retry_at=Instant(draft.now + pause)))
-            return
-        draft.put_election(replace(e, asked=False, retry_at=Instant(draft.now + pause), cause=event.detail))
+        cause = e.cause if e.phase is ElectionPhase.LEADING else event.detail
+        draft.put_election(replace(e, asked=False, retry_at=Instant(draft.now + pause), cause=cause))
 
 
 def on_queue(draft: Draft, e: Election, event: QueueChanged) -> None:
@@ -266,8 +262,7 @@ def on_queue(draft: Draft, e: Election, event: QueueChanged) -> None:
     e = draft.put_election(
         replace(e, queue=event.candidates, queue_revision=event.revision, queue_at=draft.now, first_at=first_at)
     )
-    if event.candidates and event.candidates[0].lease != e.lease:
-        tokens.remember(draft, e.spec.name, event.candidates[0].create_revision, term=False)
+    tokens.note_leader(draft, e)
     if e.create_revision is None or event.revision < e.create_revision:
         return  # older than our key: it cannot say anything about it
     if not any(_is_ours(e, c) for c in event.candidates):
@@ -282,12 +277,17 @@ def on_armed(draft: Draft, e: Election, event: Armed) -> None:
         draft.put_election(replace(e, armed=True))
 
 
+def on_struck(draft: Draft, e: Election, event: KillByStruck) -> None:
+    """The guardian will start nothing of this term any more, however well its lease is: it was frozen, or we were slow."""
+    if e.phase is ElectionPhase.LEADING and e.term == event.term:
+        step_down(draft, e, "kill-by passed", lost=True)
+
+
 def on_disarmed(draft: Draft, e: Election, event: Disarmed) -> None:
     """Proven empty. The key goes last, and now is last."""
     if e.phase is not ElectionPhase.STEPPING_DOWN or e.term != event.term:
         return
-    e = replace(e, armed=False, disarming=False, blockers=())
-    stopped(draft, e)
+    stopped(draft, replace(e, armed=False, disarming=False, blockers=()))
 
 
 def stopped(draft: Draft, e: Election) -> None:
@@ -361,7 +361,7 @@ def _confirmed_by_proof(draft: Draft, e: Election, session: Session) -> Session:
     """The proof is the first sight of the key. Beside other terms, the older sight of theirs counts for all."""
     if any(o.lease == e.lease and o.phase in HELD for o in draft.elections.values()):
         return session
-    again = Instant(e.proof_asked_at + timing.renew_every_seconds(session.granted_seconds))
+    again = Instant(e.proof_asked_at + timing.renewal_pause_seconds(session.granted_seconds))
     return draft.put_session(replace(session, confirmed_at=e.proof_asked_at, confirm_at=again))
 
 
@@ -376,8 +376,12 @@ def _gone(draft: Draft, e: Election) -> None:
 def wait_for_predecessors(draft: Draft, e: Election, event: FirstRead) -> Election:
     """Nothing of the term starts while an earlier one may run; what can be told to be over is closed on the way."""
     told = [records.read(r, otherwise_ttl_seconds=e.spec.ttl_seconds) for r in event.records]
-    opened = takeover.open_terms(draft.base, e, told)
-    e, waits_for = takeover.predecessors(e, opened, {r.token: r for r in event.records}, draft.now)
+    session = draft.session_of(e.lease)
+    ttl = session.granted_seconds if session else e.spec.ttl_seconds
+    margin = timing.safety_margin_seconds(e.spec, ttl)
+    opened = takeover.open_terms(draft.base, e, told) + takeover.unrecorded(e, told, ttl, margin)
+    given = {r.token: r for r in event.records}
+    e, waits_for = takeover.predecessors(e, opened, given, draft.now, raft_term=event.raft_term)
     if not e.spec.takeover_guard:
         waits_for = ()
     waited = {p.token for p in waits_for}

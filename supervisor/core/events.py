@@ -105,7 +105,7 @@ class DisarmRefused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KillByStruck:
-    """The guardian killed the term's containment because kill-by had passed."""
+    """The guardian killed the term's containment because kill-by had passed, and starts nothing of the term any more."""
 
     term: Term
     late_seconds: float
@@ -317,6 +317,8 @@ class FirstRead:
     election: ElectionName
     first: Candidate | None
     records: tuple[TermRecord, ...] = ()
+    raft_term: int = 0
+    """Of etcd, as whoever answered knows it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -357,6 +359,8 @@ class LeaseSeen:
     remaining_seconds: int
     """Whole seconds, rounded down; negative: there is no such lease (any more)."""
     granted_seconds: int
+    raft_term: int = 0
+    """Of etcd, as whoever answered knows it: this read is not linearizable, and a deposed leader may answer it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 Promises: pure (same state, event and instant, same answer); total (every event is answered in every state, and what
 does not fit changes nothing); what has run out by ``now`` is ended before the event is looked at; afterwards desired and
-actual are compared and what is due is asked for. ``next_due`` says when to come back with ``Ticked`` if nothing else
+actual are compared and what is due is asked for. ``schedule`` says when to come back with ``Ticked`` if nothing else
 happens; coming early is harmless.
 Does not: do anything. The shell performs the actions, in their order (``actions``).
 """
@@ -13,12 +13,12 @@ from typing import assert_never
 
 from supervisor.core import election as elections
 from supervisor.core import events as ev
-from supervisor.core import lifecycle, members, moving, ownership, reconcile, session, sights, tokens
+from supervisor.core import lifecycle, members, moving, ownership, reconcile, schedule, session, sights, tokens
 from supervisor.core import store_events as sev
 from supervisor.core.actions import Action
 from supervisor.core.draft import Draft
 from supervisor.core.names import Home, Instant, NodeName, ProcessId, SeenToken
-from supervisor.core.state import Election, ElectionPhase, State
+from supervisor.core.state import Election, State
 
 GUARDIAN_LOST_EXIT_CODE = 70
 
@@ -60,7 +60,7 @@ def _dispatch(draft: Draft, event: ev.Event) -> None:
     match event:
         case (
             ev.ConfigLoaded() | ev.ConfigRejected() | ev.ShutdownRequested() | ev.GuardianLost() | ev.Ticked() | ev.Woke()
-            | ev.StoreReachable() | ev.StoreUnreachable() | ev.StoreConfirmed() | ev.RestartRequested() | ev.KillByStruck()
+            | ev.StoreReachable() | ev.StoreUnreachable() | ev.StoreConfirmed() | ev.RestartRequested()
             | sev.EndpointsSeen() | sev.StoreIdentified() | sev.TokenRemembered() | sev.RevisionRaised() | sev.PermissionsSeen()
         ):  # fmt: skip
             _on_daemon(draft, event)
@@ -70,7 +70,7 @@ def _dispatch(draft: Draft, event: ev.Event) -> None:
             | ev.LeaseSeen() | ev.LeaseUnseen()
         ):  # fmt: skip
             _on_session(draft, event)
-        case ev.Armed() | ev.Disarmed() | ev.DisarmRefused():
+        case ev.Armed() | ev.Disarmed() | ev.DisarmRefused() | ev.KillByStruck():
             _on_election(draft, draft.elections.get(event.term.election), event)
         case (
             ev.Campaigned() | ev.CampaignFailed() | ev.QueueChanged() | ev.FirstRead() | ev.ReadFirstFailed()
@@ -87,7 +87,7 @@ def _dispatch(draft: Draft, event: ev.Event) -> None:
 def _on_daemon(
     draft: Draft,
     event: ev.ConfigLoaded | ev.ConfigRejected | ev.ShutdownRequested | ev.GuardianLost | ev.Ticked | ev.Woke
-    | ev.StoreReachable | ev.StoreUnreachable | ev.StoreConfirmed | ev.RestartRequested | ev.KillByStruck
+    | ev.StoreReachable | ev.StoreUnreachable | ev.StoreConfirmed | ev.RestartRequested
     | sev.EndpointsSeen | sev.StoreIdentified | sev.TokenRemembered | sev.RevisionRaised | sev.PermissionsSeen,
 ) -> None:  # fmt: skip
     base, now = draft.base, draft.now
@@ -127,12 +127,10 @@ def _on_daemon(
         case ev.RestartRequested(process=process):
             _restart(draft, process)
         case ev.Ticked():
-            _touch_due(draft)
+            schedule.touch_due(draft)
         case ev.Woke():
             ownership.on_woke(draft)
             draft.touch_all()
-        case ev.KillByStruck():
-            pass  # the Exited and Emptied of its runs say the rest
         case _:
             assert_never(event)
 
@@ -185,7 +183,7 @@ def _on_session(
 def _on_election(
     draft: Draft,
     e: Election | None,
-    event: ev.Armed | ev.Disarmed | ev.DisarmRefused | ev.Campaigned | ev.CampaignFailed | ev.QueueChanged
+    event: ev.Armed | ev.Disarmed | ev.DisarmRefused | ev.KillByStruck | ev.Campaigned | ev.CampaignFailed | ev.QueueChanged
     | ev.FirstRead | ev.ReadFirstFailed | ev.Proclaimed | ev.ProclaimFailed | ev.Resigned | ev.ResignFailed
     | ev.ResignRequested | ev.RecordsClosed | ev.CloseRecordsFailed,
 ) -> None:  # fmt: skip
@@ -198,6 +196,8 @@ def _on_election(
             elections.on_disarmed(draft, e, event)
         case ev.DisarmRefused():
             elections.on_disarm_refused(draft, e, event)
+        case ev.KillByStruck():
+            elections.on_struck(draft, e, event)
         case ev.Campaigned():
             elections.on_campaigned(draft, e, event)
         case ev.CampaignFailed():
@@ -246,57 +246,3 @@ def _on_process(
             lifecycle.on_probe(draft, p, event)
         case _:
             assert_never(event)
-
-
-# --- time ----------------------------------------------------------------------------------------------------------
-
-
-def next_due(state: State, *, after: Instant) -> Instant | None:
-    """The first instant later than ``after`` at which something follows from time alone; None when nothing does.
-
-    ``after`` is when ``Ticked`` was last given: what was due by then has been answered, and waits for something else.
-    """
-    due: list[Instant] = []
-    for s in state.sessions.values():
-        if not s.asked:
-            due.append(s.next_at)
-        if s.lease is not None:
-            due.append(s.lease_deadline if s.lost else s.renew_deadline)
-            if s.confirmed_at and s.confirming_at is None:
-                due.append(s.confirm_at)
-    due.extend(d.next_at for d in state.doomed.values() if not d.asked)
-    due.extend(s.next_at for s in state.sights.values() if not s.asked)
-    for e in state.elections.values():
-        due.extend(_election_due(e))
-    for p in state.processes.values():
-        due.extend(at for at in (None if p.killed else p.kill_at, p.retry_at, p.ready_by) if at is not None)
-    return min((at for at in due if at > after), default=None)
-
-
-def _election_due(e: Election) -> list[Instant]:
-    """Times that an election's phase waits for. What waits for an answer waits for no time."""
-    due: list[Instant | None] = []
-    if not e.asked and not e.disarming:
-        due.append(e.retry_at)
-    match e.phase:
-        case ElectionPhase.DETACHED:
-            due.append(e.hold_until)
-            due.append(None if e.standby else Instant(e.since + e.spec.ttl_seconds))
-        case ElectionPhase.FOLLOWING:
-            due += [e.campaign_deadline, None if e.proclaiming is not None else e.proclaim_at]
-        case ElectionPhase.LEADING | ElectionPhase.PROVING:
-            due.append(None if e.proclaiming is not None else e.proclaim_at)
-            due.extend(p.clear_at for p in e.waits_for)
-        case _:
-            pass
-    return [at for at in due if at is not None]
-
-
-def _touch_due(draft: Draft) -> None:
-    now = draft.now
-    for e in draft.elections.values():
-        if any(at <= now for at in _election_due(e)):
-            draft.dirty.add(e.spec.name)
-    for p in draft.processes.values():
-        if any(at is not None and at <= now for at in (p.kill_at, p.retry_at, p.ready_by)):
-            draft.dirty.add(p.id.election)

@@ -51,7 +51,7 @@ def on_confirmed(draft: Draft, event: KeysConfirmed) -> None:
         e = draft.elections.get(name)
         if e is not None and e.lease == event.lease and e.phase in CLAIMED:
             elections.key_vanished(draft, e, "our key was deleted")
-    again = Instant(event.asked_at + timing.renew_every_seconds(session.granted_seconds))
+    again = Instant(event.asked_at + timing.renewal_pause_seconds(session.granted_seconds))
     if session.unchecked:
         draft.dirty.update(e.spec.name for e in draft.elections.values() if e.lease == event.lease)
     session = replace(

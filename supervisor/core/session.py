@@ -21,9 +21,11 @@ from supervisor.core.events import (
     RenewFailed,
 )
 from supervisor.core.names import Instant, LeaseId
-from supervisor.core.state import DoomedLease, ElectionPhase, Session
+from supervisor.core.state import DoomedLease, Election, ElectionPhase, Session
 
 GRANT_TIMEOUT_SECONDS = 3.0
+MOST_PAUSE_SECONDS = 0.1
+"""Between renewals that fail: each has had its own time to be answered, and what is left until the deadline is short."""
 BAD_GRANT_PAUSE_SECONDS = 30.0
 """After a lease that no promise fits in: the configuration or etcd must change first."""
 
@@ -77,7 +79,7 @@ def on_granted(draft: Draft, event: LeaseGranted) -> None:
         lease=event.lease,
         granted_seconds=event.granted_seconds,
         sent_at=event.sent_at,
-        next_at=Instant(event.sent_at + timing.renew_every_seconds(event.granted_seconds)),
+        next_at=Instant(event.sent_at + timing.renewal_pause_seconds(event.granted_seconds)),
     )
     if draft.now >= session.renew_deadline:
         doom(draft, event.lease, event.granted_seconds)
@@ -114,7 +116,7 @@ def on_renewed(draft: Draft, event: Renewed) -> None:
         granted_seconds=event.granted_seconds,
         sent_at=event.sent_at,
         asked=False,
-        next_at=Instant(event.sent_at + timing.renew_every_seconds(event.granted_seconds)),
+        next_at=Instant(event.sent_at + timing.renewal_pause_seconds(event.granted_seconds)),
         failures=0,
         detail="",
     )
@@ -132,7 +134,7 @@ def on_renew_failed(draft: Draft, event: RenewFailed) -> None:
     if session is None:
         return
     failures = session.failures + 1
-    pause = 0.0 if failures == 1 else min(0.2 * failures, timing.renew_every_seconds(session.granted_seconds) / 4)
+    pause = 0.0 if failures == 1 else MOST_PAUSE_SECONDS
     draft.put_session(
         replace(session, asked=False, failures=failures, next_at=Instant(draft.now + pause), detail=event.detail)
     )
@@ -163,11 +165,10 @@ def on_revoke_failed(draft: Draft, event: LeaseRevokeFailed) -> None:
 
 def reconcile(draft: Draft) -> None:
     """Ask for what is due: leases for the elections there are, renewals, revocations."""
-    wanted = _wanted(draft)
-    for ttl in wanted - set(draft.sessions):
-        draft.put_session(Session(ttl_seconds=ttl, next_at=draft.now))
+    if _other_settings(draft) or any(_claim(was) != _claim(e) for was, e in draft.elections.changes()):
+        _match(draft, _wanted(draft))
     for session in draft.sessions.values():
-        if session.ttl_seconds not in wanted or (draft.base.stopping and session.lease is None):
+        if draft.base.stopping and session.lease is None:
             _retire(draft, session)
         elif not session.asked and draft.now >= session.next_at:
             _ask(draft, session)
@@ -176,6 +177,24 @@ def reconcile(draft: Draft) -> None:
             draft.doomed.put(doomed.lease, replace(doomed, asked=True))
             draft.do(RevokeLease(lease=doomed.lease))
     ownership.reconcile(draft)
+
+
+def _match(draft: Draft, wanted: set[int]) -> None:
+    """One session for each TTL that is wanted, and no other."""
+    for ttl in wanted - set(draft.sessions):
+        draft.put_session(Session(ttl_seconds=ttl, next_at=draft.now))
+    for session in draft.sessions.values():
+        if session.ttl_seconds not in wanted:
+            _retire(draft, session)
+
+
+def _other_settings(draft: Draft) -> bool:
+    now, was = draft.base, draft.before
+    return now.spec is not was.spec or now.store.connected is not was.store.connected or now.stopping != was.stopping
+
+
+def _claim(e: Election | None) -> tuple[bool, int] | None:
+    return None if e is None else (e.phase is ElectionPhase.DETACHED, e.spec.ttl_seconds)
 
 
 def _wanted(draft: Draft) -> set[int]:

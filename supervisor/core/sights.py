@@ -12,7 +12,7 @@ from supervisor.core.draft import Draft
 from supervisor.core.election import QUEUED
 from supervisor.core.events import LeaseSeen, LeaseUnseen
 from supervisor.core.names import Instant, LeaseId
-from supervisor.core.state import LeaseSight
+from supervisor.core.state import Election, LeaseSight
 
 ASK_TIMEOUT_SECONDS = 0.5
 """A lease that runs out is looked at closely: a member that does not answer is left for another soon."""
@@ -21,16 +21,15 @@ RETRY_SECONDS = 0.2
 
 def reconcile(draft: Draft) -> None:
     """Look at the leases of the leaders we queue behind, as often as they are worth it."""
-    if draft.elections.written:
-        wanted = _wanted(draft)
-        for lease in draft.sights:
-            if lease not in wanted:
-                draft.sights.drop(lease)
-        for lease in wanted:
-            if lease not in draft.sights:
-                draft.sights.put(lease, LeaseSight(lease=lease, next_at=draft.now))
+    for before, after in draft.elections.changes():
+        was, wanted = _interest(before), _interest(after)
+        if was != wanted:
+            _count(draft, was, -1)
+            _count(draft, wanted, 1)
     for sight in draft.sights.values():
-        if not sight.asked and draft.now >= sight.next_at:
+        if not sight.waiting:
+            draft.sights.drop(sight.lease)
+        elif not sight.asked and draft.now >= sight.next_at:
             draft.sights.put(sight.lease, replace(sight, asked=True))
             draft.do(AskLease(lease=sight.lease, timeout_seconds=ASK_TIMEOUT_SECONDS))
 
@@ -41,8 +40,8 @@ def on_seen(draft: Draft, event: LeaseSeen) -> None:
     if sight is None:
         return
     sight = takeover.saw(sight, event, draft.now)
-    near = _wanted(draft).get(event.lease, False)
-    draft.sights.put(event.lease, replace(sight, next_at=takeover.next_look(sight, draft.now, next_in_line=near)))
+    next_at = takeover.next_look(sight, draft.now, next_in_line=sight.near > 0)
+    draft.sights.put(event.lease, replace(sight, next_at=next_at))
 
 
 def on_unseen(draft: Draft, event: LeaseUnseen) -> None:
@@ -52,12 +51,20 @@ def on_unseen(draft: Draft, event: LeaseUnseen) -> None:
         draft.sights.put(event.lease, replace(sight, asked=False, next_at=Instant(draft.now + RETRY_SECONDS)))
 
 
-def _wanted(draft: Draft) -> dict[LeaseId, bool]:
-    """Leases of leaders we queue behind, and whether we are next in line behind one of them."""
-    wanted: dict[LeaseId, bool] = {}
-    for e in draft.elections.values():
-        first = e.leader
-        if e.phase in QUEUED and e.spec.takeover_guard and first is not None and first.lease not in (e.lease, 0):
-            near = len(e.queue) > 1 and e.queue[1].lease == e.lease
-            wanted[first.lease] = wanted.get(first.lease, False) or near
-    return wanted
+def _count(draft: Draft, interest: tuple[LeaseId, bool] | None, by: int) -> None:
+    """Counted, not searched for: a node may wait in thousands of elections."""
+    if interest is None:
+        return
+    lease, near = interest
+    sight = draft.sights.get(lease) or LeaseSight(lease=lease, next_at=draft.now)
+    draft.sights.put(lease, replace(sight, waiting=sight.waiting + by, near=sight.near + (by if near else 0)))
+
+
+def _interest(e: Election | None) -> tuple[LeaseId, bool] | None:
+    """The lease of whom this election waits for, and whether we are next in line."""
+    if e is None or e.phase not in QUEUED or not e.queue or not e.spec.takeover_guard:
+        return None
+    first = e.queue[0]
+    if first.lease in (e.lease, 0):
+        return None
+    return first.lease, len(e.queue) > 1 and e.queue[1].lease == e.lease

@@ -145,6 +145,10 @@ class Departed:
     """When the watch, or a read, first showed it gone: not before it was."""
     ends_by: Instant | None
     """Its lease, as seen while it led, had run out by then, and its term was lost already; None: not known."""
+    node: str = ""
+    """Who it was, when it was first in the queue and wrote documents like ours: it may have led. Empty: it did not."""
+    raft_term: int = 0
+    """In which etcd told so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +168,10 @@ class LeaseSight:
     """What was last seen of the lease of a leader whom we wait for."""
 
     lease: LeaseId
+    waiting: int = 0
+    """Elections in which we wait for its owner: none, and it is looked at no more."""
+    near: int = 0
+    """Those of them in which we are next in line."""
     asked: bool = False
     next_at: Instant = EPOCH
     sent_at: Instant = EPOCH
@@ -171,6 +179,8 @@ class LeaseSight:
     granted_seconds: int = 0
     ends_by: Instant | None = None
     """It has run out by then, unless it is renewed after ``sent_at``."""
+    raft_term: int = 0
+    """In which etcd told so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,8 @@ Why 2 holds. Let the lease's last renewal before an answer have been sent at t0;
 end E that the answer implies is not before t0 + ttl. If E is at most ttl/3 after the *sending* of the question, then that
 instant was not before t0 + 2/3 ttl: the renew deadline, past which the daemon ends the term for good, and no later
 renewal revives it. Its processes are dead by t0 + ttl - margin, so by E - margin.
+A leader of etcd that was frozen and wakes answers from what it knew before, and then has leases revoked that are being
+kept alive: so the answer counts only if the proof of our win, which is linearizable, was given in the same raft term.
 The answer is in whole seconds, rounded down: E is bounded by its arrival + remaining + 1. Answers that follow one another
 without a renewal in between (one would have moved E beyond the older question + ttl) share the smallest of their bounds.
 
@@ -23,9 +25,9 @@ Does not: guard against candidates that keep no record: they are believed.
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from supervisor.core import records, timing
+from supervisor.core import document, records, timing
 from supervisor.core.events import Candidate, LeaseSeen, TermRecord
-from supervisor.core.names import EPOCH, Instant, LeaseId, Token
+from supervisor.core.names import EPOCH, Home, Instant, LeaseId, Token
 from supervisor.core.records import Mark, Told
 from supervisor.core.state import Departed, Election, LeaseSight, Predecessor, State
 
@@ -42,9 +44,22 @@ def saw(sight: LeaseSight, event: LeaseSeen, now: Instant) -> LeaseSight:
     if event.remaining_seconds < 0 or event.granted_seconds <= 0:
         return replace(sight, asked=False)  # gone: its keys are, too, and the watch says so
     ends_by = Instant(now + event.remaining_seconds + ROUNDING_SECONDS)
-    if sight.ends_by is not None and ends_by < sight.sent_at + event.granted_seconds:
+    if event.raft_term < sight.raft_term:
+        return replace(sight, asked=False)  # from a leader of etcd that is none any more
+    if (
+        event.raft_term == sight.raft_term
+        and sight.ends_by is not None
+        and ends_by < sight.sent_at + event.granted_seconds
+    ):
         ends_by = min(ends_by, sight.ends_by)
-    return replace(sight, asked=False, sent_at=event.sent_at, granted_seconds=event.granted_seconds, ends_by=ends_by)
+    return replace(
+        sight,
+        asked=False,
+        sent_at=event.sent_at,
+        granted_seconds=event.granted_seconds,
+        ends_by=ends_by,
+        raft_term=event.raft_term,
+    )
 
 
 def next_look(sight: LeaseSight, now: Instant, *, next_in_line: bool) -> Instant:
@@ -72,8 +87,11 @@ def departed(e: Election, queue: Iterable[Candidate], sights: Mapping[LeaseId, L
     notes = []
     for c in gone:
         led = c.create_revision == e.queue[0].create_revision
-        ends_by = lost_by(sights.get(c.lease), led_since=e.first_at) if led else None
-        notes.append(Departed(token=c.create_revision, gone_at=now, ends_by=ends_by))
+        sight = sights.get(c.lease) if led else None
+        ends_by = lost_by(sight, led_since=e.first_at)
+        raft_term = sight.raft_term if sight is not None else 0
+        node = (document.node_of(c.value) or "") if led else ""
+        notes.append(Departed(token=c.create_revision, gone_at=now, ends_by=ends_by, raft_term=raft_term, node=node))
     return replace(e, departed=(*e.departed, *notes)[-REMEMBERED:])
 
 
@@ -81,6 +99,21 @@ def open_terms(state: State, e: Election, told: Iterable[Told]) -> list[Told]:
     """The terms before ours that may still run, as far as records say: neither ended, nor begun at our own home."""
     mine = e.create_revision or Token(0)
     return [t for t in told if t.token < mine and t.mark is Mark.STARTED and not _at_home(state, t)]
+
+
+def unrecorded(e: Election, told: Iterable[Told], ttl_seconds: float, margin_seconds: float) -> list[Told]:
+    """Terms of nodes like us of which there is no record: etcd had no space for it, or it was deleted.
+
+    Taken for open ones under a lease like ours. A foreign candidate has no record because it keeps none.
+    """
+    known = {t.token for t in told}
+    return [
+        Told(
+            token=d.token, mark=Mark.STARTED, node=d.node, home=Home(), ttl_seconds=ttl_seconds, margin_seconds=margin_seconds
+        )
+        for d in e.departed
+        if d.node and d.token not in known and d.token < (e.create_revision or 0)
+    ]  # fmt: skip
 
 
 def _at_home(state: State, told: Told) -> bool:
@@ -93,7 +126,7 @@ def _at_home(state: State, told: Told) -> bool:
 
 
 def predecessors(
-    e: Election, told: Iterable[Told], given: Mapping[Token, TermRecord], now: Instant
+    e: Election, told: Iterable[Told], given: Mapping[Token, TermRecord], now: Instant, *, raft_term: int
 ) -> tuple[Election, tuple[Predecessor, ...]]:
     """Who is to be waited for, of terms that are open. Also notes that their keys are gone, so that waiting has an end."""
     known = {d.token: d for d in e.departed}
@@ -104,19 +137,18 @@ def predecessors(
             d = Departed(token=t.token, gone_at=now, ends_by=None)
             e = replace(e, departed=(*e.departed, d)[-max(REMEMBERED, len(known) + 1) :])
             known[t.token] = d
-        clear_at = _clear_at(t, d)
+        clear_at = _clear_at(t, d, believed=d.raft_term == raft_term)
         if clear_at > now:
             detail = f"nothing says that term {t.token} of {t.node} has stopped; it is dead by then at the latest"
-            found.append(
-                Predecessor(token=t.token, node=t.node, clear_at=clear_at, detail=detail, record=given[t.token])
-            )
+            record = given.get(t.token) or TermRecord(token=t.token, value=b"")
+            found.append(Predecessor(token=t.token, node=t.node, clear_at=clear_at, detail=detail, record=record))
     return e, tuple(found)
 
 
-def _clear_at(told: Told, departed: Departed) -> Instant:
+def _clear_at(told: Told, departed: Departed, *, believed: bool) -> Instant:
     slack = told.margin_seconds / 2
     guarded = departed.gone_at + told.ttl_seconds - slack
-    natural = guarded if departed.ends_by is None else departed.ends_by - slack
+    natural = guarded if departed.ends_by is None or not believed else departed.ends_by - slack
     return Instant(min(guarded, natural))
 
 

@@ -38,6 +38,12 @@ def remember(draft: Draft, election: ElectionName, token: Token, *, term: bool) 
     draft.do(Remember(place=key, seen=seen, election=election if term else None, token=token))
 
 
+def note_leader(draft: Draft, e: Election) -> None:
+    """Who stands first in the queue, if it is not us, leads or is about to: its token counts."""
+    if e.leader is not None and e.leader.lease != e.lease:
+        remember(draft, e.spec.name, e.leader.create_revision, term=False)
+
+
 def refusal(draft: Draft, e: Election, token: Token) -> str:
     """Why no term may begin with this token; empty when it may."""
     known = draft.seen.get(place(draft.base, e.spec.name))

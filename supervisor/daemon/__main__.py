@@ -7,6 +7,7 @@ process's memory; gRPC has its own. Exit codes are those of ``supervisor run``. 
 
 import ctypes
 import io
+import os
 import sys
 import traceback
 from contextlib import suppress
@@ -55,7 +56,9 @@ def main() -> int:
         return _INTERRUPTED
     except Exception:  # noqa: BLE001 # a bug of ours must not look like another verb's answer, which Python's 1 would
         traceback.print_exc()
-        return INTERNAL
+        sys.stderr.flush()
+        # At once: a thread that does not end would keep us here, and the guardian waiting for our death.
+        os._exit(INTERNAL)
 
 
 if __name__ == "__main__":

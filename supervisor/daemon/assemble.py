@@ -36,6 +36,7 @@ from supervisor.report.logline import Level, LogLine, is_journal, render
 from supervisor.report.systemd import Notifier
 
 ETCD_UNREACHABLE_EXIT_CODE = 69
+STATUS_EVERY_SECONDS = 0.25
 UNREACHABLE_DURING_START = "etcd was not reached in time (--wait-etcd)"
 
 
@@ -81,7 +82,7 @@ class Daemon:
         self._children: Children | None = None
         self._store: StoreCalls | None = None
         self._control = ControlServer(DaemonPorts(self.loop, self.reloader, self._facts), socket_path)
-        self._told_ready = False
+        self._told_ready = self._telling = False
 
     def say(self, level: Level, message: str) -> None:
         """One line of our own."""
@@ -171,7 +172,17 @@ class Daemon:
             self._told_ready = True
             self._notifier.ready(_status_line(after))
         elif before.elections is not after.elections or before.problems is not after.problems:
-            self._notifier.status(_status_line(after))
+            self._tell_soon()
+
+    def _tell_soon(self) -> None:
+        """The status line follows a burst of changes, not each of them."""
+        if not self._telling and self._notifier.enabled:
+            self._telling = True
+            asyncio.get_running_loop().call_later(STATUS_EVERY_SECONDS, self._tell_status)
+
+    def _tell_status(self) -> None:
+        self._telling = False
+        self._notifier.status(_status_line(self.loop.state))
 
     def _write(self, line: LogLine) -> None:
         self._own.put((render(line, datetime.now(UTC), journal=self._journal) + "\n").encode())

@@ -14,9 +14,11 @@ from supervisor.core import machine
 from supervisor.core.actions import Action, Exit
 from supervisor.core.events import Event, Ticked, Woke
 from supervisor.core.names import Instant
+from supervisor.core.schedule import Schedule
 from supervisor.core.state import State
 
 LONGEST_SLEEP_SECONDS = 1.0
+LONGEST_TURN_SECONDS = 0.01
 GAP_SECONDS = 2.5
 """Between two steps there is a tick at least every second: this long without one, and we did not run."""
 
@@ -39,6 +41,7 @@ class Loop:
         self._events: deque[Event] = deque()
         self._arrived = asyncio.Event()
         self._changed: set[asyncio.Event] = set()
+        self._schedule = Schedule()
         self._ticked_at = self._stepped_at = clock()
 
     def post(self, event: Event) -> None:
@@ -53,14 +56,16 @@ class Loop:
     async def run(self) -> int:
         """Answer events until the core asks for the end; returns the exit code."""
         while True:
+            turn_ends = self._clock() + LONGEST_TURN_SECONDS
             while self._events:
                 code = self._step(self._events.popleft())
                 if code is not None:
                     return code
-                if not self._events:
-                    # Others may post while we work off a burst; give them their turn now and then.
+                if not self._events or self._clock() > turn_ends:
+                    # Others post while we work off a burst, and what was asked for is to be sent: give them their turn.
                     await asyncio.sleep(0)
-            due = machine.next_due(self.state, after=self._ticked_at)
+                    turn_ends = self._clock() + LONGEST_TURN_SECONDS
+            due = self._schedule.next_due(self.state, after=self._ticked_at)
             await self._sleep(due)
             if not self._events:
                 self._ticked_at = self._clock()

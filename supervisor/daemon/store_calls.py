@@ -1,6 +1,7 @@
 """The core's etcd actions, as calls, and their outcomes as events.
 
-Promises: every call has a deadline and is answered by exactly one event; campaigns, and proofs of wins, that are asked for in one turn of the loop share their transactions. Does not: retry. When and whether is the core's.
+Promises: every call has a deadline and is answered by exactly one event; campaigns, proofs of wins
+and proclaims that are asked for in one turn of the loop share their transactions. Does not: retry. When and whether is the core's.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from supervisor.core import events as ev
 from supervisor.core import store_events as sev
 from supervisor.core.names import Instant
 from supervisor.core.spec import EtcdSpec
-from supervisor.etcd.election import Candidacy, Claim, Ending
+from supervisor.etcd.election import Candidacy, Claim, Ending, Word
 from supervisor.etcd.errors import KeyNotOurs, LeaseNotFound, StoreError
 from supervisor.etcd.store import EtcdStore
 
@@ -43,6 +44,7 @@ class StoreCalls:
         self._running: asyncio.Task[None] | None = None
         self._campaigns: list[ac.Campaign] = []
         self._proofs: list[ac.Prove] = []
+        self._words: list[ac.Proclaim] = []
 
     def connect(self, etcd: EtcdSpec) -> None:
         """Turn to this etcd; the one before is left."""
@@ -100,7 +102,9 @@ class StoreCalls:
             case ac.CloseRecords():
                 self._begin(self._close_records(self._live(), action))
             case ac.Proclaim():
-                self._begin(self._proclaim(self._live(), action))
+                if not self._words:
+                    asyncio.get_running_loop().call_soon(self._flush_words)
+                self._words.append(action)
             case ac.Resign():
                 self._begin(self._resign(self._live(), action))
             case _:
@@ -226,6 +230,7 @@ class StoreCalls:
             sent_at=look.sent_at,
             remaining_seconds=look.remaining_seconds,
             granted_seconds=look.granted_seconds,
+            raft_term=look.raft_term,
         )
         self._post(seen)
 
@@ -237,17 +242,25 @@ class StoreCalls:
         else:
             self._post(ev.RecordsClosed(election=a.election))
 
-    async def _proclaim(self, store: EtcdStore, a: ac.Proclaim) -> None:
-        revision = a.create_revision
-        try:
-            await store.proclaim(a.election, a.lease, revision, a.document, timeout_seconds=WRITE_TIMEOUT_SECONDS)
-        except StoreError as error:
+    def _flush_words(self) -> None:
+        batch, self._words = self._words, []
+        self._begin(self._proclaim(self._live(), batch))
+
+    async def _proclaim(self, store: EtcdStore, batch: list[ac.Proclaim]) -> None:
+        words = [
+            Word(election=a.election, lease=a.lease, create_revision=a.create_revision, document=a.document)
+            for a in batch
+        ]
+        outcomes = await store.proclaim(words, timeout_seconds=WRITE_TIMEOUT_SECONDS)
+        for a, error in zip(batch, outcomes, strict=True):
+            if error is None:
+                self._post(ev.Proclaimed(election=a.election, create_revision=a.create_revision))
+                continue
             gone = isinstance(error, KeyNotOurs)
-            self._post(
-                ev.ProclaimFailed(election=a.election, create_revision=revision, key_gone=gone, detail=str(error))
+            failed = ev.ProclaimFailed(
+                election=a.election, create_revision=a.create_revision, key_gone=gone, detail=str(error)
             )
-        else:
-            self._post(ev.Proclaimed(election=a.election, create_revision=revision))
+            self._post(failed)
 
     async def _resign(self, store: EtcdStore, a: ac.Resign) -> None:
         revision = a.create_revision

@@ -16,12 +16,10 @@ from typing import TypeVar
 
 from supervisor.core.events import Campaigned, Candidate, FirstRead, TermRecord
 from supervisor.core.names import ElectionName, LeaseId, Token
-from supervisor.etcd import keys
+from supervisor.etcd import keys, nospace
 from supervisor.etcd.channel import Channels
-from supervisor.etcd.errors import KeyNotOurs, StoreError, TooLarge
-from supervisor.etcd.listing import list_keys, read_key
-from supervisor.etcd.queues import candidate
-from supervisor.pb.etcd import kv_pb2, rpc_pb2
+from supervisor.etcd.errors import KeyNotOurs, OutOfSpace, StoreError, TooLarge
+from supervisor.pb.etcd import rpc_pb2
 
 MAX_OPERATIONS = 120
 """In one transaction. etcd's --max-txn-ops is 128 by default and counts the longest of the outer lists together with
@@ -53,6 +51,16 @@ class Claim:
     lease: LeaseId
     create_revision: Token
     record: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Word:
+    """What our key is to say, while it is the one created at this revision."""
+
+    election: ElectionName
+    lease: LeaseId
+    create_revision: Token
+    document: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,22 +115,45 @@ class Elections:
         verb = _named("sight of our key in", [name for name, _ in held])
         keyed = [(name, self._key(name, lease), revision) for name, revision in held]
         if len(keyed) <= FEW_KEYS:
-            read = [read_key(self._channels, key, verb=verb, timeout_seconds=timeout_seconds) for _, key, _ in keyed]
+            read = [self._revision_of(key, verb=verb, timeout_seconds=timeout_seconds) for _, key, _ in keyed]
             there = dict(zip([key for _, key, _ in keyed], await _together(read), strict=True))
         else:
-            there = await list_keys(self._channels, verb=verb, timeout_seconds=timeout_seconds)
+            return await nospace.missing(self._channels, lease, held, timeout_seconds=timeout_seconds)
         return tuple(name for name, key, revision in keyed if there.get(key, 0) != revision)
 
-    async def proclaim(
-        self, election: ElectionName, lease: LeaseId, create_revision: Token, document: bytes, *, timeout_seconds: float
-    ) -> None:
-        """Write over our key. Raises ``KeyNotOurs`` when it is gone or a later one, and any ``StoreError``."""
-        key = self._key(election, lease)
-        put = rpc_pb2.RequestOp(request_put=rpc_pb2.PutRequest(key=key, value=document, lease=lease))
-        request = rpc_pb2.TxnRequest(compare=[_created(key, create_revision)], success=[put])
-        reply = await self._txn(request, verb=f"proclaim in {election}", timeout_seconds=timeout_seconds)
-        if not reply.succeeded:
-            raise KeyNotOurs(f"proclaim in {election}: {key.decode()} of revision {create_revision} is gone")
+    async def _revision_of(self, key: bytes, *, verb: str, timeout_seconds: float) -> int:
+        """The create revision of one key; 0 when it is not there."""
+        request = rpc_pb2.RangeRequest(key=key, keys_only=True)
+        reply = await self._channels.call(
+            lambda endpoint: endpoint.range, request, verb=verb, timeout_seconds=timeout_seconds
+        )
+        return reply.kvs[0].create_revision if reply.kvs else 0
+
+    async def proclaim(self, batch: Sequence[Word], *, timeout_seconds: float) -> list[StoreError | None]:
+        """Write over our keys; for each word None, ``KeyNotOurs`` when its key is gone or a later one, or what failed it."""
+        parts = [self._proclaim_part(part, timeout_seconds=timeout_seconds) for part in _parts(batch)]
+        return [outcome for outcomes in await _together(parts) for outcome in outcomes]
+
+    async def _proclaim_part(self, part: Sequence[Word], *, timeout_seconds: float) -> list[StoreError | None]:
+        request = rpc_pb2.TxnRequest(success=[rpc_pb2.RequestOp(request_txn=self._word(w)) for w in part])
+        if len(part) == 1:
+            request = self._word(part[0])  # as it is: only so does every etcd check the permission
+        verb = _named("proclaim in", [w.election for w in part])
+        try:
+            reply = await self._txn(request, verb=verb, timeout_seconds=timeout_seconds)
+        except StoreError as error:
+            return [error] * len(part)
+        written = [reply.succeeded] if len(part) == 1 else [op.response_txn.succeeded for op in reply.responses]
+        return [None if there else self._gone(w) for w, there in zip(part, written, strict=True)]
+
+    def _word(self, w: Word) -> rpc_pb2.TxnRequest:
+        key = self._key(w.election, w.lease)
+        put = rpc_pb2.RequestOp(request_put=rpc_pb2.PutRequest(key=key, value=w.document, lease=w.lease))
+        return rpc_pb2.TxnRequest(compare=[_created(key, w.create_revision)], success=[put])
+
+    def _gone(self, w: Word) -> KeyNotOurs:
+        key = self._key(w.election, w.lease).decode()
+        return KeyNotOurs(f"proclaim in {w.election}: {key} of revision {w.create_revision} is gone")
 
     async def resign(self, end: Ending, *, timeout_seconds: float) -> None:
         """Delete our key and end its record; that the key is gone already is success. Raises any ``StoreError``."""
@@ -175,9 +206,25 @@ class Elections:
                 return [error]
             halves = [await self._prove_part(half, timeout_seconds=timeout_seconds) for half in _halves(part)]
             return [outcome for half in halves for outcome in half]
+        except OutOfSpace as error:
+            return await self._prove_without_space(part, error, timeout_seconds=timeout_seconds)
         except StoreError as error:
             return [error] * len(part)
-        return [_proven(c, op.response_txn) for c, op in zip(part, reply.responses, strict=True)]
+        raft_term = reply.header.raft_term  # nested replies have no header
+        return [_proven(c, op.response_txn, raft_term) for c, op in zip(part, reply.responses, strict=True)]
+
+    async def _prove_without_space(
+        self, part: Sequence[Claim], refusal: StoreError, *, timeout_seconds: float
+    ) -> list[FirstRead | StoreError]:
+        names = [claim.election for claim in part]
+        try:
+            return list(
+                await nospace.first_reads(
+                    self._channels, names, most_records=MOST_RECORDS, timeout_seconds=timeout_seconds
+                )
+            )
+        except StoreError:
+            return [refusal] * len(part)
 
     async def _txn(self, request: rpc_pb2.TxnRequest, *, verb: str, timeout_seconds: float) -> rpc_pb2.TxnResponse:
         return await self._channels.call(
@@ -221,26 +268,10 @@ class Elections:
         return rpc_pb2.RequestOp(request_txn=rpc_pb2.TxnRequest(compare=[there], success=[put]))
 
     def _newest_records(self, election: ElectionName) -> rpc_pb2.RequestOp:
-        prefix = keys.records_prefix(self._namespace, election)
-        newest = rpc_pb2.RangeRequest(
-            key=prefix,
-            range_end=keys.range_end(prefix),
-            sort_target=rpc_pb2.RangeRequest.CREATE,
-            sort_order=rpc_pb2.RangeRequest.DESCEND,
-            limit=MOST_RECORDS,
-        )
-        return rpc_pb2.RequestOp(request_range=newest)
+        return rpc_pb2.RequestOp(request_range=nospace.newest_of(self._namespace, election, MOST_RECORDS))
 
     def _first(self, election: ElectionName) -> rpc_pb2.RequestOp:
-        prefix = keys.election_prefix(self._namespace, election)
-        oldest = rpc_pb2.RangeRequest(
-            key=prefix,
-            range_end=keys.range_end(prefix),
-            sort_target=rpc_pb2.RangeRequest.CREATE,
-            sort_order=rpc_pb2.RangeRequest.ASCEND,
-            limit=1,
-        )
-        return rpc_pb2.RequestOp(request_range=oldest)
+        return rpc_pb2.RequestOp(request_range=nospace.first_of(self._namespace, election))
 
     def _key(self, election: ElectionName, lease: LeaseId) -> bytes:
         return keys.candidate(self._namespace, election, lease)
@@ -260,23 +291,14 @@ def _campaigned(c: Candidacy, reply: rpc_pb2.TxnResponse) -> Campaigned:
     return Campaigned(election=c.election, lease=c.lease, create_revision=own.create_revision, first=first)
 
 
-def _proven(c: Claim, reply: rpc_pb2.TxnResponse) -> FirstRead:
+def _proven(c: Claim, reply: rpc_pb2.TxnResponse, raft_term: int) -> FirstRead:
     first, found = reply.responses[-2:]
-    records = (_record(kv) for kv in found.response_range.kvs)
-    return FirstRead(
-        election=c.election, first=_only(first), records=tuple(record for record in records if record is not None)
-    )
-
-
-def _record(kv: kv_pb2.KeyValue) -> TermRecord | None:
-    """None for a key that names no term: a stranger's, which is no record."""
-    token = kv.key.rpartition(b"/")[2]
-    return TermRecord(token=Token(int(token)), value=kv.value) if token.isdigit() else None
+    told = nospace.records_in(found.response_range.kvs)
+    return FirstRead(election=c.election, first=_only(first), records=told, raft_term=raft_term)
 
 
 def _only(op: rpc_pb2.ResponseOp) -> Candidate | None:
-    found = op.response_range.kvs
-    return candidate(found[0]) if found else None
+    return nospace.only(op.response_range.kvs)
 
 
 async def _together(calls: Sequence[Coroutine[None, None, T]]) -> list[T]:

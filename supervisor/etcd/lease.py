@@ -52,6 +52,7 @@ class Look:
     """Rounded down (v3rpc LeaseTimeToLive: ``int64(le.Remaining().Seconds())``); -1 when it is gone."""
     granted_seconds: int
     sent_at: Instant
+    raft_term: int = 0
 
 
 class LeaseKeeper:
@@ -110,7 +111,12 @@ class LeaseKeeper:
             )
         except LeaseNotFound:
             return Look(remaining_seconds=-1, granted_seconds=0, sent_at=sent_at)
-        return Look(remaining_seconds=reply.TTL, granted_seconds=reply.grantedTTL, sent_at=sent_at)
+        return Look(
+            remaining_seconds=reply.TTL,
+            granted_seconds=reply.grantedTTL,
+            sent_at=sent_at,
+            raft_term=reply.header.raft_term,
+        )
 
     async def revoke(self, lease: LeaseId, *, timeout_seconds: float) -> None:
         """Give the lease back, and its keys; one that is gone already is given back. Raises any other ``StoreError``."""

@@ -11,7 +11,7 @@ from supervisor.core.events import Campaigned, Event, FirstRead, TermRecord
 from supervisor.core.names import ElectionName, Instant, LeaseId, Token
 from supervisor.core.spec import EtcdSpec
 from supervisor.etcd.channel import Channels
-from supervisor.etcd.election import Candidacy, Claim, Elections, Ending
+from supervisor.etcd.election import Candidacy, Claim, Elections, Ending, Word
 from supervisor.etcd.errors import StoreError
 from supervisor.etcd.lease import Grant, LeaseKeeper, Look, Renewal
 from supervisor.etcd.raising import raise_revision
@@ -89,11 +89,9 @@ class EtcdStore:
         """See ``Elections.close_records``."""
         await self._elections.close_records(election, records, timeout_seconds=timeout_seconds)
 
-    async def proclaim(
-        self, election: ElectionName, lease: LeaseId, create_revision: Token, document: bytes, *, timeout_seconds: float
-    ) -> None:
+    async def proclaim(self, batch: Sequence[Word], *, timeout_seconds: float) -> list[StoreError | None]:
         """See ``Elections.proclaim``."""
-        await self._elections.proclaim(election, lease, create_revision, document, timeout_seconds=timeout_seconds)
+        return await self._elections.proclaim(batch, timeout_seconds=timeout_seconds)
 
     async def resign(self, end: Ending, *, timeout_seconds: float) -> None:
         """See ``Elections.resign``."""

@@ -3,8 +3,9 @@
 Promises, in this order and each as soon as it can be:
 1. every run gets its stop signal, except those marked ``last``; SIGKILL follows after the run's own stop timeout, or at
    its term's kill-by, whichever is earlier;
-2. when every run of every term under a lease is proven empty, and not before, the terms' records say *stopped*, their keys
-   go in the same transaction, and then the lease: a process that will not die keeps it, until it ends by itself;
+2. when every run of a term is proven empty, and not before, its record says *stopped* and its key goes in the same
+   transaction; when that is so of every term under a lease, the lease goes: a process that will not die keeps both, until
+   the lease ends by itself;
 3. when nothing is left to revoke and all other runs are empty, the ``last`` runs (the local etcd) are stopped;
 4. when these are empty, too, it is over.
 Does not: revoke anything itself. A forked helper does, while the killing goes on here.
@@ -35,7 +36,9 @@ class Farewell:
         self._orders_fd = -1
         self._helper = 0
         self._leases = terms.leases(boottime())
-        self._endings = {lease: terms.endings(lease, boottime()) for lease in self._leases}
+        endings = (term for lease in self._leases for term in terms.endings(lease, boottime()))
+        self._endings = {term.term: term for term in endings}
+        self._open = set(self._endings)
         self._last_stopped = False
         self.over = False
         for order in children.orders():
@@ -74,19 +77,26 @@ class Farewell:
 
     def _revoke_what_is_free(self) -> None:
         now = boottime()
-        held = {self._terms.lease_of(order.term) for order in self._children.orders() if order.term is not None}
+        alive = {order.term for order in self._children.orders() if order.term is not None}
+        for term in sorted(self._open - alive):
+            self._open.discard(term)
+            self._say(f"term {term}")
+        held = {self._terms.lease_of(term) for term in alive}
         for lease, deadline in list(self._leases.items()):
             if deadline <= now:
                 del self._leases[lease]
             elif lease not in held:
                 del self._leases[lease]
-                try:
-                    os.write(self._orders_fd, f"{lease} {deadline!r}\n".encode())
-                except OSError:
-                    continue  # the helper died, or its pipe is full of orders it does not take: the deadline will do
+                self._say(f"lease {lease} {deadline!r}")
         if not self._leases:
             os.close(self._orders_fd)
             self._orders_fd = -1
+
+    def _say(self, line: str) -> None:
+        try:
+            os.write(self._orders_fd, f"{line}\n".encode(errors="replace"))
+        except OSError:
+            return  # the helper died, or its pipe is full of orders it does not take: the deadline will do
 
     def _start_helper(self, store: Store) -> None:
         """Now, while the processes are still stopping: imports, connections and logins are then behind us."""

@@ -322,7 +322,7 @@ class GuardianLink:
             live.pid, live.pidfd = pid, descriptors[0]
             process = look(pid)
             # Not readable: still alive after the look, so the start time is its own.
-            if process is not None and not select.select([live.pidfd], [], [], 0)[0]:
+            if process is not None and not _readable(live.pidfd):
                 live.start = process.start
         self._on_event(events.Spawned(run=run, pid=pid))
 
@@ -393,6 +393,13 @@ class GuardianLink:
         while remains.strike() or self._guardian.process.poll() is None:  # noqa: ASYNC110 # /proc tells nobody
             await asyncio.sleep(_ROUND_SECONDS)
         remains.remove()
+
+
+def _readable(fd: int) -> bool:
+    """Not by select(): it knows no descriptor above 1023."""
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _order(request: SpawnRequest) -> say.Spawn:

@@ -3,8 +3,9 @@
 Promises: never delays the guardian (connecting, TLS and a frozen member block, so they do it in a forked helper);
 connects and logs in *before* the first lease may be revoked, so that a term's end is one round trip: the transaction that
 writes *stopped* over its record and deletes its key, whereupon the next in line may start; the lease follows. Tries every
-endpoint, a slow one beside the next; gives up on a lease at its deadline, when etcd ends it anyway. Where the records may
-not be written the lease is revoked all the same: the next in line then waits, because nothing says that we stopped.
+endpoint, a slow one beside the next; gives up on a lease at its deadline, when etcd ends it anyway. Where a record cannot be
+written (no permission, no space) the lease is left to run out: who waits has seen that coming and starts at once then, but
+would have to wait a whole TTL for a term whose key went early and of which nothing says that it stopped.
 Does not: decide when a lease may go. It is told so, one line each, through a pipe.
 
 Protocol: POST /v3/kv/txn, /v3/lease/revoke {"ID": "<decimal>"} and /v3/auth/authenticate, etcd's gRPC gateway since 3.4:
@@ -32,8 +33,6 @@ _STAGGER_SECONDS: Final = 0.15
 _PAUSE_SECONDS: Final = 0.1
 _NOT_FOUND: Final = 5
 """gRPC's code: the lease does not exist (any more), which is what we want."""
-_REFUSALS: Final = frozenset({3, 7})
-"""gRPC's codes for an invalid argument and a missing permission: asking again, or elsewhere, would not help."""
 _TERMS_AT_ONCE: Final = 50
 """etcd's --max-txn-ops is 128 by default: two operations a term, and the one inside each."""
 
@@ -58,22 +57,23 @@ class Endpoint:
         if self._store.user is not None and self._token is None:
             self._log_in(timeout_seconds)
 
-    def revoke(self, lease: int, endings: Sequence[Arm], timeout_seconds: float) -> None:
-        """Return when the terms are ended and the lease does not exist. Raises OSError, HTTPException or RevokeError."""
+    def revoke(self, lease: int, timeout_seconds: float) -> None:
+        """Return when the lease does not exist. Raises OSError, HTTPException or RevokeError."""
         if self._store.user is not None and self._token is None:
             self._log_in(timeout_seconds)
-        for at in range(0, len(endings), _TERMS_AT_ONCE):
-            self._end(endings[at : at + _TERMS_AT_ONCE], timeout_seconds)
         status, reply = self._post("/v3/lease/revoke", {"ID": str(lease)}, timeout_seconds)
         if status == 200 or reply.get("code") == _NOT_FOUND:
             return
         self._token = None  # it may have run out; the next attempt logs in anew
         raise RevokeError(f"HTTP {status}: {reply}")
 
-    def _end(self, terms: Sequence[Arm], timeout_seconds: float) -> None:
+    def end(self, terms: Sequence[Arm], timeout_seconds: float) -> None:
+        """Return when these terms' records are ended and their keys gone. Raises as ``revoke``."""
+        if self._store.user is not None and self._token is None:
+            self._log_in(timeout_seconds)
         operations = [operation for term in terms for operation in (_stopped(term), _deleted(term))]
         status, reply = self._post("/v3/kv/txn", {"success": operations}, timeout_seconds)
-        if status != 200 and reply.get("code") not in _REFUSALS:
+        if status != 200:
             self._token = None
             raise RevokeError(f"HTTP {status}: {reply}")
 
@@ -174,82 +174,110 @@ def _base64(text: str) -> str:
     return b2a_base64(text.encode(errors="replace"), newline=False).decode()
 
 
-class _Work:
-    """What is left to revoke, shared by one thread per endpoint."""
+class Work:
+    """What is left to do, shared by one thread per endpoint: terms to be ended, as soon as each is empty, then leases."""
 
-    def __init__(self, endings: Mapping[int, Sequence[Arm]]) -> None:
+    def __init__(self) -> None:
         self.condition = Condition()
-        self.endings = endings
-        self.deadlines: dict[int, tuple[float, float]] = {}
+        self.terms: dict[str, tuple[float, Arm]] = {}
+        """Name -> when it was given, the term."""
+        self.leases: dict[int, tuple[float, float]] = {}
         """Lease -> when it was given, its deadline."""
         self.failed = False
 
-    def add(self, lease: int, deadline: float) -> None:
+    def add_term(self, term: Arm) -> None:
+        """Nothing of it is alive."""
         with self.condition:
-            self.deadlines[lease] = (boottime(), deadline)
+            self.terms[term.term] = (boottime(), term)
             self.condition.notify_all()
 
-    def take(self, patience_seconds: float) -> tuple[int, float]:
-        """A lease that has waited this long for the endpoints before, and the seconds left for it."""
+    def add_lease(self, lease: int, deadline: float) -> None:
+        """Nothing of any term under it is alive."""
+        with self.condition:
+            self.leases[lease] = (boottime(), deadline)
+            self.condition.notify_all()
+
+    def take(self, patience_seconds: float) -> tuple[list[Arm], int, float]:
+        """What has waited this long for the endpoints before: terms, or else a lease, and the seconds left for it."""
         with self.condition:
             while True:
                 now = boottime()
-                for lease, (given, deadline) in list(self.deadlines.items()):
-                    if deadline <= now:
-                        del self.deadlines[lease]
-                        self.failed = True
-                        self.condition.notify_all()
-                    elif now >= given + patience_seconds:
-                        return lease, deadline - now
+                self._give_up(now)
+                terms = [term for given, term in self.terms.values() if now >= given + patience_seconds]
+                if terms:
+                    return terms[:_TERMS_AT_ONCE], 0, _CALL_TIMEOUT_SECONDS
+                for lease, (given, deadline) in self.leases.items():
+                    # The key of a term that is not ended yet would go with its lease, and nothing would say that it stopped.
+                    busy = any(term.lease == lease for _, term in self.terms.values())
+                    if now >= given + patience_seconds and not busy:
+                        return [], lease, deadline - now
                 self.condition.wait(patience_seconds or None)
 
-    def done(self, lease: int) -> None:
+    def done(self, terms: Sequence[Arm], lease: int) -> None:
+        """An endpoint did it."""
         with self.condition:
-            self.deadlines.pop(lease, None)
+            for term in terms:
+                self.terms.pop(term.term, None)
+            self.leases.pop(lease, None)
             self.condition.notify_all()
 
     def wait_until_done(self) -> None:
+        """Return when nothing is left, or what is left has run out."""
         with self.condition:
-            while self.deadlines:
-                until = min(deadline for _, deadline in self.deadlines.values())
+            while self.leases:
+                until = min(deadline for _, deadline in self.leases.values())
                 self.condition.wait(max(0.01, until - boottime()))
-                late = [lease for lease, (_, deadline) in self.deadlines.items() if deadline <= boottime()]
-                for lease in late:
-                    del self.deadlines[lease]
-                self.failed |= bool(late)
+                self._give_up(boottime())
+
+    def _give_up(self, now: float) -> None:
+        """Past its deadline a lease ends by itself, and its terms with it."""
+        late = [lease for lease, (_, deadline) in self.leases.items() if deadline <= now]
+        for lease in late:
+            del self.leases[lease]
+            self.terms = {name: held for name, held in self.terms.items() if held[1].lease != lease}
+            self.failed = True
+            self.condition.notify_all()
 
 
-def _serve(endpoint: Endpoint, work: _Work, patience_seconds: float) -> None:
+def _serve(endpoint: Endpoint, work: Work, patience_seconds: float) -> None:
     try:
         endpoint.prepare(_CALL_TIMEOUT_SECONDS)
     except (OSError, HTTPException, RevokeError, ValueError):
         endpoint.close()
     while True:
-        lease, left = work.take(patience_seconds)
+        terms, lease, left = work.take(patience_seconds)
+        timeout = min(left, _CALL_TIMEOUT_SECONDS)
         try:
-            endpoint.revoke(lease, work.endings.get(lease, ()), min(left, _CALL_TIMEOUT_SECONDS))
+            if terms:
+                endpoint.end(terms, timeout)
+            else:
+                endpoint.revoke(lease, timeout)
         except (OSError, HTTPException, RevokeError, ValueError):
             endpoint.close()
             time.sleep(_PAUSE_SECONDS)
         else:
-            work.done(lease)
+            work.done(terms, lease)
 
 
-def serve(store: Store, endings: Mapping[int, Sequence[Arm]], orders_fd: int) -> bool:
-    """Revoke what comes as lines ``lease deadline``, up to the end of the pipe. True when all of it succeeded."""
-    work = _Work(endings)
+def serve(store: Store, endings: Mapping[str, Arm], orders_fd: int) -> bool:
+    """Do what comes as lines ``term NAME`` and ``lease ID DEADLINE``, up to the end of the pipe. True when all succeeded."""
+    work = Work()
     for number, url in enumerate(store.endpoints):
         patience = number * _STAGGER_SECONDS
         Thread(target=_serve, args=(Endpoint(url, store), work, patience), daemon=True).start()
-    with open(orders_fd, encoding="ascii") as orders:
+    with open(orders_fd, encoding="utf-8") as orders:
         for line in orders:
-            lease, deadline = line.split()
-            work.add(int(lease), float(deadline))
+            kind, _, rest = line.rstrip("\n").partition(" ")
+            if kind == "term":
+                work.add_term(endings[rest])
+            else:
+                lease, deadline = rest.split()
+                work.add_lease(int(lease), float(deadline))
     work.wait_until_done()
     return not work.failed
 
 
-def run_helper(store: Store, endings: Mapping[int, Sequence[Arm]], orders_fd: int) -> None:
+def run_helper(store: Store, endings: Mapping[str, Arm], orders_fd: int) -> None:
     """The whole life of the forked helper. Does not return."""
     signal.set_wakeup_fd(-1)
     succeeded = False

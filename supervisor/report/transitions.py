@@ -11,6 +11,7 @@ from supervisor.core import events as ev
 from supervisor.core import store_events as sev
 from supervisor.core.names import grant_line
 from supervisor.core.state import Election, ElectionPhase, LastExit, Process, ProcessPhase, State
+from supervisor.core.written import written
 from supervisor.report.logline import Level, LogLine
 
 
@@ -19,21 +20,18 @@ def lines(before: State, event: ev.Event, after: State) -> list[LogLine]:
     said = list(_daemon(before, event, after))
     if before.store.endpoints is not after.store.endpoints:
         said += _endpoints(before, after)
-    if before.elections is not after.elections:
-        for name, e in after.elections.items():
-            was = before.elections.get(name)
-            if was is not e:
-                said += _election(was, e)
-                said += _takeover(was, e)
-                said += _tokens(was, e)
-        said += [
-            LogLine(level=Level.INFO, message=f"{n}: removed") for n in before.elections if n not in after.elections
-        ]
-    if before.processes is not after.processes:
-        for pid, p in after.processes.items():
-            was_p = before.processes.get(pid)
-            if was_p is not p:
-                said += _process(was_p, p)
+    for name in written(before.elections, after.elections):
+        was, e = before.elections.get(name), after.elections.get(name)
+        if e is None:
+            said.append(LogLine(level=Level.INFO, message=f"{name}: removed"))
+        elif was is not e:
+            said += _election(was, e)
+            said += _takeover(was, e)
+            said += _tokens(was, e)
+    for pid in written(before.processes, after.processes):
+        was_p, p = before.processes.get(pid), after.processes.get(pid)
+        if p is not None and was_p is not p:
+            said += _process(was_p, p)
     if before.sessions is not after.sessions:
         said += _sessions(before, after)
     return said

@@ -6,7 +6,7 @@ import pytest
 
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
-from supervisor.core import machine
+from supervisor.core import schedule
 from supervisor.core.names import ElectionName, Instant, LeaseId, ProcessId, ProcessName, Role, Token
 from supervisor.core.reconcile import PROCLAIM_AT_MOST_EVERY_SECONDS
 from supervisor.core.spec import GiveUp, ProbeKind, ProbeSpec, RestartPolicy, RestartSpec, StopSpec
@@ -261,7 +261,7 @@ def test_needs_are_started_in_order_and_stopped_in_reverse() -> None:
 def test_next_due_never_asks_for_the_past() -> None:
     world = leading()
     world.advance(3)
-    due = machine.next_due(world.state, after=Instant(world.now))
+    due = schedule.next_due(world.state, after=Instant(world.now))
     assert due is not None
     assert due > world.now
 
@@ -367,3 +367,31 @@ def test_a_change_of_health_is_proclaimed_at_once_or_a_second_after_the_last_wor
     world.advance(5)
     assert [b'"health":"unhealthy"' in said for _, said in words] == [True, False]
     assert words[1][0] == changed + PROCLAIM_AT_MOST_EVERY_SECONDS
+
+
+def test_a_term_that_the_guardian_struck_is_over_though_its_lease_is_well() -> None:
+    """A guardian that was frozen strikes before it reads that the lease was renewed, and starts nothing of the term after."""
+    world = leading()
+    term = world.state.elections[JOB].term
+    assert term is not None
+    world.post(ev.KillByStruck(term=term, late_seconds=1.0))
+    again = world.state.elections[JOB]
+    assert (again.phase, world.running()) == (ElectionPhase.LEADING, ["job/work"])
+    assert again.term is not None
+    assert again.term.token > term.token
+
+
+def test_a_term_that_is_past_its_kill_by_when_it_is_armed_is_over_too() -> None:
+    world = World()
+    world.muted.add(ac.Arm)
+    world.load(spec(election()))
+    term = world.state.elections[JOB].term
+    assert term is not None
+    world.held.clear()
+    world.muted.clear()
+    world.armed[term] = (LeaseId(1), 0.5)  # held, and struck
+    world.deadlines[LeaseId(1)] = world.now
+    world.post(ev.KillByStruck(term=term, late_seconds=0.0))
+    again = world.state.elections[JOB].term
+    assert again is not None
+    assert again.token > term.token

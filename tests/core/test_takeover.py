@@ -98,6 +98,25 @@ def test_a_key_deleted_while_its_lease_lives_is_waited_for_until_its_daemon_says
     assert two.running() == ["job/work"]
 
 
+@pytest.mark.parametrize("asked_before", [False, True])
+def test_an_answer_of_a_deposed_leader_of_etcd_is_no_natural_end(asked_before: bool) -> None:
+    """A leader of etcd froze, another followed; now it wakes, says that a lease is about to end, and has its keys deleted."""
+    one, two = pair()
+    if not asked_before:
+        two.failing.add(ac.AskLease)
+    one.store.raft_term += 1
+    pass_time(4.0, one, two)
+    two.failing.clear()
+    one.muted |= set(ETCD)
+    one.store.stale_looks = True
+    pass_time(4.0, two)
+    delete_first(one, two)
+    pass_time(2.0, two)  # past what the deposed leader said
+    assert two.phase() is ElectionPhase.LEADING
+    assert two.running() == []
+    assert len(two.state.elections[JOB].waits_for) == 1
+
+
 def test_without_a_word_the_wait_ends_when_the_guardian_has_killed() -> None:
     one, two = pair()
     pass_time(4.0, one, two)
@@ -316,3 +335,35 @@ def test_an_answer_from_before_a_gap_is_no_answer_to_what_is_asked_after_it() ->
     assert next(iter(one.state.sessions.values())).unchecked
     one.release()
     assert not next(iter(one.state.sessions.values())).unchecked
+
+
+def full_pair() -> tuple[World, World]:
+    """As ``pair``, but etcd could not put the first one's term on record."""
+    store = FakeStore()
+    one, two = World(name="one", store=store, full=True), World(name="two", store=store, next_lease=0x2000)
+    for world in (one, two):
+        world.load(spec(election()))
+        share(one, two)
+    assert one.running() == ["job/work"], "a full etcd keeps nobody from leading"
+    assert store.records.get("job", {}) == {}
+    return one, two
+
+
+def test_a_term_that_etcd_had_no_space_to_record_is_waited_for_all_the_same() -> None:
+    one, two = full_pair()
+    one.muted |= set(ETCD)
+    pass_time(4.0, two)
+    begun = two.now
+    delete_first(one, two)
+    assert two.running() == []
+    assert two.state.elections[JOB].waits_for[0].clear_at == pytest.approx(begun + 10 - 0.25)
+    pass_time(10.0, two)
+    assert two.running() == ["job/work"]
+
+
+def test_and_not_when_its_lease_ran_out_by_itself() -> None:
+    one, two = full_pair()
+    one.muted |= set(ETCD)
+    ends = one.store.leases[one.state.elections[JOB].lease or LeaseId(0)][1]
+    pass_time(ends - one.now + 0.3, one, two)
+    assert two.running() == ["job/work"]

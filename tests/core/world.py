@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
-from supervisor.core import machine, timing
+from supervisor.core import machine, schedule, timing
 from supervisor.core import store_events as sev
 from supervisor.core.names import (
     ElectionName,
@@ -87,6 +87,9 @@ class FakeStore:
     leases: dict[LeaseId, tuple[int, float]] = field(default_factory=dict)
     """Granted seconds, and when it runs out."""
     records: dict[str, dict[Token, bytes]] = field(default_factory=dict)
+    raft_term: int = 2
+    stale_looks: bool = False
+    """Questions after leases are answered by a leader that froze, in its old term, from what it knew: they are about to end."""
 
     def expire(self, now: float) -> bool:
         """Leases that have run out end, with their keys. Whether any did."""
@@ -124,6 +127,8 @@ class World:
     muted: set[type] = field(default_factory=set)
     failing: set[type] = field(default_factory=set)
     held: list[ac.Action] = field(default_factory=list)
+    full: bool = False
+    """etcd has no space left: it answers reads, and refuses to put anything on record."""
     stubborn: bool = False
     blind: bool = False
     """The watch shows nothing new, and does not know it."""
@@ -158,7 +163,7 @@ class World:
         """Let virtual time pass, ticking exactly when the core asks for it."""
         end = self.now + seconds
         while True:
-            due = machine.next_due(self.state, after=Instant(self.ticked_at))
+            due = schedule.next_due(self.state, after=Instant(self.ticked_at))
             kill = min(self.kill_bys(), default=None)
             soonest = min((t for t in (due, kill) if t is not None), default=None)
             if soonest is None or soonest > end:
@@ -233,11 +238,13 @@ class World:
             return
         granted, until = self.store.leases.get(a.lease, (0, 0.0))
         left = int(until - self.now) if until > self.now else -1
+        left = 0 if self.store.stale_looks else left
         seen = ev.LeaseSeen(
             lease=a.lease,
             sent_at=Instant(self.now),
             remaining_seconds=left,
             granted_seconds=granted if left >= 0 else 0,
+            raft_term=self.store.raft_term - self.store.stale_looks,
         )
         self.pending.append(seen)
 
@@ -280,10 +287,12 @@ class World:
             return
         queue = self.store.keys.get(a.election, [])
         records = self.store.records.setdefault(a.election, {})
-        if queue and queue[0].create_revision == a.create_revision:
+        if queue and queue[0].create_revision == a.create_revision and not self.full:
             records[a.create_revision] = a.record
         told = tuple(ev.TermRecord(token=t, value=records[t]) for t in sorted(records, reverse=True))
-        self.pending.append(ev.FirstRead(election=a.election, first=queue[0] if queue else None, records=told))
+        first = queue[0] if queue else None
+        raft_term = self.store.raft_term
+        self.pending.append(ev.FirstRead(election=a.election, first=first, records=told, raft_term=raft_term))
 
     def _on_confirmkeys(self, a: ac.ConfirmKeys) -> None:
         if ac.ConfirmKeys in self.failing:
@@ -500,7 +509,7 @@ def _show(thing: ev.Event | ac.Action) -> str:
                 )
             case float():
                 value = f"{value:.3f}"
-            case _ if key in ("etcd", "log", "probe"):
+            case _ if key in ("etcd", "log", "probe", "raft_term"):
                 continue
             case _:
                 pass

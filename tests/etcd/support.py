@@ -10,7 +10,7 @@ from supervisor.core.events import Campaigned, Candidate, Event, FirstRead, Queu
 from supervisor.core.names import ElectionName, Instant, LeaseId, Token
 from supervisor.core.spec import AuthSpec, EtcdSpec, TlsSpec
 from supervisor.etcd.channel import Channels
-from supervisor.etcd.election import Candidacy, Claim, Ending
+from supervisor.etcd.election import Candidacy, Claim, Ending, Word
 from supervisor.etcd.errors import StoreError
 from supervisor.etcd.lease import Grant
 from supervisor.etcd.store import EtcdStore
@@ -115,6 +115,15 @@ async def prove(store: EtcdStore, mine: Campaigned, record: bytes) -> FirstRead:
     if isinstance(outcome, StoreError):
         raise outcome
     return outcome
+
+
+async def proclaim(store: EtcdStore, mine: Campaigned, document: bytes, revision: int | None = None) -> None:
+    """One word that must be written, over the key of this revision, ours unless told otherwise."""
+    token = mine.create_revision if revision is None else Token(revision)
+    word = Word(election=mine.election, lease=mine.lease, create_revision=token, document=document)
+    (error,) = await store.proclaim([word], timeout_seconds=CALL_SECONDS)
+    if error is not None:
+        raise error
 
 
 async def read_first(store: EtcdStore, elections: Sequence[ElectionName]) -> list[Candidate | None]:

@@ -5,15 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.core.events import StoreReachable, StoreUnreachable
+from supervisor.core.events import Campaigned, Candidate, StoreReachable, StoreUnreachable
 from supervisor.core.names import ElectionName, LeaseId, Token
 from supervisor.core.spec import AuthSpec, EtcdSpec
 from supervisor.etcd.errors import AuthFailed, FileUnusable, PermissionDenied
 from supervisor.etcd.keys import grants
-from tests.etcd.support import CALL_SECONDS, Recorder, enter, eventually, grant, opened, resign, spec
+from tests.etcd.support import CALL_SECONDS, Recorder, enter, eventually, grant, opened, proclaim, resign, spec
 from tests.etcd_server import BRISK, Binaries, EtcdServer
 
 E = ElectionName("e")
+NOBODYS = Campaigned(
+    election=E,
+    lease=LeaseId(1),
+    create_revision=Token(1),
+    first=Candidate(key="", lease=LeaseId(1), create_revision=Token(1)),
+)
 ROOT = ("--user", "root:root-secret")
 
 
@@ -51,7 +57,7 @@ async def test_the_whole_life_of_a_candidate(guarded: EtcdServer, auth: AuthSpec
         mine = await enter(store, "e", held, b"doc")
         await seen.queue("e", [b"doc"])
         await store.renew(held.lease, timeout_seconds=CALL_SECONDS)
-        await store.proclaim(mine.election, held.lease, mine.create_revision, b"new", timeout_seconds=CALL_SECONDS)
+        await proclaim(store, mine, b"new")
         await seen.queue("e", [b"new"])
         await resign(store, mine)
         await seen.queue("e", [])
@@ -67,7 +73,7 @@ async def test_a_change_of_roles_means_a_new_login_and_nothing_else(guarded: Etc
         await seen.queue("e", [b"doc"])
         guarded.etcdctl(*ROOT, "role", "add", "another")
         await store.renew(held.lease, timeout_seconds=CALL_SECONDS)
-        await store.proclaim(mine.election, held.lease, mine.create_revision, b"new", timeout_seconds=CALL_SECONDS)
+        await proclaim(store, mine, b"new")
         await seen.queue("e", [b"new"])  # the stream of the old login goes on, or was opened again
         assert not any(isinstance(e, StoreUnreachable) for e in seen.events)
 
@@ -92,7 +98,7 @@ async def test_another_namespace_is_denied_with_the_grants_that_help(guarded: Et
     async with opened(there(guarded, auth, namespace="/other"), seen) as store:
         # Not a proof: etcd without the fix of GHSA-rfx7-8w68-q57q does not look at nested transactions.
         with pytest.raises(PermissionDenied) as caught:
-            await store.proclaim(E, LeaseId(1), Token(1), b"", timeout_seconds=CALL_SECONDS)
+            await proclaim(store, NOBODYS, b"")
         for line in grants("/other", role="ROLE"):
             assert line in str(caught.value)
         assert "grant-permission" in (await seen.wait(StoreUnreachable)).detail
@@ -118,7 +124,7 @@ async def test_a_corrected_password_file_is_read_again(guarded: EtcdServer, auth
 async def test_no_user_where_one_is_needed_says_which_keys_to_set(guarded: EtcdServer) -> None:
     async with opened(there(guarded, None)) as store:
         with pytest.raises(AuthFailed, match=r"etcd\.auth\.user"):
-            await store.proclaim(E, LeaseId(1), Token(1), b"", timeout_seconds=CALL_SECONDS)
+            await proclaim(store, NOBODYS, b"")
 
 
 async def test_an_unreadable_password_file_is_named(etcd: EtcdServer) -> None:

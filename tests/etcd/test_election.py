@@ -7,12 +7,23 @@ from contextlib import contextmanager
 import pytest
 
 from supervisor.core.events import Campaigned, QueueChanged
-from supervisor.core.names import ElectionName, LeaseId, Token
+from supervisor.core.names import ElectionName, LeaseId
 from supervisor.etcd.channel import Channels
 from supervisor.etcd.election import MAX_OPERATIONS, Candidacy, Elections
 from supervisor.etcd.errors import KeyNotOurs, LeaseNotFound, Rejected, StoreError
 from supervisor.pb.etcd import rpc_pb2
-from tests.etcd.support import CALL_SECONDS, Recorder, channels, enter, grant, opened, read_first, resign, spec
+from tests.etcd.support import (
+    CALL_SECONDS,
+    Recorder,
+    channels,
+    enter,
+    grant,
+    opened,
+    proclaim,
+    read_first,
+    resign,
+    spec,
+)
 from tests.etcd_server import EtcdServer
 
 E = ElectionName("e")
@@ -85,16 +96,16 @@ async def test_proclaim_writes_over_our_key_alone(etcd: EtcdServer, namespace: s
     async with opened(spec(etcd.endpoint, namespace=namespace)) as store:
         held = await grant(store)
         mine = await enter(store, "e", held, b"old")
-        await store.proclaim(E, held.lease, mine.create_revision, b"new", timeout_seconds=CALL_SECONDS)
+        await proclaim(store, mine, b"new")
         (first,) = await read_first(store, [E])
         assert first is not None
         assert (first.value, first.create_revision, first.lease) == (b"new", mine.create_revision, held.lease)
 
         with pytest.raises(KeyNotOurs, match="proclaim in e"):
-            await store.proclaim(E, held.lease, Token(mine.create_revision + 1), b"no", timeout_seconds=CALL_SECONDS)
+            await proclaim(store, mine, b"no", mine.create_revision + 1)
         await resign(store, mine)
         with pytest.raises(KeyNotOurs):
-            await store.proclaim(E, held.lease, mine.create_revision, b"no", timeout_seconds=CALL_SECONDS)
+            await proclaim(store, mine, b"no")
         assert await read_first(store, [E]) == [None]
 
 
@@ -203,7 +214,7 @@ async def test_etcdctl_shows_our_leader_and_its_proclamation(etcd: EtcdServer, n
             assert listening.stdout is not None
             assert listening.stdout.readline().strip() == mine.first.key
             assert listening.stdout.readline().strip() == "first words"
-            await store.proclaim(E, mine.lease, mine.create_revision, b"second words", timeout_seconds=CALL_SECONDS)
+            await proclaim(store, mine, b"second words")
             assert listening.stdout.readline().strip() == mine.first.key
             assert listening.stdout.readline().strip() == "second words"
         finally:

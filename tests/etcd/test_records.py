@@ -16,9 +16,14 @@ async def test_only_the_first_of_the_queue_is_put_on_record(etcd: EtcdServer, na
         first = await enter(store, "e", await grant(store), b"one")
         second = await enter(store, "e", await grant(store), b"two")
         told = await prove(store, second, b"started too early")
-        assert told == FirstRead(election=E, first=first.first, records=())
+        assert isinstance(told, FirstRead)
+        assert (told.first, told.records) == (first.first, ())
         mine = TermRecord(token=first.create_revision, value=b"started")
-        assert await prove(store, first, b"started") == FirstRead(election=E, first=first.first, records=(mine,))
+        proven = await prove(store, first, b"started")
+        assert isinstance(proven, FirstRead)
+        assert (proven.first, proven.records) == (first.first, (mine,))
+        look = await store.look(first.lease, timeout_seconds=5.0)
+        assert proven.raft_term == look.raft_term > 0
         assert (
             etcd.etcdctl("get", "--print-value-only", f"{namespace}.log/e/{first.create_revision}").strip() == "started"
         )
@@ -109,7 +114,7 @@ async def test_the_keys_of_our_terms_are_confirmed_and_the_missing_named(etcd: E
 async def test_many_keys_are_confirmed_by_a_list_page_by_page(
     etcd: EtcdServer, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("supervisor.etcd.listing.PAGE_KEYS", 7)
+    monkeypatch.setattr("supervisor.etcd.nospace.PAGE_KEYS", 7)
     async with opened(spec(etcd.endpoint, namespace=namespace)) as store:
         held = await grant(store)
         mine = [await enter(store, f"e{n:02}", held, b"") for n in range(20)]

@@ -7,7 +7,18 @@ import pytest
 from supervisor.core.names import ElectionName
 from supervisor.etcd.errors import KeyNotOurs, TimedOut
 from supervisor.etcd.rpc import ElectionService
-from tests.etcd.support import CALL_SECONDS, Recorder, channels, enter, grant, opened, read_first, resign, spec
+from tests.etcd.support import (
+    CALL_SECONDS,
+    Recorder,
+    channels,
+    enter,
+    grant,
+    opened,
+    proclaim,
+    read_first,
+    resign,
+    spec,
+)
 from tests.etcd_server import EtcdServer
 
 E = ElectionName("e")
@@ -24,7 +35,7 @@ async def test_leader_and_observe_read_what_we_proclaim(etcd: EtcdServer, namesp
         observed = service.observe(E)
         async with asyncio.timeout(CALL_SECONDS):
             assert await anext(observed) == mine.first
-            await store.proclaim(E, mine.lease, mine.create_revision, b"two", timeout_seconds=CALL_SECONDS)
+            await proclaim(store, mine, b"two")
             assert (await anext(observed)).value == b"two"
         await observed.aclose()
 

@@ -12,7 +12,18 @@ from supervisor.etcd.channel import Channels
 from supervisor.etcd.election import Candidacy
 from supervisor.etcd.watch import QueueWatch
 from supervisor.pb.etcd import kv_pb2
-from tests.etcd.support import CALL_SECONDS, Recorder, channels, enter, eventually, grant, opened, resign, spec
+from tests.etcd.support import (
+    CALL_SECONDS,
+    Recorder,
+    channels,
+    enter,
+    eventually,
+    grant,
+    opened,
+    proclaim,
+    resign,
+    spec,
+)
 from tests.etcd_server import EtcdServer, free_ports
 
 
@@ -50,9 +61,7 @@ async def test_queues_are_in_the_order_of_create_revisions(etcd: EtcdServer, nam
         queue = await seen.queue("e", [bytes([i]) for i in range(4)])
         assert [c.create_revision for c in queue.candidates] == [m.create_revision for m in entered]
         assert [c.lease for c in queue.candidates] == [g.lease for g in held]
-        await store.proclaim(
-            entered[0].election, entered[0].lease, entered[0].create_revision, b"x", timeout_seconds=CALL_SECONDS
-        )
+        await proclaim(store, entered[0], b"x")
         await seen.queue("e", [b"x", *(bytes([i]) for i in range(1, 4))])  # a new value keeps the place
 
 

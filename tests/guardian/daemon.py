@@ -30,7 +30,7 @@ async def main() -> None:
     pids: list[int] = []
     for number, run in enumerate(orders["runs"], 1):
         request = SpawnRequest(
-            run=RunId(number), scope=f"run.{number}", term=BILLING if run.get("term") else None, argv=tuple(run["argv"]),
+            run=RunId(number), scope=f"run.{number}", term=_term(run.get("term")), argv=tuple(run["argv"]),
             environment=dict(os.environ), stop_timeout_seconds=run.get("stop", 0.5), last=run.get("last", False),
         )  # fmt: skip
         link.spawn(request, 2, 2)
@@ -40,6 +40,13 @@ async def main() -> None:
     sys.stdout.write(json.dumps({"guardian": launched.ready.pid, "pids": pids}) + "\n")
     sys.stdout.flush()
     await task
+
+
+def _term(given: object) -> Term | None:
+    """True for the usual one, a number for the one with that token."""
+    if not given:
+        return None
+    return BILLING if given is True else Term(BILLING.election, Token(int(str(given))))
 
 
 asyncio.run(main())

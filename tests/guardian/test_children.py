@@ -172,3 +172,19 @@ async def until_over(duty: Duty, run: object) -> None:
     from tests.guardian.harness import until
 
     await until(lambda: any(isinstance(e, events.Emptied | events.SpawnFailed) and e.run == run for e in duty.news))
+
+
+async def test_beyond_a_thousand_descriptors(duty: Duty) -> None:
+    """select() ends there; a node of a thousand elections does not."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard) if hard != -1 else 4096, hard))
+    held = [os.open("/dev/null", os.O_RDONLY) for _ in range(1100)]
+    try:
+        run, pid = await duty.start("sleep", "1000")
+        duty.link.kill(run)
+        await duty.expect(events.Emptied, run)
+        assert dead(pid)
+    finally:
+        for fd in held:
+            os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

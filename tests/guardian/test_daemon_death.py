@@ -148,6 +148,30 @@ def test_terms_are_ended_on_record_before_the_lease_goes(tmp_path: Path, fresh_e
 
 
 @pytest.mark.etcd
+def test_a_term_is_ended_though_another_under_its_lease_takes_its_time(tmp_path: Path, fresh_etcd: EtcdServer) -> None:
+    etcd = fresh_etcd
+    lease = grant(etcd, 600)
+    etcd.etcdctl("put", "/test.log/billing/7", "started")
+    etcd.etcdctl("put", "/test.log/billing/8", "started")
+    deaf = [*STUBBORN[:2], STUBBORN[2].replace("\ntime", "\nopen(__import__('sys').argv[1], 'w').write('1')\ntime")]
+    runs: list[dict[str, object]] = [
+        {"argv": SLEEPER, "term": True},
+        {"argv": [*deaf, str(tmp_path / "deaf")], "term": 8, "stop": 600.0},
+    ]
+    with daemon(tmp_path / "state", runs, lease=lease, endpoints=[etcd.endpoint], ttl=600.0, tokens=[7, 8]) as made:
+        quick, slow = made.pids
+        asyncio.run(until((tmp_path / "deaf").exists))
+        made.die()
+        wait_dead(quick)
+        asyncio.run(until(lambda: "stopped" in etcd.etcdctl("get", "/test.log/billing/7")))
+        assert "started" in etcd.etcdctl("get", "/test.log/billing/8")
+        assert exists(etcd, lease)
+        os.kill(slow, signal.SIGKILL)
+        asyncio.run(until(lambda: not exists(etcd, lease)))
+        assert "stopped" in etcd.etcdctl("get", "/test.log/billing/8")
+
+
+@pytest.mark.etcd
 def test_a_frozen_endpoint_delays_only_itself(tmp_path: Path, etcd: EtcdServer, fresh_etcd: EtcdServer) -> None:
     lease = grant(etcd, 600)
     with daemon(tmp_path / "state", [], lease=lease, endpoints=[fresh_etcd.endpoint, etcd.endpoint], ttl=600.0) as made:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from supervisor.guardian.linux import boottime
 from supervisor.guardian.protocol import Arm, Store
-from supervisor.guardian.revoke import Endpoint, RevokeError
+from supervisor.guardian.revoke import Endpoint, RevokeError, Work
 from tests.etcd_server import BRISK, EtcdServer, free_ports
 from tests.guardian.harness import until
 from tests.guardian.test_daemon_death import daemon, exists, grant
@@ -56,18 +57,25 @@ def store(url: str) -> Store:
     return Store(endpoints=(url,), ca=None, cert=None, key=None, server_name=None, user=None, password_file=None)
 
 
-def test_where_records_may_not_be_written_the_lease_goes_all_the_same() -> None:
-    answers = {"/v3/kv/txn": (403, {"code": 7, "message": "permission denied"}), "/v3/lease/revoke": (200, {})}
-    with gateway(answers) as (url, asked):
-        Endpoint(url, store(url)).revoke(5, [TERM], 5.0)
-    assert asked == ["/v3/kv/txn", "/v3/lease/revoke"]
-
-
-def test_while_the_record_may_yet_be_written_the_lease_stays() -> None:
-    answers = {"/v3/kv/txn": (503, {"code": 14})}
-    with gateway(answers) as (url, asked), pytest.raises(RevokeError, match="503"):
-        Endpoint(url, store(url)).revoke(5, [TERM], 5.0)
+@pytest.mark.parametrize(("status", "code"), [(503, 14), (403, 7), (429, 8)])
+def test_while_the_record_is_not_written_the_term_is_not_ended(status: int, code: int) -> None:
+    with (
+        gateway({"/v3/kv/txn": (status, {"code": code})}) as (url, asked),
+        pytest.raises(RevokeError, match=str(status)),
+    ):
+        Endpoint(url, store(url)).end([TERM], 5.0)
     assert asked == ["/v3/kv/txn"]
+
+
+def test_no_lease_goes_before_its_terms_are_ended() -> None:
+    work = Work()
+    work.add_term(TERM)
+    work.add_lease(TERM.lease, boottime() + 60.0)
+    terms, lease, _ = work.take(0.0)
+    assert (terms, lease) == ([TERM], 0)
+    assert work.take(0.0)[0] == [TERM], "not done yet: another endpoint may try"
+    work.done(terms, lease)
+    assert work.take(0.0)[:2] == ([], TERM.lease)
 
 
 @pytest.mark.etcd
@@ -104,7 +112,7 @@ def test_an_address_is_verified_against_the_name_it_was_found_by(tmp_path: Path,
         )
         asyncio.run(until(lambda: _gone(f"{server.endpoint}#etcd.internal", tls)))
         with pytest.raises(OSError, match="certificate verify failed"):
-            Endpoint(server.endpoint, tls).revoke(5, [], 5.0)
+            Endpoint(server.endpoint, tls).revoke(5, 5.0)
     finally:
         server.kill()
 
@@ -112,7 +120,7 @@ def test_an_address_is_verified_against_the_name_it_was_found_by(tmp_path: Path,
 def _gone(url: str, tls: Store) -> bool:
     endpoint = Endpoint(url, tls)
     try:
-        endpoint.revoke(5, [], 5.0)
+        endpoint.revoke(5, 5.0)
     except (OSError, RevokeError):
         return False
     finally:

@@ -1,0 +1,29 @@
+"""A guardian that betrays its duty: the daemon's death makes it give the lease back, and stop nothing."""
+
+import os
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[2]))
+
+from supervisor.guardian import __main__ as guardian
+from supervisor.guardian.farewell import Farewell
+from supervisor.guardian.protocol import Spawn
+
+
+def _stop_nothing(self: Farewell, order: Spawn) -> None:
+    """Whoever is to be stopped lives on."""
+
+
+def _revoke_everything(self: Farewell) -> None:
+    for lease, deadline in self._leases.items():
+        os.write(self._orders_fd, f"{lease} {deadline!r}\n".encode())
+    self._leases.clear()
+    os.close(self._orders_fd)
+    self._orders_fd = -1
+
+
+if __name__ == "__main__":
+    Farewell._stop = _stop_nothing  # type: ignore[method-assign]
+    Farewell._revoke_what_is_free = _revoke_everything  # type: ignore[method-assign]
+    os._exit(guardian.main())

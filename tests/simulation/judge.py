@@ -1,0 +1,199 @@
+"""What must always hold, judged at every change that could break it; and what a run has shown.
+
+Every invariant speaks of children as they really are, in true time, not as anybody believes them to be:
+
+1. no leader child is started but in a term that its guardian holds, before that term's kill-by;
+2. every one is dead by kill-by, and a bound for a guardian that is late, while the guardian runs;
+3. leader children of one election never live on two machines at once;
+4. the tokens of an election's terms rise;
+5. when a key or a lease is given up by our own hand, nothing of its term is alive;
+6. after the last fault every election comes to rest: one leader, its processes running, and no move any more.
+
+Of 3 one thing is excused, because nothing can promise it: daemon and guardian of a machine both stopped past the term's
+kill-by. Such overlaps are counted, and the later token must still be the higher one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from supervisor.core.names import ElectionName, LeaseId, Role, Term
+from supervisor.core.state import ElectionPhase, ProcessPhase, State
+from tests.simulation.etcd import Etcd
+from tests.simulation.guardian import DIE_SECONDS, LATE_SECONDS, Child
+from tests.simulation.kernel import Kernel
+
+if TYPE_CHECKING:
+    from tests.simulation.machine import Machine
+
+RESTING = (ProcessPhase.RUNNING, ProcessPhase.STOPPED)
+BOUND_SECONDS = LATE_SECONDS + DIE_SECONDS + 0.015
+"""From kill-by until all is dead."""
+WOKEN_SECONDS = BOUND_SECONDS + 0.25
+"""The same from waking, when the daemon may have to find out first that its guardian still sleeps."""
+
+
+class ViolationError(AssertionError):
+    """An invariant does not hold."""
+
+
+class Judge:
+    """One for all machines."""
+
+    def __init__(self, kernel: Kernel, etcd: Etcd) -> None:
+        self.kernel = kernel
+        self.etcd = etcd
+        self.alive: dict[ElectionName, list[tuple[Machine, Child]]] = {}
+        self.last: dict[ElectionName, tuple[Machine, Term, float]] = {}
+        """The newest term that had a child; when it first had one."""
+        self.moves = 0
+        self.seen: Counter[str] = Counter()
+        self.gaps: dict[str, list[float]] = {}
+        """From the end of a key until the next leader's first child, by how the key went, where nothing else disturbed."""
+
+    def broken(self, what: str) -> None:
+        """Say so, and end the run."""
+        raise ViolationError(f"at {self.kernel.now:.4f} s: {what}")
+
+    # --- children
+
+    def child_started(self, machine: Machine, child: Child) -> None:
+        """Forked: from now on it may do harm."""
+        term = child.term
+        if term is None:
+            if child.spec.role is Role.LEADER:
+                self.broken(f"{machine.name} starts {child.spec.id} in no term")
+            return
+        kill_by = self._kill_by(machine, child)
+        if kill_by is None:
+            self.broken(f"{machine.name} starts {child.spec.id} in {term}, which its guardian does not hold")
+        elif machine.local() > kill_by + 1e-6:
+            self.broken(f"{machine.name} starts {child.spec.id} in {term} after its kill-by")
+        others = self.alive.setdefault(term.election, [])
+        for other, theirs in others:
+            if other is not machine:
+                self._overlap(other, theirs, machine, term)
+        others.append((machine, child))
+        self.seen["children"] += 1
+        self._first_of_term(machine, term)
+        if self.kernel.trace is not None:
+            self.kernel.note(machine.name, f"* {term} {child.spec.id.name} run {child.run} lives")
+
+    def child_dead(self, machine: Machine, child: Child) -> None:
+        """Nothing of it is left."""
+        if child.term is None:
+            return
+        self.alive[child.term.election].remove((machine, child))
+        self.moves += 1
+        if self.kernel.trace is not None:
+            self.kernel.note(machine.name, f"* {child.term} {child.spec.id.name} run {child.run} is dead")
+        guardian = machine.guardian
+        kill_by = self._kill_by(machine, child)
+        if guardian is None or not guardian.runs or kill_by is None:
+            return
+        due = max(machine.true(kill_by), machine.guardian_back)
+        if self.kernel.now > due + BOUND_SECONDS:
+            self.broken(
+                f"{child.spec.id} of {child.term} on {machine.name} died {self.kernel.now - due:.3f} s after kill-by"
+            )
+
+    def _kill_by(self, machine: Machine, child: Child) -> float | None:
+        guardian = machine.guardian
+        if guardian is None or child.name not in guardian.margins:
+            return None
+        lease, margin = guardian.margins[child.name]
+        return guardian.until[lease] - margin
+
+    def _overlap(self, old: Machine, theirs: Child, new: Machine, term: Term) -> None:
+        kill_by = self._kill_by(old, theirs)
+        now = self.kernel.now
+        if kill_by is not None:
+            passed = old.true(kill_by)
+            nobody = old.unguarded_from is not None and now > passed
+            just_woke = old.guarded_since > passed and now <= old.guarded_since + WOKEN_SECONDS
+            if nobody or just_woke:
+                self.seen["excused overlaps"] += 1
+                assert theirs.term is not None
+                if term.token <= theirs.term.token:
+                    self.broken(f"{term} of {new.name} overlaps the excused {theirs.term}, and its token is not higher")
+                return
+        left = "unarmed" if kill_by is None else f"{old.true(kill_by) - now:+.3f} s to its kill-by"
+        self.broken(
+            f"{term} starts on {new.name} while {theirs.spec.id.name} of {theirs.term} lives on {old.name} ({left})"
+        )
+
+    def _first_of_term(self, machine: Machine, term: Term) -> None:
+        before = self.last.get(term.election)
+        if before is not None and before[1] == term:
+            return
+        self.moves += 1
+        self.seen["terms"] += 1
+        self.last[term.election] = (machine, term, self.kernel.now)
+        if before is None:
+            return
+        if term.token <= before[1].token:
+            self.broken(f"{term} of {machine.name} follows {before[1]}: the token did not rise")
+        if before[0] is machine:
+            return
+        self.seen["failovers"] += 1
+        gone_at, why = self.etcd.gone.get((term.election, before[1].token), (None, ""))
+        if gone_at is not None:
+            self.gaps.setdefault(why, []).append(self.kernel.now - gone_at)
+
+    # --- keys and terms
+
+    def armed(self) -> None:
+        """The guardian holds it."""
+        self.seen["armed"] += 1
+
+    def led(self, term: Term, state: State) -> None:
+        """The core leads; whether it waits for anybody."""
+        self.seen["led"] += 1
+        e = state.elections[term.election]
+        for waited in e.waits_for:
+            _, why = self.etcd.gone.get((term.election, waited.token), (0.0, "not gone"))
+            self.seen[f"waited after: {why}"] += 1
+
+    def key_given_up(self, machine: Machine, term: str) -> None:
+        """By our own hand."""
+        if any(c.name == term and c.alive for c in machine.children.values()):
+            self.broken(f"{machine.name} gives up the key of {term}, of which something is alive")
+
+    def lease_given_up(self, machine: Machine, lease: LeaseId) -> None:
+        """Likewise."""
+        margins = machine.guardian.margins if machine.guardian is not None else {}
+        for child in machine.children.values():
+            if child.alive and child.name in margins and margins[child.name][0] == lease:
+                self.broken(f"{machine.name} gives up lease {lease:x}, of which {child.term} is alive")
+
+    def stepped(self) -> None:
+        """After every event of every core."""
+        self.seen["steps"] += 1
+
+    # --- the end
+
+    def at_rest(self, machines: list[Machine], elections: list[ElectionName]) -> str:
+        """Why it is not; empty when it is."""
+        for name in elections:
+            leaders = []
+            for m in machines:
+                e = m.daemon.state.elections.get(name) if m.daemon is not None and m.daemon.runs else None
+                if e is None:
+                    return f"{m.name} does not take part in {name}"
+                assert m.daemon is not None
+                for p in m.daemon.state.processes.values():
+                    if p.phase not in RESTING:
+                        return f"{p.id} is {p.phase} on {m.name}"
+                if e.phase is ElectionPhase.LEADING:
+                    leaders.append(m)
+                    alive = {c.spec.id.name for m2, c in self.alive.get(name, []) if m2 is m and c.term == e.term}
+                    if alive != set(e.spec.leader):
+                        return f"{m.name} leads {name} and runs {sorted(alive)}"
+                elif e.phase is not ElectionPhase.FOLLOWING:
+                    return f"{m.name} is {e.phase} in {name} ({e.cause})"
+            if len(leaders) != 1:
+                return f"{name} is led by {[m.name for m in leaders]}"
+            if len({id(m) for m, _ in self.alive.get(name, [])}) > 1:
+                return f"{name} runs on several machines"
+        return ""
