@@ -7,6 +7,7 @@ Which etcd: ``$SUPERVISOR_TEST_ETCD`` (a path), else those found by ``installed(
 
 import http.client
 import importlib.util
+import itertools
 import os
 import shutil
 import signal
@@ -100,7 +101,9 @@ class EtcdServer:
         cluster: str | None = None,
         tls: TlsFiles | None = None,
         arguments: Sequence[str] = (),
+        wrapper: Sequence[str] = (),
     ) -> None:
+        self.wrapper = wrapper
         self.binaries = binaries or installed()[0]
         self.directory = directory
         self.client_port, self.peer_port = ports or free_ports(2)
@@ -140,7 +143,12 @@ class EtcdServer:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("ETCD")}
         with (self.directory / "etcd.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*leash, *self.command], stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment
+                [*leash, *self.wrapper, *self.command],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                env=environment,
+                cwd=self.directory,  # where it puts its unix sockets
             )
 
     def start(self) -> None:
@@ -228,6 +236,23 @@ class EtcdServer:
             self.etcdctl_command(*arguments), env=self.etcdctl_environment(), stdin=subprocess.DEVNULL,
             capture_output=True, text=True, check=True, timeout=timeout_seconds,
         ).stdout  # fmt: skip
+
+    def write(self, times: int) -> None:
+        """So many revisions more, over the HTTP gateway and one connection."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.client_port, timeout=20)
+        try:
+            for _ in range(times):
+                connection.request("POST", "/v3/kv/put", '{"key": "eA=="}')
+                assert connection.getresponse().read()
+        finally:
+            connection.close()
+
+    def restore(self, snapshot: Path) -> None:
+        """Make the data directory anew from a snapshot; the server does not run, and has none."""
+        words = dict(itertools.pairwise(self.command))
+        peers = ("--name", "--initial-cluster", "--initial-advertise-peer-urls", "--data-dir")
+        chosen = [word for option in peers for word in (option, words[option])]
+        self.etcdctl("snapshot", "restore", str(snapshot), *chosen)
 
     def spawn_etcdctl(self, *arguments: str) -> subprocess.Popen[str]:
         """Start etcdctl and leave it running, its output in a pipe: for ``elect`` and ``watch``. End it yourself."""

@@ -17,11 +17,11 @@ def make_authority(directory: Path, name: str) -> None:
     )  # fmt: skip
 
 
-def issue(directory: Path, authority: str, name: str, names: str) -> None:
+def issue(directory: Path, authority: str, name: str, names: str, *, subject: str | None = None) -> None:
     """A certificate for server and client, valid for these names."""
     openssl(
         directory, "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-        "-subj", f"/CN={name}", "-keyout", f"{name}-key.pem", "-out", f"{name}.csr",
+        "-subj", subject or f"/CN={name}", "-keyout", f"{name}-key.pem", "-out", f"{name}.csr",
     )  # fmt: skip
     extensions = directory / f"{name}.ext"
     extensions.write_text(f"subjectAltName={names}\nextendedKeyUsage=serverAuth,clientAuth\n")
@@ -42,4 +42,5 @@ def make(directory: Path) -> Path:
     issue(directory, "ca", "server", "IP:127.0.0.1,DNS:etcd.internal")
     issue(directory, "ca", "named", "DNS:etcd.internal")
     issue(directory, "ca", "node", "DNS:node")
+    issue(directory, "ca", "unnamed", "DNS:node", subject="/O=supervisor")
     return directory

@@ -43,7 +43,8 @@ def summary(spec: Spec) -> list[str]:
     found = [f"  node      {spec.node}"]
     if spec.elections:
         # A local etcd gets its endpoints when it is started.
-        where = ", ".join(spec.etcd.endpoints) or "local, run by the supervisor itself"
+        discovered = f"SRV records of {spec.etcd.discovery_srv}" if spec.etcd.discovery_srv is not None else ""
+        where = ", ".join(spec.etcd.endpoints) or discovered or "local, run by the supervisor itself"
         found.append(f"  etcd      {where}; namespace {spec.etcd.namespace}")
     else:
         found.append("  etcd      not needed: no elections")

@@ -240,6 +240,11 @@ def _remarks(status: views.Status) -> Iterable[tuple[str, Cell]]:
         if reason.subject == "config":
             for problem in status.config.problems:
                 yield "", Cell(problem)
+    for member in status.store.members:
+        if member.state in ("ill", "foreign"):
+            yield "etcd", Cell(f"{member.endpoint}: {member.detail}", Tone.WARN)
+    for warning in status.store.warnings:
+        yield "etcd", Cell(warning, Tone.WARN)
     explained = {reason.subject for reason in status.reasons if reason.kind == views.UNKNOWN}
     for e in status.elections:
         leader = e.leader

@@ -48,6 +48,8 @@ def _etcd(etcd: schema.Etcd) -> EtcdSpec:
     tls, auth = etcd.tls, etcd.auth
     return EtcdSpec(
         endpoints=tuple(etcd.endpoints or ()),
+        discovery_srv=etcd.discovery_srv,
+        discovery_srv_name=etcd.discovery_srv_name,
         namespace=_or(etcd.namespace, EtcdSpec().namespace),
         tls=None if tls is None else TlsSpec(ca=tls.ca, cert=tls.cert, key=tls.key, server_name=tls.server_name),
         auth=None if auth is None else AuthSpec(user=auth.user, password_file=auth.password_file),

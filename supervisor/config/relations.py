@@ -86,11 +86,13 @@ def _check_etcd(etcd: Node | None, problems: Problems) -> None:
         if url is not None and (first := seen.setdefault(url, node.place)) is not node.place:
             problems.add(node.place, f"the endpoint {url} is given twice, first at {first}", "keep one of the two")
     schemes = {url.partition(":")[0]: node for node, url in endpoints if url is not None}
-    if len(schemes) > 1:
-        last = max(schemes.values(), key=lambda node: (node.place.line, node.place.column))
+    secured = {scheme in ("https", "unixs"): node for scheme, node in schemes.items()}
+    if len(secured) > 1:
+        last = max(secured.values(), key=lambda node: (node.place.line, node.place.column))
         problems.add(last.place, "some endpoints are http and some are https", "use one scheme for all of them")
     _check_tls(etcd, {*schemes}, problems)
-    if "endpoints" not in etcd.entries:
+    _check_discovery(etcd, problems)
+    if "endpoints" not in etcd.entries and "discovery_srv" not in etcd.entries:
         for key in ("tls", "auth"):
             if key in etcd.entries:
                 where = etcd.entries[key].key
@@ -99,11 +101,21 @@ def _check_etcd(etcd: Node | None, problems: Problems) -> None:
                 )
 
 
+def _check_discovery(etcd: MapNode, problems: Problems) -> None:
+    """SRV records and endpoints are two answers to one question."""
+    found, suffix = etcd.entries.get("discovery_srv"), etcd.entries.get("discovery_srv_name")
+    if found is not None and "endpoints" in etcd.entries:
+        problems.add(found.key, "'discovery_srv' beside 'endpoints'", "keep one: both say where etcd is")
+    if found is None and suffix is not None:
+        problems.add(suffix.key, "'discovery_srv_name' without 'discovery_srv'", "add 'discovery_srv: DOMAIN'")
+
+
 def _check_tls(etcd: MapNode, schemes: set[str], problems: Problems) -> None:
     tls = etcd.entries.get("tls")
     if tls is not None:
-        if schemes == {"http"}:
-            problems.add(tls.key, "'tls' is given, but the endpoints are http", "write https:// before each endpoint")
+        if schemes and not schemes & {"https", "unixs"}:
+            remedy = "write https:// (or unixs://) before each endpoint"
+            problems.add(tls.key, f"'tls' is given, but the endpoints are {' and '.join(sorted(schemes))}", remedy)
         given = entries(tls.node)
         for one, other in (("cert", "key"), ("key", "cert")):
             if one in given and other not in given:

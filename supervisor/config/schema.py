@@ -184,6 +184,8 @@ class Etcd:
     """``etcd``."""
 
     endpoints: Annotated[list[Annotated[str, _single(values.endpoint)]], Before(_endpoints)] | None = None
+    discovery_srv: Annotated[str, _single(values.domain)] | None = None
+    discovery_srv_name: Name | None = None
     namespace: Annotated[str, _single(values.namespace)] | None = None
     tls: Tls | None = None
     auth: Auth | None = None

@@ -215,11 +215,16 @@ def _is_host(host: str) -> bool:
 
 
 def endpoint(text: str) -> str:
-    """An etcd endpoint as a URL with scheme, host and port."""
+    """An etcd endpoint: a URL with scheme, host and port, or ``unix://`` with the path of a socket."""
     scheme, sep, rest = text.partition("://") if "://" in text else ("http", "://", text)
     scheme, rest = scheme.lower(), rest.removesuffix("/")
+    if scheme in ("unix", "unixs"):
+        return f"{scheme}{sep}{_socket_path(scheme, rest)}"
     if scheme not in ("http", "https"):
-        raise Refused(f"{shown(scheme)} is not a scheme of etcd's", "write http://host:2379 or https://host:2379")
+        raise Refused(
+            f"{shown(scheme)} is not a scheme of etcd's",
+            "write http://host:2379, https://host:2379 or unix:///run/etcd.sock",
+        )
     if "@" in rest:
         raise Refused("an endpoint does not hold a user", "write it as etcd: {auth: {user: ..., password_file: ...}}")
     if any(c in rest for c in "/?#"):
@@ -228,6 +233,26 @@ def endpoint(text: str) -> str:
     if port is None:
         raise Refused(f"{shown(text)} has no port", f"write {scheme}://{host}:2379")
     return f"{scheme}{sep}{host}:{port}"
+
+
+def _socket_path(scheme: str, path: str) -> str:
+    """Older etcd (3.5.1 still) makes of ``unix://name:0`` a socket ``name:0`` in its own directory: that path is what we need."""
+    if not path.startswith("/"):
+        remedy = f"write the socket's absolute path: {scheme}:///run/etcd.sock"
+        raise Refused(f"{shown(path)} is relative to a directory of etcd's", remedy)
+    if any(c.isspace() or not c.isprintable() for c in path) or any(c in path for c in "?#%"):
+        raise Refused(f"{shown(path)} has characters that a URL cannot have", "give the socket a plain name")
+    if len(path.encode()) > 107:
+        raise Refused(f"{shown(path)} is too long", "the kernel allows a socket's path 107 bytes")
+    return path
+
+
+def domain(text: str) -> str:
+    """A DNS domain, without its final dot."""
+    name = text.removesuffix(".")
+    if not _HOST.fullmatch(name) or ".." in name:
+        raise Refused(f"{shown(text)} is not a domain", "write the domain alone: example.org")
+    return name
 
 
 def probe_url(text: str) -> str:

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 from supervisor.control import leaders, views
 from supervisor.control.words import duration, last_exit
+from supervisor.core import alarms
 from supervisor.core.document import process_health
-from supervisor.core.names import ElectionName, Instant, ProcessId, Role
+from supervisor.core.names import ElectionName, Instant, ProcessId, Role, grant_line
 from supervisor.core.state import Election, ElectionPhase, Health, Process, ProcessPhase, State
 
 _HELD = frozenset({ElectionPhase.LEADING, ElectionPhase.STEPPING_DOWN})
@@ -86,6 +87,8 @@ def waiting_for(state: State, e: Election, now: Instant) -> str:
 def _before_campaign(state: State, e: Election, now: Instant) -> str:
     if state.stopping:
         return ""
+    if e.refused:
+        return "a fencing token above all that were seen"
     if e.hold_until is not None and now < e.hold_until:
         return f"the cool-down after a give-up, {duration(e.hold_until - now)} more"
     session = state.sessions.get(e.spec.ttl_seconds)
@@ -101,6 +104,8 @@ def _before_start(state: State, e: Election, now: Instant) -> str:
         return f"its predecessor's end, {duration(last.clear_at - now)} at most: {last.detail}"
     if not e.armed:
         return "the guardian to be armed"
+    if not e.remembered:
+        return "its token to be noted"
     followers = [str(p.id) for p in _members(state, e) if p.alive and p.spec.role is Role.FOLLOWER]
     return f"its follower processes to end: {', '.join(followers)}" if followers else ""
 
@@ -130,11 +135,19 @@ def _of_daemon(state: State) -> Iterator[views.Reason]:
         if state.spec is None:
             text = f"the file was refused ({count} problem{'s' if count > 1 else ''}); none is in force"
         yield views.Reason(kind=views.UNHEALTHY, subject="config", text=text)
+    elif state.pending is not None:
+        text = "asks the etcd that the new file names whether it is the same cluster"
+        yield views.Reason(kind=views.UNSETTLED, subject="config", text=text)
     elif state.spec is None:
         yield views.Reason(kind=views.UNSETTLED, subject="config", text="no file is in force yet")
 
 
 def _of_store(state: State, now: Instant) -> Iterator[views.Reason]:
+    for prefix in state.store.missing:
+        text = f"its user may not read and write {prefix}: {grant_line(prefix)}"
+        yield views.Reason(kind=views.UNHEALTHY, subject="etcd", text=text)
+    for alarm in sorted({e.alarm for e in state.store.endpoints if e.alarm}):
+        yield views.Reason(kind=views.UNHEALTHY, subject="etcd", text=alarms.in_words(alarm))
     if not uses_store(state) or state.store.reachable is True:
         return
     if state.store.reachable is None:
@@ -153,7 +166,9 @@ def _of_election(state: State, e: Election, now: Instant) -> Iterator[views.Reas
         text = f"its lease is in doubt: no renewal acknowledged for {duration(now - session.sent_at)}"
         yield views.Reason(kind=views.UNHEALTHY, subject=name, text=text)
     waits = waiting_for(state, e, now)
-    if e.phase is ElectionPhase.DETACHED and e.hold_until is not None and now < e.hold_until:
+    if e.refused:
+        yield views.Reason(kind=views.UNHEALTHY, subject=name, text=f"takes no office: {e.refused}")
+    elif e.phase is ElectionPhase.DETACHED and e.hold_until is not None and now < e.hold_until:
         text = f"waits for {waits}; {e.cause}"
         yield views.Reason(kind=views.UNHEALTHY, subject=name, text=text)
     elif e.phase not in (ElectionPhase.LEADING, ElectionPhase.FOLLOWING) or waits:

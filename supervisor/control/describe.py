@@ -6,9 +6,10 @@ Promises: pure; nothing is claimed without the instant it was last confirmed; ag
 
 from supervisor.control import condition, documents, leaders, views, words
 from supervisor.control.ports import Facts
-from supervisor.core import document
+from supervisor.core import document, versions
 from supervisor.core.names import ElectionName, Instant, ProcessId, Role
 from supervisor.core.state import Election, ElectionPhase, Process, ProcessPhase, Session, State
+from supervisor.core.store_events import EndpointSight
 
 _ROLE_ORDER = {role: rank for rank, role in enumerate(Role)}
 _ROLE_OF_PHASE = {
@@ -74,6 +75,7 @@ def _store(state: State, facts: Facts, now: Instant) -> views.Store:
     store, connected = state.store, state.store.connected
     etcd = connected or (state.spec.etcd if state.spec else None)
     local = state.spec.local_etcd is not None if state.spec else facts.local_etcd
+    met = sorted({e.version for e in store.endpoints})
     return views.Store(
         used=condition.uses_store(state),
         endpoints=(etcd.endpoints if etcd else ()) or facts.endpoints,
@@ -82,7 +84,15 @@ def _store(state: State, facts: Facts, now: Instant) -> views.Store:
         reachable={True: "yes", False: "no", None: views.UNKNOWN}[store.reachable],
         since_seconds=None if connected is None else _since(store.since, now),
         detail=store.detail,
+        cluster=store.cluster,
+        members=tuple(map(_endpoint, store.endpoints)),
+        warnings=() if local else tuple(filter(None, map(versions.warning, met))),
     )
+
+
+def _endpoint(e: EndpointSight) -> views.Endpoint:
+    state = "foreign" if e.foreign else {True: "well", False: "ill", None: views.UNKNOWN}[e.well]
+    return views.Endpoint(endpoint=e.endpoint, state=state, detail=e.detail, version=e.version, failures=e.failures)
 
 
 def _session(s: Session, now: Instant) -> views.Session:

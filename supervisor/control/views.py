@@ -68,6 +68,17 @@ class Config:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One address of etcd."""
+
+    endpoint: str
+    state: str
+    detail: str
+    version: str
+    failures: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
     """Etcd."""
 
@@ -78,6 +89,9 @@ class Store:
     reachable: str
     since_seconds: float | None
     detail: str
+    cluster: str
+    members: tuple[Endpoint, ...]
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

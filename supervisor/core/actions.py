@@ -5,6 +5,7 @@ where one must not begin before another is *done*, the core waits for the confir
 
     Prove    -> FirstRead before Arm                           no term without a win that is proven and on record
     Arm      -> Armed     before the first Spawn of a term     no leader process without a dead-man's switch
+    Remember -> TokenRemembered, likewise                     no token that a later one could be below
     Exited + Emptied      before the next Spawn of a process   no two incarnations at once
     Emptied of every run  before Disarm                        the switch stays armed while anything lives
     Disarm   -> Disarmed  before Resign                        the key goes last
@@ -17,7 +18,7 @@ Each action is answered by exactly one of the events named beside it, unless the
 from dataclasses import dataclass
 
 from supervisor.core.events import TermRecord
-from supervisor.core.names import ElectionName, Instant, LeaseId, ProcessId, RunId, Term, Token
+from supervisor.core.names import ElectionName, Instant, LeaseId, ProcessId, RunId, SeenToken, Term, Token
 from supervisor.core.spec import EtcdSpec, LogSpec, ProbeSpec, ProcessSpec
 
 # --- the guardian and the children ---------------------------------------------------------------------------------
@@ -114,6 +115,34 @@ class Connect:
     """Use this etcd, watch its namespace. Replaces an earlier one. -> StoreReachable | StoreUnreachable as they occur."""
 
     etcd: EtcdSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identify:
+    """Ask an etcd, by a connection of its own, which cluster it is; the present one stays. -> StoreIdentified."""
+
+    etcd: EtcdSpec
+    timeout_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaiseRevision:
+    """Write nothing of worth to our own local etcd until its revision is above this. -> RevisionRaised."""
+
+    above: Token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remember:
+    """Note the highest token of an election where the next daemon finds it. -> TokenRemembered, for a term's."""
+
+    place: str
+    """The election's name in etcd."""
+    seen: SeenToken
+    election: ElectionName | None
+    """Whose term waits for it; None: nobody's."""
+    token: Token
+    """Of the term."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,7 +256,7 @@ class Exit:
 
 Action = (
     Arm | Extend | Disarm | Spawn | SignalRun | KillRun | StartProbe | StopProbe | ConfigureLog
-    | Connect | GrantLease | Renew | RevokeLease | ConfirmKeys | AskLease
+    | Connect | Identify | RaiseRevision | Remember | GrantLease | Renew | RevokeLease | ConfirmKeys | AskLease
     | Campaign | Prove | CloseRecords | Proclaim | Resign
     | Exit
 )  # fmt: skip

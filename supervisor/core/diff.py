@@ -61,8 +61,12 @@ def diff(old: Spec | None, new: Spec) -> tuple[Change, ...]:
     """Every change from ``old`` to ``new``, elections first, in the order of their names."""
     if old is None:
         old = Spec(node=new.node)
-    moved = old.etcd != new.etcd
+    # The same cluster by another way is the same etcd: a reload is refused when it is not (``moving``).
+    local = old.local_etcd is not None or new.local_etcd is not None
+    moved = old.etcd != new.etcd if local else old.etcd.namespace != new.etcd.namespace
     changes: list[Change] = []
+    if old.etcd != new.etcd and not moved and old.elections:
+        changes.append(Change(cost=Cost.LIVE, what="etcd", keys=_keys(old.etcd, new.etcd)))
     for name in sorted({*old.elections, *new.elections}):
         before, after = old.elections.get(name), new.elections.get(name)
         what = f"election {name}"

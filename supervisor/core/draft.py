@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Generic, TypeVar
 
 from supervisor.core.actions import Action
-from supervisor.core.names import ElectionName, Instant, LeaseId, ProcessId, RunId
+from supervisor.core.names import ElectionName, Instant, LeaseId, ProcessId, RunId, SeenToken
 from supervisor.core.state import DoomedLease, Election, LeaseSight, Process, Session, State
 from supervisor.core.written import Written
 
@@ -90,6 +90,7 @@ class Draft:
         self.elections: Overlay[ElectionName, Election] = Overlay(state.elections)
         self.processes: Overlay[ProcessId, Process] = Overlay(state.processes)
         self.sessions: Overlay[int, Session] = Overlay(state.sessions)
+        self.seen: Overlay[str, SeenToken] = Overlay(state.seen)
         self.sights: Overlay[LeaseId, LeaseSight] = Overlay(state.sights)
         self.doomed: Overlay[LeaseId, DoomedLease] = Overlay(state.doomed)
         self.runs: Overlay[RunId, ProcessId] = Overlay(state.runs)
@@ -156,6 +157,7 @@ class Draft:
             elections=self.elections.freeze(),
             processes=self.processes.freeze(),
             sessions=self.sessions.freeze(),
+            seen=self.seen.freeze(),
             sights=self.sights.freeze(),
             doomed=self.doomed.freeze(),
             runs=self.runs.freeze(),

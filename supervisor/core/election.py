@@ -14,7 +14,7 @@ reload, to disarm when the last process is gone) is in ``reconcile``.
 
 from dataclasses import replace
 
-from supervisor.core import records, takeover, timing
+from supervisor.core import records, takeover, timing, tokens
 from supervisor.core.actions import Arm, CloseRecords, Prove, Resign
 from supervisor.core.draft import Draft
 from supervisor.core.events import (
@@ -61,6 +61,7 @@ def detach(draft: Draft, e: Election, cause: str) -> Election:
             cause=cause,
             standby=e.standby,
             hold_until=e.hold_until,
+            refused=e.refused,
             giveups=e.giveups,
             queue=e.queue,
             queue_revision=e.queue_revision,
@@ -113,6 +114,7 @@ def lead(draft: Draft, e: Election, session: Session) -> Election:
             stopped_record=_record(draft, replace(e, cause="the daemon died", won_at=draft.now), Mark.STOPPED),
         )
     )
+    tokens.remember(draft, name, e.create_revision, term=True)
     return draft.put_election(
         replace(
             e,
@@ -213,8 +215,10 @@ def on_campaigned(draft: Draft, e: Election, event: Campaigned) -> None:
     """Our key is in the queue, and the same transaction told who is first. If we are, the term goes on record next."""
     if e.phase is not ElectionPhase.CAMPAIGNING or e.lease != event.lease:
         return
-    e = replace(e, create_revision=event.create_revision, asked=False)
-    if _is_ours(e, event.first):
+    refused = tokens.refusal(draft, e, event.create_revision)
+    if (e := replace(e, create_revision=event.create_revision, asked=False, refused=refused)).refused:
+        resign(draft, tokens.on_low(draft, e), "its token is too low")
+    elif _is_ours(e, event.first):
         prove(draft, e)
     else:
         _after_reading_first(draft, e, event.first)
@@ -247,10 +251,8 @@ def on_read_first_failed(draft: Draft, e: Election, event: ReadFirstFailed) -> N
     """No proof, no term: ask again soon."""
     if e.phase in (ElectionPhase.PROVING, ElectionPhase.LEADING) and e.asked:
         pause = RETRY_SECONDS * (1.0 - event.chance / 2)
-        if e.phase is ElectionPhase.LEADING:
-            draft.put_election(replace(e, asked=False, retry_at=Instant(draft.now + pause)))
-            return
-        draft.put_election(replace(e, asked=False, retry_at=Instant(draft.now + pause), cause=event.detail))
+        cause = e.cause if e.phase is ElectionPhase.LEADING else event.detail
+        draft.put_election(replace(e, asked=False, retry_at=Instant(draft.now + pause), cause=cause))
 
 
 def on_queue(draft: Draft, e: Election, event: QueueChanged) -> None:
@@ -260,6 +262,7 @@ def on_queue(draft: Draft, e: Election, event: QueueChanged) -> None:
     e = draft.put_election(
         replace(e, queue=event.candidates, queue_revision=event.revision, queue_at=draft.now, first_at=first_at)
     )
+    tokens.note_leader(draft, e)
     if e.create_revision is None or event.revision < e.create_revision:
         return  # older than our key: it cannot say anything about it
     if not any(_is_ours(e, c) for c in event.candidates):
@@ -284,8 +287,7 @@ def on_disarmed(draft: Draft, e: Election, event: Disarmed) -> None:
     """Proven empty. The key goes last, and now is last."""
     if e.phase is not ElectionPhase.STEPPING_DOWN or e.term != event.term:
         return
-    e = replace(e, armed=False, disarming=False, blockers=())
-    stopped(draft, e)
+    stopped(draft, replace(e, armed=False, disarming=False, blockers=()))
 
 
 def stopped(draft: Draft, e: Election) -> None:

@@ -9,6 +9,13 @@ from dataclasses import dataclass
 
 from supervisor.core.names import ElectionName, Instant, LeaseId, ProcessId, RunId, Term, Token
 from supervisor.core.spec import Spec
+from supervisor.core.store_events import (
+    EndpointsSeen,
+    PermissionsSeen,
+    RevisionRaised,
+    StoreIdentified,
+    TokenRemembered,
+)
 
 # --- the file and the operator -------------------------------------------------------------------------------------
 
@@ -419,7 +426,8 @@ Event = (
     | Armed | Disarmed | DisarmRefused | KillByStruck | GuardianLost
     | Spawned | SpawnFailed | Exited | Emptied | ProbeSucceeded | ProbeFailed
     | LeaseGranted | LeaseGrantFailed | Renewed | RenewFailed | LeaseGone | LeaseRevoked | LeaseRevokeFailed
-    | StoreUnreachable | StoreReachable | StoreConfirmed
+    | StoreUnreachable | StoreReachable | StoreConfirmed | EndpointsSeen | StoreIdentified
+    | TokenRemembered | RevisionRaised | PermissionsSeen
     | Campaigned | CampaignFailed | QueueChanged | FirstRead | ReadFirstFailed
     | KeysConfirmed | KeysUnconfirmed | LeaseSeen | LeaseUnseen | RecordsClosed | CloseRecordsFailed
     | Proclaimed | ProclaimFailed | Resigned | ResignFailed

@@ -7,23 +7,37 @@ happens; coming early is harmless.
 Does not: do anything. The shell performs the actions, in their order (``actions``).
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import assert_never
 
 from supervisor.core import election as elections
 from supervisor.core import events as ev
-from supervisor.core import lifecycle, ownership, reconcile, schedule, session, sights
+from supervisor.core import lifecycle, members, moving, ownership, reconcile, schedule, session, sights, tokens
+from supervisor.core import store_events as sev
 from supervisor.core.actions import Action
 from supervisor.core.draft import Draft
-from supervisor.core.names import Home, Instant, NodeName, ProcessId
+from supervisor.core.names import Home, Instant, NodeName, ProcessId, SeenToken
 from supervisor.core.state import Election, State
 
 GUARDIAN_LOST_EXIT_CODE = 70
 
 
-def initial(node: NodeName, *, now: Instant, home: Home | None = None, wall_offset_seconds: float = 0.0) -> State:
-    """Nothing desired, nothing running; what earlier daemons left at ``home`` has been ended."""
-    return State(node=node, started_at=now, home=home or Home(), wall_offset_seconds=wall_offset_seconds)
+def initial(
+    node: NodeName,
+    *,
+    now: Instant,
+    home: Home | None = None,
+    wall_offset_seconds: float = 0.0,
+    seen: Mapping[str, SeenToken] | None = None,
+) -> State:
+    """Nothing desired, nothing running; what earlier daemons left at ``home`` has been ended.
+
+    ``seen``: the tokens that they have left there, by the elections' names in etcd.
+    """
+    return State(
+        node=node, started_at=now, home=home or Home(), wall_offset_seconds=wall_offset_seconds, seen=dict(seen or {})
+    )
 
 
 def step(state: State, event: ev.Event, *, now: Instant) -> tuple[State, tuple[Action, ...]]:
@@ -47,6 +61,7 @@ def _dispatch(draft: Draft, event: ev.Event) -> None:
         case (
             ev.ConfigLoaded() | ev.ConfigRejected() | ev.ShutdownRequested() | ev.GuardianLost() | ev.Ticked() | ev.Woke()
             | ev.StoreReachable() | ev.StoreUnreachable() | ev.StoreConfirmed() | ev.RestartRequested()
+            | sev.EndpointsSeen() | sev.StoreIdentified() | sev.TokenRemembered() | sev.RevisionRaised() | sev.PermissionsSeen()
         ):  # fmt: skip
             _on_daemon(draft, event)
         case (
@@ -72,19 +87,15 @@ def _dispatch(draft: Draft, event: ev.Event) -> None:
 def _on_daemon(
     draft: Draft,
     event: ev.ConfigLoaded | ev.ConfigRejected | ev.ShutdownRequested | ev.GuardianLost | ev.Ticked | ev.Woke
-    | ev.StoreReachable | ev.StoreUnreachable | ev.StoreConfirmed | ev.RestartRequested,
+    | ev.StoreReachable | ev.StoreUnreachable | ev.StoreConfirmed | ev.RestartRequested
+    | sev.EndpointsSeen | sev.StoreIdentified | sev.TokenRemembered | sev.RevisionRaised | sev.PermissionsSeen,
 ) -> None:  # fmt: skip
     base, now = draft.base, draft.now
     match event:
-        case ev.ConfigLoaded(spec=spec, source=source):
-            draft.base = replace(
-                base, spec=spec, source=source, generation=base.generation + 1, loaded_at=now, problems=(),
-                rejected_at=None, node=base.node if base.spec else spec.node,
-            )  # fmt: skip
-            reconcile.adopt(draft, spec)
-            draft.touch_all()
+        case ev.ConfigLoaded():
+            moving.on_loaded(draft, event)
         case ev.ConfigRejected(problems=problems):
-            draft.base = replace(base, problems=problems, rejected_at=now)
+            draft.base = replace(base, problems=problems, rejected_at=now, pending=None)
         case ev.ShutdownRequested(reason=reason, exit_code=code):
             if not base.stopping:
                 draft.base = replace(base, stopping=reason, exit_code=code)
@@ -103,6 +114,16 @@ def _on_daemon(
             draft.base = replace(base, store=replace(base.store, confirmed_at=now))
         case ev.StoreUnreachable(detail=detail):
             draft.base = replace(base, store=replace(base.store, reachable=False, since=now, detail=detail))
+        case sev.StoreIdentified():
+            moving.on_identified(draft, event)
+        case sev.TokenRemembered():
+            tokens.on_remembered(draft, event)
+        case sev.RevisionRaised():
+            tokens.on_raised(draft, event)
+        case sev.PermissionsSeen():
+            members.on_permissions(draft, event)
+        case sev.EndpointsSeen():
+            members.on_seen(draft, event)
         case ev.RestartRequested(process=process):
             _restart(draft, process)
         case ev.Ticked():

@@ -76,6 +76,19 @@ class Home:
     """Names the state directory, with the root it is in."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenToken:
+    """The highest token that this node has seen of an election, and the id of the etcd cluster it came from."""
+
+    token: Token
+    cluster: str = ""
+
+
+def grant_line(prefix: str, *, role: str = "ROLE") -> str:
+    """The ``etcdctl`` line that lets a role read and write below a prefix."""
+    return f"etcdctl role grant-permission {role} --prefix=true readwrite {prefix}"
+
+
 def record_key(namespace: str, election: ElectionName, token: Token) -> str:
     """The key of a term's record."""
     return f"{namespace}.log/{election}/{token}"

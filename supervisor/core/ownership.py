@@ -38,7 +38,7 @@ def reconcile(draft: Draft) -> None:
             draft.put_session(replace(session, confirming_at=draft.now))
             claimed = (e for e in draft.elections.values() if e.lease == lease and e.phase in CLAIMED)
             keys = tuple((e.spec.name, e.create_revision) for e in claimed if e.create_revision is not None)
-            timeout = max(0.2, timing.renew_every_seconds(session.granted_seconds) / 3)
+            timeout = timing.patience_seconds(session.granted_seconds, again=bool(session.unconfirmed))
             draft.do(ConfirmKeys(lease=lease, asked_at=draft.now, keys=keys, timeout_seconds=timeout))
 
 
@@ -54,7 +54,9 @@ def on_confirmed(draft: Draft, event: KeysConfirmed) -> None:
     again = Instant(event.asked_at + timing.renewal_pause_seconds(session.granted_seconds))
     if session.unchecked:
         draft.dirty.update(e.spec.name for e in draft.elections.values() if e.lease == event.lease)
-    session = replace(session, confirmed_at=event.asked_at, confirming_at=None, confirm_at=again, unchecked=False)
+    session = replace(
+        session, confirmed_at=event.asked_at, confirming_at=None, confirm_at=again, unconfirmed="", unchecked=False
+    )
     draft.put_session(replace(session, lost=draft.now >= session.renew_deadline))
     draft.do(Extend(lease=event.lease, lease_deadline=session.trust_deadline))
 
@@ -64,8 +66,7 @@ def on_unconfirmed(draft: Draft, event: KeysUnconfirmed) -> None:
     session = draft.session_of(event.lease)
     if session is not None and session.confirming_at == event.asked_at:
         again = Instant(draft.now + RETRY_SECONDS)
-        detail = session.detail or event.detail
-        draft.put_session(replace(session, confirming_at=None, confirm_at=again, detail=detail))
+        draft.put_session(replace(session, confirming_at=None, confirm_at=again, unconfirmed=event.detail))
 
 
 def on_woke(draft: Draft) -> None:

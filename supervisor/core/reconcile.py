@@ -76,7 +76,7 @@ def _connect(draft: Draft) -> None:
         return
     if any(e.phase is not ElectionPhase.DETACHED for e in draft.elections.values()):
         return
-    draft.base = replace(base, store=Store(connected=base.spec.etcd, since=draft.now))
+    draft.base = replace(base, store=Store(connected=base.spec.etcd, since=draft.now, versions=base.store.versions))
     draft.do(Connect(etcd=base.spec.etcd))
     for e in draft.elections.values():
         draft.put_election(replace(e, queue=(), queue_revision=0, queue_at=None, departed=()))
@@ -294,7 +294,7 @@ def _desired(draft: Draft, p: Process) -> tuple[ProcessSpec, Term | None] | None
     if e is None:
         return None
     if p.id.name in e.spec.leader:
-        ready = e.phase is ElectionPhase.LEADING and e.armed and not e.waits_for
+        ready = e.phase is ElectionPhase.LEADING and e.armed and e.remembered and not e.waits_for
         if not ready or (not p.alive and (_any_alive(draft, e, leader=False) or _unchecked(draft, e))):
             return None
         return e.spec.leader[p.id.name], e.term

@@ -40,8 +40,10 @@ def expire(draft: Draft) -> None:
             give_up(draft, session, f"no renewal acknowledged within the lease ({session.detail or 'no answer'})")
         elif now >= session.renew_deadline and not session.lost:
             draft.put_session(replace(session, lost=True))
-            what = "renewal acknowledged" if session.trusted_at == session.sent_at else "sight of our keys"
-            cause = f"no {what} for 2/3 of the lease ({session.detail or 'no answer'})"
+            unseen = session.trusted_at != session.sent_at
+            what = "sight of our keys" if unseen else "renewal acknowledged"
+            detail = session.unconfirmed if unseen else session.detail
+            cause = f"no {what} for 2/3 of the lease ({detail or 'no answer'})"
             elections.lease_doubted(draft, session.lease, cause)
 
 
@@ -207,7 +209,7 @@ def _ask(draft: Draft, session: Session) -> None:
     if session.lease is None:
         draft.do(GrantLease(ttl_seconds=session.ttl_seconds, timeout_seconds=GRANT_TIMEOUT_SECONDS))
     else:
-        timeout = max(0.2, timing.renew_every_seconds(session.granted_seconds) / 3)
+        timeout = timing.patience_seconds(session.granted_seconds, again=session.failures > 0)
         draft.do(Renew(lease=session.lease, timeout_seconds=timeout))
 
 

@@ -70,7 +70,11 @@ class EtcdSpec:
     """Where the elections are held. ``endpoints`` is empty for the local etcd."""
 
     endpoints: tuple[str, ...] = ()
-    """URLs with scheme, host and port: ``http://10.0.0.1:2379``."""
+    """URLs with scheme, host and port: ``http://10.0.0.1:2379``; or ``unix:///run/etcd.sock``."""
+    discovery_srv: str | None = None
+    """The domain whose SRV records name the endpoints, instead of ``endpoints``."""
+    discovery_srv_name: str | None = None
+    """As etcd's ``--discovery-srv-name``: a suffix of the service's name."""
     namespace: str = DEFAULT_NAMESPACE
     """Key prefix without a trailing slash."""
     tls: TlsSpec | None = None

@@ -9,9 +9,22 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from supervisor.core import timing
-from supervisor.core.events import Candidate, TermRecord
-from supervisor.core.names import EPOCH, ElectionName, Home, Instant, LeaseId, NodeName, ProcessId, RunId, Term, Token
+from supervisor.core.events import Candidate, ConfigLoaded, TermRecord
+from supervisor.core.names import (
+    EPOCH,
+    ElectionName,
+    Home,
+    Instant,
+    LeaseId,
+    NodeName,
+    ProcessId,
+    RunId,
+    SeenToken,
+    Term,
+    Token,
+)
 from supervisor.core.spec import ElectionSpec, EtcdSpec, ProcessSpec, Spec
+from supervisor.core.store_events import EndpointSight
 
 
 class Health(StrEnum):
@@ -189,6 +202,8 @@ class Election:
     won_at: Instant | None = None
     armed: bool = False
     """The guardian holds the term's kill-by."""
+    remembered: bool = False
+    """The term's token is noted for daemons to come."""
     disarming: bool = False
     lost: bool = False
     """The term ended against our will: its processes have until kill-by, whatever their own stop timeout says."""
@@ -202,6 +217,8 @@ class Election:
     """When the request of this phase is tried again."""
     hold_until: Instant | None = None
     """Does not campaign before: the cool-down after a give-up."""
+    refused: str = ""
+    """Why the last candidacy was given up for its token (``tokens``); empty when it was not."""
     giveups: int = 0
     """Give-ups in a row; doubles the cool-down."""
     campaign_deadline: Instant | None = None
@@ -275,6 +292,8 @@ class Session:
     """When the unanswered one was sent."""
     confirm_at: Instant = EPOCH
     """When to ask next."""
+    unconfirmed: str = ""
+    """Why the last such question was not answered; empty when it was."""
     unchecked: bool = False
     """We did not run for a while and have not seen our keys since: nothing is started or rewritten on what we believed."""
 
@@ -322,6 +341,14 @@ class Store:
     confirmed_at: Instant | None = None
     """When the watch last answered: until then every queue was as it is held here. None: never yet."""
     detail: str = ""
+    cluster: str = ""
+    """The id of the cluster, in hex; empty: not known yet."""
+    endpoints: tuple[EndpointSight, ...] = ()
+    """Each endpoint, every name looked up, as last seen."""
+    missing: tuple[str, ...] = ()
+    """Ranges of keys that etcd's user may not read and write."""
+    versions: frozenset[str] = frozenset()
+    """Every version of etcd met so far: each is warned of once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -342,7 +369,13 @@ class State:
     problems: tuple[str, ...] = ()
     """Of the last file when it was refused; empty when the last one was adopted."""
     rejected_at: Instant | None = None
+    pending: ConfigLoaded | None = None
+    """A good file that is not in force before it is known whose etcd it names."""
     store: Store = field(default_factory=Store)
+    seen: Mapping[str, SeenToken] = field(default_factory=dict)
+    """The highest token seen of each election, by its name in etcd."""
+    raising: bool = False
+    """The local etcd's revision is being raised."""
     sessions: Mapping[int, Session] = field(default_factory=dict)
     sights: Mapping[LeaseId, LeaseSight] = field(default_factory=dict)
     doomed: Mapping[LeaseId, DoomedLease] = field(default_factory=dict)

@@ -30,6 +30,16 @@ def renew_every_seconds(ttl_seconds: float) -> float:
     return ttl_seconds / RENEWALS_PER_TTL
 
 
+def patience_seconds(ttl_seconds: float, *, again: bool) -> float:
+    """How long a renewal, or a look at our keys, may take.
+
+    At first a third of the interval, so that a frozen member is left within it; ``again``: twice as long, since an
+    etcd with a slow disk answers late, and asking anew would only have to wait anew.
+    """
+    third = renew_every_seconds(ttl_seconds) / 3
+    return max(0.2, 2 * third if again else third)
+
+
 def renewal_pause_seconds(ttl_seconds: float) -> float:
     """Seconds from one renewal to the next while all is well: ``renew_every``, or sooner where the TTL is short.
 

@@ -27,6 +27,7 @@ from supervisor.daemon.loop import Loop
 from supervisor.daemon.ports import DaemonPorts
 from supervisor.daemon.reload import Reloader
 from supervisor.daemon.store_calls import StoreCalls
+from supervisor.daemon.tokens import TokenFile
 from supervisor.guardian.link import GuardianLink, Launched
 from supervisor.processes.logs import LogCapture
 from supervisor.processes.sink import Output
@@ -58,15 +59,23 @@ class Daemon:
         self._own = output.lane("supervisor")
         self._journal = is_journal(os.environ, 1)
         self._notifier = Notifier.from_environment(os.environ)
+        self._tokens = TokenFile(state_dir, lambda event: self.loop.post(event))
         initial = machine.initial(
             NodeName(node or socket.gethostname()),
             now=clock.now(),
             home=Home(boot=clock.boot_id(), mark=launched.mark),
             wall_offset_seconds=clock.wall_offset_seconds(),
+            seen=self._tokens.read(),
         )
         self.loop = Loop(initial, clock=clock.now, perform=self._perform)
         self.reloader = Reloader(
-            file, node=node, state_dir=state_dir, post=self.loop.post, state=lambda: self.loop.state, begun=reading
+            file,
+            node=node,
+            state_dir=state_dir,
+            post=self.loop.post,
+            state=lambda: self.loop.state,
+            wait=self.loop.wait,
+            begun=reading,
         )
         self._logs = LogCapture(output=output, on_warning=lambda text: self.say(Level.WARN, text))
         self._link: GuardianLink | None = None
@@ -92,7 +101,7 @@ class Daemon:
         code = 70
         try:
             async with asyncio.TaskGroup() as group:
-                self._store = StoreCalls(group, self.loop.post, clock=clock.now)
+                self._store = StoreCalls(group, self.loop.post, clock=clock.now, on_endpoints=self._link.store)
                 background = [
                     group.create_task(self._link.run(), name="guardian link"),
                     group.create_task(self._children.probes.run(), name="probes"),
@@ -106,6 +115,7 @@ class Daemon:
                 code = await self.loop.run()
                 await self._control.stop()
                 await self._store.close()
+                await self._tokens.close()
                 for task in background[1:]:
                     task.cancel()
                 await self._link.close()
@@ -122,8 +132,9 @@ class Daemon:
         assert self._children is not None
         assert self._store is not None
         assert self._link is not None
-        if isinstance(action, ac.Connect):
-            self._link.store(action.etcd)
+        if isinstance(action, ac.Remember):
+            self._tokens.perform(action)
+            return
         done = self._store.perform(action) or self._children.perform(action)
         assert done, f"nobody performs {action}"
 
@@ -234,16 +245,16 @@ def run_daemon(
     async def main() -> int:
         output = Output(1)
         try:
-            daemon = Daemon(
-                launched=launched,
-                file=file,
-                reading=reading,
-                node=node,
-                socket_path=socket_path,
-                state_dir=state_dir,
-                output=output,
-            )
             try:
+                daemon = Daemon(
+                    launched=launched,
+                    file=file,
+                    reading=reading,
+                    node=node,
+                    socket_path=socket_path,
+                    state_dir=state_dir,
+                    output=output,
+                )
                 first = daemon.reloader.read()
                 await daemon.serve()
             except Exception as error:  # noqa: BLE001 # worded for people by on_error, which raises what it does not know

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +27,11 @@ SETTLE_SECONDS, MOST_SETTLES = 0.05, 4
 LOOK_AGAIN_SECONDS = 5.0
 """For what inotify does not tell: a network file system, a directory that was away, a symbolic link above the file."""
 
+DECIDE_SECONDS = 15.0
+"""For the core to adopt a file or refuse it; it has asked etcd long before."""
+
+Wait = Callable[[Callable[[State], bool], float], Awaitable[State | None]]
+
 Stamps = dict[Path, object]
 """By path, what changes when the file or the directory's list of names does."""
 
@@ -42,15 +47,17 @@ class Reloader:
         state_dir: Path,
         post: Callable[[Event], None],
         state: Callable[[], State],
+        wait: Wait | None = None,
         begun: Reading | None = None,
     ) -> None:
-        """``begun``: the first reading, when it is under way already."""
+        """``wait``: for a state, as ``Loop.wait``. ``begun``: the first reading, when it is under way already."""
         self._path = path
         self._node = node
         self._hostname = socket.gethostname()  # of the start: a host that is renamed later is no change of the file
         self._state_dir = state_dir
         self._post = post
         self._state = state
+        self._wait = wait
         self._local: LocalEtcd | None = None
         self._one_at_a_time = asyncio.Lock()
         self._reading = begun
@@ -91,12 +98,26 @@ class Reloader:
             except (LocalEtcdMissing, OSError) as error:
                 problems = (str(error),)
             else:
-                if event.spec != before or self._state().problems:
-                    self._post(event)
+                if (event.spec != before or self._state().problems) and (refused := await self._adopt(event)):
+                    return False, refused, ()
                 return True, (), tuple(str(change) for change in diff.diff(before, event.spec))
             if problems != self._state().problems:
                 self._post(ConfigRejected(problems=problems))
             return False, problems, ()
+
+    async def _adopt(self, event: ConfigLoaded) -> tuple[str, ...]:
+        """Give it to the core, which may have to ask etcd first; why it was refused, if it was."""
+        generation, rejected_at = self._state().generation, self._state().rejected_at
+        self._post(event)
+        if self._wait is None:
+            return ()
+
+        def decided(state: State) -> bool:
+            changed = (state.generation, state.rejected_at) != (generation, rejected_at)
+            return (changed and state.pending is None) or bool(state.stopping)
+
+        state = await self._wait(decided, DECIDE_SECONDS)
+        return state.problems if state is not None else ()
 
     def close(self) -> None:
         """End a reading under way: nobody will adopt it."""
@@ -148,7 +169,7 @@ class Reloader:
 
     def _with_etcd(self, spec: Spec) -> Spec:
         """A file with elections and no endpoints gets the local etcd."""
-        if spec.etcd.endpoints or not spec.elections:
+        if spec.etcd.endpoints or spec.etcd.discovery_srv is not None or not spec.elections:
             return spec
         if self._local is None:
             self._local = describe(self._state_dir, os.environ)

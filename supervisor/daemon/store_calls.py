@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
+from supervisor.core import store_events as sev
 from supervisor.core.names import Instant
 from supervisor.core.spec import EtcdSpec
 from supervisor.etcd.election import Candidacy, Claim, Ending, Word
@@ -18,6 +19,7 @@ from supervisor.etcd.store import EtcdStore
 
 READ_TIMEOUT_SECONDS = 1.0
 WRITE_TIMEOUT_SECONDS = 2.0
+RAISE_TIMEOUT_SECONDS = 60.0
 
 Post = Callable[[ev.Event], None]
 
@@ -25,10 +27,19 @@ Post = Callable[[ev.Event], None]
 class StoreCalls:
     """The connection to the present etcd, replaced by ``connect``."""
 
-    def __init__(self, group: asyncio.TaskGroup, post: Post, *, clock: Callable[[], Instant]) -> None:
+    def __init__(
+        self,
+        group: asyncio.TaskGroup,
+        post: Post,
+        *,
+        clock: Callable[[], Instant],
+        on_endpoints: Callable[[EtcdSpec, tuple[str, ...]], None],
+    ) -> None:
+        """``on_endpoints`` is told where etcd's members are whenever that is found to have changed."""
         self._group = group
         self._post = post
         self._clock = clock
+        self._on_endpoints = on_endpoints
         self._store: EtcdStore | None = None
         self._running: asyncio.Task[None] | None = None
         self._campaigns: list[ac.Campaign] = []
@@ -38,7 +49,16 @@ class StoreCalls:
     def connect(self, etcd: EtcdSpec) -> None:
         """Turn to this etcd; the one before is left."""
         old, task = self._store, self._running
-        self._store = EtcdStore(etcd, clock=self._clock, on_event=self._post)
+
+        def hear(event: ev.Event) -> None:
+            if self._store is not store:
+                return  # of one that was left
+            self._post(event)
+            if isinstance(event, sev.EndpointsSeen):
+                self._on_endpoints(etcd, store.endpoints)
+
+        self._store = store = EtcdStore(etcd, clock=self._clock, on_event=hear)
+        self._on_endpoints(etcd, store.endpoints)
         self._running = self._group.create_task(self._store.run(), name="etcd watch")
         if old is not None and task is not None:
             task.cancel()
@@ -57,6 +77,10 @@ class StoreCalls:
         match action:
             case ac.Connect(etcd=etcd):
                 self.connect(etcd)
+            case ac.Identify():
+                self._begin(self._identify(action))
+            case ac.RaiseRevision():
+                self._begin(self._raise(self._live(), action))
             case ac.GrantLease():
                 self._begin(self._grant(self._live(), action))
             case ac.Renew():
@@ -93,6 +117,25 @@ class StoreCalls:
 
     def _begin(self, call: Coroutine[None, None, None]) -> None:
         self._group.create_task(call)
+
+    async def _identify(self, a: ac.Identify) -> None:
+        cluster, detail = "", ""
+        store = EtcdStore(a.etcd, clock=self._clock, on_event=lambda _: None)
+        try:
+            cluster = await store.identify(timeout_seconds=a.timeout_seconds)
+        except StoreError as error:
+            detail = str(error)
+        finally:
+            await store.close()
+        self._post(sev.StoreIdentified(etcd=a.etcd, cluster=cluster, detail=detail))
+
+    async def _raise(self, store: EtcdStore, a: ac.RaiseRevision) -> None:
+        problem = ""
+        try:
+            await store.raise_revision(a.above, timeout_seconds=RAISE_TIMEOUT_SECONDS)
+        except StoreError as error:
+            problem = str(error)
+        self._post(sev.RevisionRaised(problem=problem))
 
     async def _grant(self, store: EtcdStore, a: ac.GrantLease) -> None:
         try:

@@ -1,7 +1,7 @@
 """The way to etcd: its endpoints, the login, and the turn to another endpoint when one fails.
 
 Promises: every call ends by its deadline, in a result or in an error of ``errors``; an endpoint that is not there is
-passed over within the same call; one that does not answer in time is not the first choice of the next call; a login
+passed over within the same call; one that does not answer in time is not asked again while another is well; a login
 that lapsed is renewed within the call; certificate files that were replaced are read again when a connection fails.
 Does not: ask whether a request may be repeated. A connection that breaks under one leaves open whether it was carried
 out, and the next endpoint is asked the same: every request of ours is safe to repeat.
@@ -14,9 +14,23 @@ from typing import TYPE_CHECKING, TypeVar
 import grpc
 import grpc.aio
 
+from supervisor.core.events import Event
 from supervisor.core.spec import AuthSpec, EtcdSpec
+from supervisor.etcd.address import Address
+from supervisor.etcd.directory import Directory
 from supervisor.etcd.endpoint import Endpoint, read_file
-from supervisor.etcd.errors import AuthFailed, Rejected, StoreError, TimedOut, Unreachable, from_rpc
+from supervisor.etcd.errors import (
+    AuthFailed,
+    PermissionDenied,
+    Refused,
+    Rejected,
+    StoreError,
+    TimedOut,
+    Undecided,
+    Unreachable,
+    from_rpc,
+)
+from supervisor.etcd.members import Member, Members
 from supervisor.pb.etcd import rpc_pb2
 
 if TYPE_CHECKING:
@@ -31,35 +45,90 @@ Attempt = Callable[[Endpoint, grpc.aio.Metadata], Awaitable[R]]
 class Channels:
     """Every endpoint of one etcd. Opens nothing before the first call."""
 
-    def __init__(self, spec: EtcdSpec) -> None:
-        if not spec.endpoints:
-            raise ValueError("no endpoints: the local etcd's is filled in before anything connects")
+    def __init__(self, spec: EtcdSpec, on_event: Callable[[Event], None] = lambda _: None) -> None:
+        """``on_event`` is told how the endpoints are. ``ValueError`` when the spec has none."""
         self.namespace = spec.namespace
-        self.urls = spec.endpoints
-        self._tls = spec.tls
-        self._open: dict[str, Endpoint] = {}
-        self._preferred = 0
+        self.members = Members(spec.tls, on_event)
+        self.directory = Directory(spec, self.members.be)
+        self.members.start(self.directory.addresses)
+        self.denied = asyncio.Event()
+        """Set when something was refused for want of a permission."""
         self._login = Login(spec.auth)
         self._closed = False
 
-    def preferred(self) -> Endpoint:
-        """The endpoint to ask next. Raises ``FileUnusable`` when its certificates cannot be read."""
-        url = self.urls[self._preferred]
+    async def known(self) -> list[Member]:
+        """Every member that is known of. Raises ``Unreachable`` when none is."""
+        await self.directory.known()
+        for endpoint in self.members.leavers():
+            await endpoint.close()
         if self._closed:
-            raise Rejected(f"{url}: this connection to etcd was closed")
-        if url not in self._open:
-            self._open[url] = Endpoint(url, self._tls)
-        return self._open[url]
+            raise Rejected("this connection to etcd was closed")
+        return list(self.members)
 
-    def leave(self, endpoint: Endpoint) -> None:
-        """It failed: the next in the list is preferred from now on, unless someone has turned away already."""
-        if self.urls[self._preferred] == endpoint.url:
-            self._preferred = (self._preferred + 1) % len(self.urls)
+    def home(self) -> Endpoint:
+        """Where streams go now. Raises ``FileUnusable``."""
+        return self.members.endpoint(self.members.home())
+
+    def leave(self, endpoint: Endpoint, detail: str) -> None:
+        """It failed: others are asked from now on, until it is seen to answer."""
+        for member in self.members:
+            if member.endpoint is endpoint:
+                self._failed(member, detail)
 
     async def call(
         self, method: Callable[[Endpoint], "Unary[Q, R]"], request: Q, *, verb: str, timeout_seconds: float
     ) -> R:
         """One answered request. ``verb`` is for messages. Raises any ``StoreError``."""
+        attempt = self._attempt(method, request, verb, timeout_seconds)
+        return await self.try_each(attempt, verb=verb, timeout_seconds=timeout_seconds)
+
+    async def ask(
+        self,
+        member: Member,
+        method: Callable[[Endpoint], "Unary[Q, R]"],
+        request: Q,
+        *,
+        verb: str,
+        timeout_seconds: float,
+    ) -> R:
+        """One answered request of this member. Raises any ``StoreError``."""
+        attempt = self._attempt(method, request, verb, timeout_seconds)
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                return await self._noted(member, attempt)
+        except TimeoutError:
+            error = TimedOut(f"{verb} at {member.address.label}: no answer within {timeout_seconds:.3g} s")
+            self._failed(member, str(error))
+            raise error from None
+
+    async def try_each(self, attempt: Attempt[R], *, verb: str, timeout_seconds: float, stream: bool = False) -> R:
+        """Attempt at the endpoint to ask next and, while they are unreachable, at each other one, all within the time.
+
+        ``stream``: begin where streams go. Raises ``Unreachable`` naming them all; ``TimedOut`` as soon as one does
+        not answer; a refusal as it comes.
+        """
+        problems: list[str] = []
+        asked: Member | None = None
+        tried: set[Address] = set()
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self.known()
+                while (asked := self.members.home() if stream and not tried else self.members.next(tried)) is not None:
+                    tried.add(asked.address)
+                    try:
+                        return await self._noted(asked, attempt)
+                    except Unreachable as error:
+                        problems.append(str(error))
+        except TimeoutError:
+            if asked is not None:
+                problems.append(f"{verb} at {asked.address.label}: no answer within {timeout_seconds:.3g} s")
+                self._failed(asked, problems[-1])
+            raise TimedOut("; ".join(problems) or f"{verb}: no time left to ask") from None
+        raise Unreachable("; ".join(problems))
+
+    def _attempt(
+        self, method: Callable[[Endpoint], "Unary[Q, R]"], request: Q, verb: str, timeout_seconds: float
+    ) -> Attempt[R]:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_seconds
 
@@ -69,33 +138,41 @@ class Channels:
             what = f"{verb} at {endpoint.url}"
             return await self.answer(lambda: method(endpoint)(request, timeout=left, metadata=metadata), what)
 
-        return await self.try_each(attempt, verb=verb, timeout_seconds=timeout_seconds)
+        return attempt
 
-    async def try_each(self, attempt: Attempt[R], *, verb: str, timeout_seconds: float) -> R:
-        """Attempt at the preferred endpoint and, while they are unreachable, at each other one, all within the time.
-
-        Raises ``Unreachable`` naming them all; ``TimedOut`` as soon as one does not answer; a refusal as it comes.
-        """
-        problems: list[str] = []
-        asked: Endpoint | None = None
+    async def _noted(self, member: Member, attempt: Attempt[R]) -> R:
+        """An attempt at one member, and what it says of the member."""
+        if self._closed:
+            raise Rejected(f"{member.address.label}: this connection to etcd was closed")
+        endpoint = self.members.endpoint(member)
+        member.under_way += 1
         try:
-            async with asyncio.timeout(timeout_seconds):
-                for _ in self.urls:
-                    asked = self.preferred()
-                    try:
-                        return await self._logged_in(asked, attempt)
-                    except Unreachable as error:
-                        problems.append(str(error))
-                        await self._turn_away(asked)
-                    except TimedOut:
-                        self.leave(asked)
-                        raise
-        except TimeoutError:
-            if asked is not None:
-                self.leave(asked)
-                problems.append(f"{verb} at {asked.url}: no answer within {timeout_seconds:.3g} s")
-            raise TimedOut("; ".join(problems) or f"{verb}: no time left to ask") from None
-        raise Unreachable("; ".join(problems))
+            result = await self._logged_in(endpoint, attempt)
+        except Undecided as error:
+            self._failed(member, str(error))
+            if isinstance(error, Unreachable):
+                await self._renew(member, endpoint)
+            raise
+        except Refused as error:
+            self.members.answered(member)
+            if isinstance(error, PermissionDenied):
+                self.denied.set()
+            raise
+        finally:
+            member.under_way -= 1
+        self.members.answered(member)
+        return result
+
+    def _failed(self, member: Member, detail: str) -> None:
+        if not self._closed:  # that calls fail then says nothing of their member
+            self.members.failed(member, detail)
+            self.directory.look_again()
+
+    async def _renew(self, member: Member, endpoint: Endpoint) -> None:
+        """Connect anew if the certificates were replaced."""
+        if endpoint.is_stale() and member.endpoint is endpoint:
+            member.endpoint = None
+            await endpoint.close()
 
     async def answer(self, call: Callable[[], Awaitable[R]], what: str) -> R:
         """Await something of gRPC's; its failures in our words."""
@@ -115,8 +192,11 @@ class Channels:
     async def close(self) -> None:
         """End every connection. Later calls are ``Rejected``."""
         self._closed = True
-        while self._open:
-            _url, endpoint = self._open.popitem()
+        await self.directory.close()
+        for member in self.members:
+            if member.endpoint is not None:
+                await member.endpoint.close()
+        for endpoint in self.members.leavers():
             await endpoint.close()
 
     async def _logged_in(self, endpoint: Endpoint, attempt: Attempt[R]) -> R:
@@ -128,12 +208,6 @@ class Channels:
             if not self._login.forget(token):
                 raise
         return await attempt(endpoint, _metadata(await self._login.token(endpoint, self)))
-
-    async def _turn_away(self, endpoint: Endpoint) -> None:
-        self.leave(endpoint)
-        if endpoint.is_stale() and self._open.get(endpoint.url) is endpoint:
-            del self._open[endpoint.url]
-            await endpoint.close()
 
 
 class Login:

@@ -18,12 +18,14 @@ from supervisor.core.events import Campaigned, Candidate, FirstRead, TermRecord
 from supervisor.core.names import ElectionName, LeaseId, Token
 from supervisor.etcd import keys, nospace
 from supervisor.etcd.channel import Channels
-from supervisor.etcd.errors import KeyNotOurs, OutOfSpace, StoreError
+from supervisor.etcd.errors import KeyNotOurs, OutOfSpace, StoreError, TooLarge
 from supervisor.pb.etcd import rpc_pb2
 
 MAX_OPERATIONS = 120
 """In one transaction. etcd's --max-txn-ops is 128 by default and counts the longest of the outer lists together with
 the longest of a nested transaction's (v3rpc checkTxnRequest); those of a batch have three."""
+FEW_KEYS = 10
+"""Looked for one by one; for more, all of the namespace are listed."""
 MOST_RECORDS = 60
 """Read with each proof, newest first: those kept, and the open ones of many crashes."""
 MOST_FORGOTTEN = 50
@@ -105,36 +107,27 @@ class Elections:
     async def confirm(
         self, lease: LeaseId, held: Sequence[tuple[ElectionName, Token]], *, timeout_seconds: float
     ) -> tuple[ElectionName, ...]:
-        """Which of our keys, of these create revisions, are not there, read linearizably. Raises any ``StoreError``."""
-        parts = [self._confirm_part(lease, part, timeout_seconds=timeout_seconds) for part in _parts(held)]
-        return tuple(name for missing in await _together(parts) for name in missing)
+        """Which of our keys, of these create revisions, are not there, read linearizably. Raises any ``StoreError``.
 
-    async def _confirm_part(
-        self, lease: LeaseId, part: Sequence[tuple[ElectionName, Token]], *, timeout_seconds: float
-    ) -> tuple[ElectionName, ...]:
-        """Compares are cheap, and all is well as a rule: only when it is not are the keys themselves read."""
-        keyed = [(name, self._key(name, lease), revision) for name, revision in part]
-        reads = [rpc_pb2.RequestOp(request_range=rpc_pb2.RangeRequest(key=k, keys_only=True)) for _, k, _ in keyed]
-        request = rpc_pb2.TxnRequest(
-            compare=[_created(key, revision) for _, key, revision in keyed],
-            success=reads[
-                :1
-            ],  # etcd takes a transaction that reads nothing for one that may be answered from stale data
-            failure=reads,
+        By Range and not by a transaction: one that only reads, and whose caller gives up while etcd is slow, ends etcd
+        3.5.0 to 3.5.4 (etcd#14110); and when its database is full 3.5.1 refuses those, too.
+        """
+        verb = _named("sight of our key in", [name for name, _ in held])
+        keyed = [(name, self._key(name, lease), revision) for name, revision in held]
+        if len(keyed) <= FEW_KEYS:
+            read = [self._revision_of(key, verb=verb, timeout_seconds=timeout_seconds) for _, key, _ in keyed]
+            there = dict(zip([key for _, key, _ in keyed], await _together(read), strict=True))
+        else:
+            return await nospace.missing(self._channels, lease, held, timeout_seconds=timeout_seconds)
+        return tuple(name for name, key, revision in keyed if there.get(key, 0) != revision)
+
+    async def _revision_of(self, key: bytes, *, verb: str, timeout_seconds: float) -> int:
+        """The create revision of one key; 0 when it is not there."""
+        request = rpc_pb2.RangeRequest(key=key, keys_only=True)
+        reply = await self._channels.call(
+            lambda endpoint: endpoint.range, request, verb=verb, timeout_seconds=timeout_seconds
         )
-        verb = _named("sight of our key in", [name for name, _ in part])
-        try:
-            reply = await self._txn(request, verb=verb, timeout_seconds=timeout_seconds)
-        except OutOfSpace:
-            return await nospace.missing(self._channels, lease, part, timeout_seconds=timeout_seconds)
-        if reply.succeeded:
-            return ()
-        found = (_only(op) for op in reply.responses)
-        return tuple(
-            name
-            for (name, _, revision), there in zip(keyed, found, strict=True)
-            if there is None or there.create_revision != revision
-        )
+        return reply.kvs[0].create_revision if reply.kvs else 0
 
     async def proclaim(self, batch: Sequence[Word], *, timeout_seconds: float) -> list[StoreError | None]:
         """Write over our keys; for each word None, ``KeyNotOurs`` when its key is gone or a later one, or what failed it."""
@@ -191,6 +184,11 @@ class Elections:
         verb = _named("campaign in", [c.election for c in part])
         try:
             reply = await self._txn(request, verb=verb, timeout_seconds=timeout_seconds)
+        except TooLarge as error:
+            if len(part) == 1:
+                return {self._key(part[0].election, part[0].lease): error}
+            halves = [await self._enter(half, timeout_seconds=timeout_seconds) for half in _halves(part)]
+            return halves[0] | halves[1]
         except StoreError as error:
             return {self._key(c.election, c.lease): error for c in part}
         return {
@@ -203,6 +201,11 @@ class Elections:
         verb = _named("proof of the win of", [claim.election for claim in part])
         try:
             reply = await self._txn(request, verb=verb, timeout_seconds=timeout_seconds)
+        except TooLarge as error:
+            if len(part) == 1:
+                return [error]
+            halves = [await self._prove_part(half, timeout_seconds=timeout_seconds) for half in _halves(part)]
+            return [outcome for half in halves for outcome in half]
         except OutOfSpace as error:
             return await self._prove_without_space(part, error, timeout_seconds=timeout_seconds)
         except StoreError as error:
@@ -307,6 +310,12 @@ async def _together(calls: Sequence[Coroutine[None, None, T]]) -> list[T]:
             raise outcome
         results.append(outcome)
     return results
+
+
+def _halves(items: Sequence[T]) -> list[Sequence[T]]:
+    """Of what an etcd with a small --max-request-bytes does not take in one request."""
+    middle = len(items) // 2
+    return [items[:middle], items[middle:]]
 
 
 def _parts(items: Sequence[T]) -> list[Sequence[T]]:

@@ -7,12 +7,12 @@ Does not: set deadlines, log in or choose among members (``channel`` does).
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import urlsplit
 
 import grpc
 import grpc.aio
 
 from supervisor.core.spec import TlsSpec
+from supervisor.etcd.address import Address
 from supervisor.etcd.errors import FileUnusable
 from supervisor.pb.etcd import election_pb2, election_pb2_grpc, rpc_pb2, rpc_pb2_grpc
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # older grpcio, which we allow, cannot subscript these at run
     Stream = grpc.aio.UnaryStreamMultiCallable[Q, R]
     Duplex = grpc.aio.StreamStreamMultiCallable[Q, R]
 
-_OPTIONS: tuple[tuple[str, int], ...] = (
+_OPTIONS: tuple[tuple[str, int | str], ...] = (
     # A member that returns is found again within about a second, not after gRPC's two minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 2000),  # the time that one attempt to connect may take
@@ -46,14 +46,14 @@ _OPTIONS: tuple[tuple[str, int], ...] = (
 class Endpoint:
     """One member. Its certificates are read once, when it is made; connecting begins with the first call."""
 
-    def __init__(self, url: str, tls: TlsSpec | None) -> None:
-        """``url``: ``http(s)://host:port``. Raises ``FileUnusable``."""
-        self.url = url
+    def __init__(self, address: Address, tls: TlsSpec | None) -> None:
+        """Raises ``FileUnusable``."""
+        self.url = address.label
         self._tls = tls
         self._files = _signature(
             tls
         )  # before reading: a file replaced meanwhile is read once too often, not too rarely
-        self._channel = channel = _open(url, tls)
+        self._channel = channel = _open(address, tls)
         # The generated stubs carry no types; these lines are where they get them.
         kv = rpc_pb2_grpc.KVStub(channel)
         self.range: Unary[rpc_pb2.RangeRequest, rpc_pb2.RangeResponse] = kv.Range
@@ -69,6 +69,8 @@ class Endpoint:
         self.keep_alive: Duplex[rpc_pb2.LeaseKeepAliveRequest, rpc_pb2.LeaseKeepAliveResponse] = lease.LeaseKeepAlive
         auth = rpc_pb2_grpc.AuthStub(channel)
         self.authenticate: Unary[rpc_pb2.AuthenticateRequest, rpc_pb2.AuthenticateResponse] = auth.Authenticate
+        maintenance = rpc_pb2_grpc.MaintenanceStub(channel)
+        self.status: Unary[rpc_pb2.StatusRequest, rpc_pb2.StatusResponse] = maintenance.Status
         election = election_pb2_grpc.ElectionStub(channel)
         self.campaign: Unary[election_pb2.CampaignRequest, election_pb2.CampaignResponse] = election.Campaign
         self.proclaim: Unary[election_pb2.ProclaimRequest, election_pb2.ProclaimResponse] = election.Proclaim
@@ -94,18 +96,19 @@ def read_file(path: str, key: str) -> bytes:
         raise FileUnusable(f"{key}: cannot read {path}: {error.strerror} ({remedy})") from None
 
 
-def _open(url: str, tls: TlsSpec | None) -> grpc.aio.Channel:
-    parts = urlsplit(url)
-    if parts.scheme == "http":
-        return grpc.aio.insecure_channel(parts.netloc, options=_OPTIONS)
+def _open(address: Address, tls: TlsSpec | None) -> grpc.aio.Channel:
+    if not address.secure:
+        options = (*_OPTIONS, ("grpc.default_authority", address.authority))
+        return grpc.aio.insecure_channel(address.target, options=options)
     tls = tls or TlsSpec()
     credentials = grpc.ssl_channel_credentials(
         root_certificates=read_file(tls.ca, "etcd.tls.ca") if tls.ca else None,
         private_key=read_file(tls.key, "etcd.tls.key") if tls.key else None,
         certificate_chain=read_file(tls.cert, "etcd.tls.cert") if tls.cert else None,
     )
-    named = (("grpc.ssl_target_name_override", tls.server_name),) if tls.server_name else ()
-    return grpc.aio.secure_channel(parts.netloc, credentials, options=(*_OPTIONS, *named))
+    name = tls.server_name or address.name or ("localhost" if address.is_socket else "")
+    named = (("grpc.ssl_target_name_override", name),) if name else ()
+    return grpc.aio.secure_channel(address.target, credentials, options=(*_OPTIONS, *named))
 
 
 def _signature(tls: TlsSpec | None) -> tuple[tuple[int, int, int] | None, ...]:

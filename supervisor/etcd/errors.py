@@ -12,6 +12,8 @@
         ├── AuthFailed          user or password is wrong, or one is needed
         ├── FileUnusable        a certificate or password file cannot be read
         ├── OutOfSpace          etcd's database is full: it refuses every write until someone makes room
+        ├── TooLarge            more in one request than etcd takes (--max-request-bytes, or gRPC's own bound)
+        ├── Overloaded          etcd is behind with what it has accepted, and takes no more for now
         ├── Compacted           that revision is no longer kept
         └── Rejected            anything else: the message is etcd's own
 
@@ -72,6 +74,14 @@ class OutOfSpace(Refused):
     """The database has reached its quota."""
 
 
+class TooLarge(Refused):
+    """The request is larger than etcd takes."""
+
+
+class Overloaded(Refused):
+    """Etcd takes no more requests for now."""
+
+
 class Compacted(Refused):
     """The revision asked for is no longer kept."""
 
@@ -91,6 +101,13 @@ _TEXTS: tuple[tuple[str, type[StoreError], str], ...] = (
     ("permission denied", PermissionDenied, ""),
     ("database space exceeded", OutOfSpace, "compact and defragment etcd, then run 'etcdctl alarm disarm'"),
     ("required revision has been compacted", Compacted, ""),
+    ("request is too large", TooLarge, "etcd must run with --max-request-bytes 65536 at least; its default is 1572864"),
+    (
+        "message larger than max",
+        TooLarge,
+        "etcd must run with --max-request-bytes 65536 at least; its default is 1572864",
+    ),
+    ("too many requests", Overloaded, "its disk or its members are too slow for what is asked of it"),
     ("no leader", Unreachable, "this member sees no majority of its cluster"),
     ("leader changed", Unreachable, ""),
     ("request timed out", TimedOut, ""),

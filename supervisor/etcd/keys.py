@@ -9,7 +9,7 @@ service and ``etcdctl elect``, who look at the prefix alone. Does not: allow a s
 queue of ``a`` would then hold the candidates of ``a/b``.
 """
 
-from supervisor.core.names import ElectionName, LeaseId, Token, candidate_key, record_key
+from supervisor.core.names import ElectionName, LeaseId, Token, candidate_key, grant_line, record_key
 
 
 def candidate(namespace: str, election: ElectionName, lease: LeaseId) -> bytes:
@@ -58,10 +58,14 @@ def range_end(prefix: bytes) -> bytes:
     return prefix[:-1] + bytes((prefix[-1] + 1,))
 
 
+def ranges(namespace: str) -> tuple[str, ...]:
+    """The prefixes that a node reads and writes, and no other."""
+    return f"{namespace}/", f"{namespace}.ctl/", f"{namespace}.log/"
+
+
 def grants(namespace: str, *, role: str) -> tuple[str, ...]:
     """The ``etcdctl`` lines that give a role all that a node needs."""
-    ranges = (f"{namespace}/", f"{namespace}.ctl/", f"{namespace}.log/")
-    return tuple(f"etcdctl role grant-permission {role} --prefix=true readwrite {r}" for r in ranges)
+    return tuple(grant_line(prefix, role=role) for prefix in ranges(namespace))
 
 
 def _checked(election: ElectionName) -> ElectionName:

@@ -93,7 +93,7 @@ class LeaseKeeper:
             return f"renewal of lease {lease:x} at {endpoint.url}"
 
         renewal = await self._channels.try_each(
-            attempt, verb=f"renewal of lease {lease:x}", timeout_seconds=timeout_seconds
+            attempt, verb=f"renewal of lease {lease:x}", timeout_seconds=timeout_seconds, stream=True
         )
         if renewal.granted_seconds <= 0:
             raise LeaseNotFound(f"renewal of lease {lease:x}: etcd does not know it (any more)")

@@ -4,8 +4,8 @@ Promises: verbs raise nothing but ``StoreError``, by their deadline; ``run`` rep
 events until it is cancelled. Does not: connect before it is used, or turn outcomes of verbs into events (the daemon does).
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
-from typing import NoReturn
 
 from supervisor.core.events import Campaigned, Event, FirstRead, TermRecord
 from supervisor.core.names import ElectionName, Instant, LeaseId, Token
@@ -14,6 +14,8 @@ from supervisor.etcd.channel import Channels
 from supervisor.etcd.election import Candidacy, Claim, Elections, Ending, Word
 from supervisor.etcd.errors import StoreError
 from supervisor.etcd.lease import Grant, LeaseKeeper, Look, Renewal
+from supervisor.etcd.raising import raise_revision
+from supervisor.etcd.rounds import Rounds, identify
 from supervisor.etcd.watch import QueueWatch
 
 
@@ -22,14 +24,34 @@ class EtcdStore:
 
     def __init__(self, spec: EtcdSpec, *, clock: Callable[[], Instant], on_event: Callable[[Event], None]) -> None:
         """``clock``: CLOCK_BOOTTIME. ``on_event`` is called from ``run``. ``ValueError`` without endpoints."""
-        self._channels = Channels(spec)
+        self._channels = Channels(spec, on_event)
+        # Where etcd knows no users there is nothing to be denied; where it does and we name none, everything says so.
+        self._asks_who_we_are = spec.auth is not None or (spec.tls is not None and spec.tls.cert is not None)
         self._leases = LeaseKeeper(self._channels, clock)
         self._elections = Elections(self._channels)
         self._watch = QueueWatch(self._channels, on_event)
+        self._rounds = Rounds(self._channels, on_event)
 
-    async def run(self) -> NoReturn:
-        """Watch the namespace until cancelled; see ``watch``."""
-        await self._watch.run()
+    async def run(self) -> None:
+        """Watch the namespace, and how each endpoint is, until cancelled; see ``watch`` and ``rounds``."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._rounds.run(), name="rounds of etcd's members")
+            if self._asks_who_we_are:
+                group.create_task(self._rounds.watch_permissions(), name="permissions")
+            group.create_task(self._watch.run(), name="watch of the queues")
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """Where the members are that are known now, every name looked up: for the guardian."""
+        return tuple(address.dialled for address in self._channels.directory.addresses)
+
+    async def identify(self, *, timeout_seconds: float) -> str:
+        """See ``rounds.identify``."""
+        return await identify(self._channels, timeout_seconds=timeout_seconds)
+
+    async def raise_revision(self, above: Token, *, timeout_seconds: float) -> None:
+        """See ``raising.raise_revision``."""
+        await raise_revision(self._channels, above, timeout_seconds=timeout_seconds)
 
     async def grant(self, ttl_seconds: int, *, timeout_seconds: float) -> Grant:
         """See ``LeaseKeeper.grant``."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 CALL_TIMEOUT_SECONDS = 3.0
 QUIET_SECONDS = 2.0
-ANSWER_SECONDS = 2.0
+ANSWER_SECONDS = 1.0
 CONFIRM_EVERY_SECONDS = 1.0
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 1.0
@@ -117,7 +117,7 @@ class QueueWatch:
             return endpoint, call
 
         return await self._channels.try_each(
-            attempt, verb=f"watch of {self._channels.namespace}", timeout_seconds=CALL_TIMEOUT_SECONDS
+            attempt, verb=f"watch of {self._channels.namespace}", timeout_seconds=CALL_TIMEOUT_SECONDS, stream=True
         )
 
     async def _follow(self, endpoint: Endpoint, call: "WatchCall") -> None:
@@ -128,8 +128,8 @@ class QueueWatch:
                 for change in self._queues.apply(response.events):
                     self._on_event(change)
                 self._confirm()
-        except Undecided:
-            self._channels.leave(endpoint)
+        except Undecided as error:
+            self._channels.leave(endpoint, str(error))
         except Refused:
             pass  # compacted, or permission was taken away: the list that follows finds out
         finally:
@@ -189,7 +189,7 @@ class QueueWatch:
         """Unreachable is news when every endpoint has been tried; and again when the kind of trouble changes."""
         self._failures += 1
         kind = Undecided if isinstance(error, Undecided) else type(error)
-        everywhere = isinstance(error, Unreachable | Refused) or self._failures >= len(self._channels.urls)
+        everywhere = isinstance(error, Unreachable | Refused) or self._failures >= len(self._channels.members)
         if everywhere and kind is not Compacted and kind is not self._trouble:
             self._trouble = kind
             self._on_event(StoreUnreachable(detail=str(error)))

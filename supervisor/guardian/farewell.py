@@ -115,7 +115,7 @@ class Farewell:
                 die_with_parent(guardian)
                 set_name("sv-revoke")
                 self._isolate(orders_fd)
-                if not any(endpoint.startswith("https:") for endpoint in store.endpoints):
+                if not any(endpoint.startswith(("https:", "unixs:")) for endpoint in store.endpoints):
                     # http.client imports ssl if it is there: 10 ms before a lease can be revoked that needs none.
                     sys.modules["ssl"] = None  # type: ignore[assignment] # documented: "not there"
                 from supervisor.guardian.revoke import run_helper  # noqa: PLC0415 # http.client costs the guardian 7 MB

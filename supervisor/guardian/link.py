@@ -176,12 +176,15 @@ class GuardianLink:
             if live.pidfd >= 0:
                 signal.pidfd_send_signal(live.pidfd, signal.SIGKILL)
 
-    def store(self, etcd: EtcdSpec) -> None:
-        """How the guardian revokes leases when we are dead. Replaces what was said before. No answer."""
+    def store(self, etcd: EtcdSpec, endpoints: tuple[str, ...]) -> None:
+        """How the guardian revokes leases when we are dead. Replaces what was said before. No answer.
+
+        ``endpoints``: addresses, every name looked up (``etcd.address.Address.dialled``).
+        """
         tls, auth = etcd.tls, etcd.auth
         self._send(
             say.Store(
-                endpoints=etcd.endpoints,
+                endpoints=endpoints,
                 ca=tls.ca if tls else None,
                 cert=tls.cert if tls else None,
                 key=tls.key if tls else None,

@@ -1,6 +1,6 @@
 """Ends terms and gives leases back when the daemon cannot: etcd's HTTP gateway, in a process of its own.
 
-Promises: never delays the guardian (name resolution, TLS and a frozen member block, so they do it in a forked helper);
+Promises: never delays the guardian (connecting, TLS and a frozen member block, so they do it in a forked helper);
 connects and logs in *before* the first lease may be revoked, so that a term's end is one round trip: the transaction that
 writes *stopped* over its record and deletes its key, whereupon the next in line may start; the lease follows. Tries every
 endpoint, a slow one beside the next; gives up on a lease at its deadline, when etcd ends it anyway. Where a record cannot be
@@ -19,6 +19,7 @@ import time
 from binascii import b2a_base64
 from collections.abc import Mapping, Sequence
 from http.client import HTTPConnection, HTTPException
+from socket import AF_UNIX, SOCK_STREAM, socket
 from threading import Condition, Thread
 from typing import Final
 from urllib.parse import urlsplit
@@ -44,6 +45,7 @@ class Endpoint:
     """One endpoint with its connection, kept open between calls."""
 
     def __init__(self, url: str, store: Store) -> None:
+        """``url``: ``http(s)://address:port``, for TLS with ``#name`` to verify; or ``unix(s)://path``."""
         self._url = urlsplit(url)
         self._store = store
         self._connection: HTTPConnection | None = None
@@ -98,38 +100,59 @@ class Endpoint:
             headers["Authorization"] = self._token
         connection.request("POST", path, json.dumps(body), headers)
         response = connection.getresponse()
-        reply = json.loads(response.read())
+        said = response.read()
+        try:
+            reply = json.loads(said)
+        except ValueError:  # such as: the gateway takes no certificate with a CommonName where auth is on
+            raise RevokeError(f"HTTP {response.status}: {said[:200].decode(errors='replace').strip()}") from None
         return response.status, reply if isinstance(reply, dict) else {}
 
     def _connect(self, timeout_seconds: float) -> HTTPConnection:
         if self._connection is None:
             host, port = self._url.hostname or "localhost", self._url.port
-            if self._url.scheme == "https":
-                self._connection = _tls_connection(host, port, self._store)
+            path = self._url.path if self._url.scheme in ("unix", "unixs") else ""
+            if self._url.scheme in ("https", "unixs"):
+                self._connection = _tls_connection(host, port, path, self._url.fragment or host, self._store)
             else:
-                self._connection = HTTPConnection(host, port)
+                self._connection = _Plain(host, port, path)
         self._connection.timeout = timeout_seconds
         if self._connection.sock is not None:
             self._connection.sock.settimeout(timeout_seconds)
         return self._connection
 
 
-def _tls_connection(host: str, port: int | None, store: Store) -> HTTPConnection:
+class _Plain(HTTPConnection):
+    """Over TCP, or to a socket on this machine."""
+
+    def __init__(self, host: str, port: int | None, path: str) -> None:
+        super().__init__(host, port)
+        self._path = path
+
+    def connect(self) -> None:
+        """As http.client has it, or to the path."""
+        if not self._path:
+            super().connect()
+            return
+        self.sock = socket(AF_UNIX, SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def _tls_connection(host: str, port: int | None, path: str, name: str, store: Store) -> HTTPConnection:
     import ssl  # noqa: PLC0415 # megabytes, and not on every machine: only where TLS is spoken
-    from http.client import HTTPSConnection  # noqa: PLC0415 # is not there when ssl is not
 
     context = ssl.create_default_context(cafile=store.ca)
     if store.cert is not None:
         context.load_cert_chain(store.cert, store.key)
 
-    class Named(HTTPSConnection):
-        """Verifies against the configured name where that is not the address."""
+    class Named(_Plain):
+        """Verifies against the name looked up, or the configured one."""
 
         def connect(self) -> None:
-            HTTPConnection.connect(self)
-            self.sock = context.wrap_socket(self.sock, server_hostname=store.server_name or host)
+            super().connect()
+            self.sock = context.wrap_socket(self.sock, server_hostname=store.server_name or name)
 
-    return Named(host, port, context=context)
+    return Named(host, port, path)
 
 
 def _stopped(term: Arm) -> dict[str, object]:

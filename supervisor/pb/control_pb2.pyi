@@ -83,7 +83,7 @@ class Config(_message.Message):
     def __init__(self, source: _Optional[str] = ..., generation: _Optional[int] = ..., loaded_age_seconds: _Optional[float] = ..., problems: _Optional[_Iterable[str]] = ..., rejected_age_seconds: _Optional[float] = ...) -> None: ...
 
 class Store(_message.Message):
-    __slots__ = ("used", "endpoints", "namespace", "local", "reachable", "since_seconds", "detail")
+    __slots__ = ("used", "endpoints", "namespace", "local", "reachable", "since_seconds", "detail", "cluster", "members", "warnings")
     USED_FIELD_NUMBER: _ClassVar[int]
     ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
@@ -91,6 +91,9 @@ class Store(_message.Message):
     REACHABLE_FIELD_NUMBER: _ClassVar[int]
     SINCE_SECONDS_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    MEMBERS_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     used: bool
     endpoints: _containers.RepeatedScalarFieldContainer[str]
     namespace: str
@@ -98,7 +101,24 @@ class Store(_message.Message):
     reachable: str
     since_seconds: float
     detail: str
-    def __init__(self, used: bool = ..., endpoints: _Optional[_Iterable[str]] = ..., namespace: _Optional[str] = ..., local: bool = ..., reachable: _Optional[str] = ..., since_seconds: _Optional[float] = ..., detail: _Optional[str] = ...) -> None: ...
+    cluster: str
+    members: _containers.RepeatedCompositeFieldContainer[Endpoint]
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, used: bool = ..., endpoints: _Optional[_Iterable[str]] = ..., namespace: _Optional[str] = ..., local: bool = ..., reachable: _Optional[str] = ..., since_seconds: _Optional[float] = ..., detail: _Optional[str] = ..., cluster: _Optional[str] = ..., members: _Optional[_Iterable[_Union[Endpoint, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Endpoint(_message.Message):
+    __slots__ = ("endpoint", "state", "detail", "version", "failures")
+    ENDPOINT_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    FAILURES_FIELD_NUMBER: _ClassVar[int]
+    endpoint: str
+    state: str
+    detail: str
+    version: str
+    failures: int
+    def __init__(self, endpoint: _Optional[str] = ..., state: _Optional[str] = ..., detail: _Optional[str] = ..., version: _Optional[str] = ..., failures: _Optional[int] = ...) -> None: ...
 
 class Session(_message.Message):
     __slots__ = ("ttl_seconds", "state", "lease", "granted_seconds", "seconds_left", "confirmed_age_seconds", "failures", "detail")

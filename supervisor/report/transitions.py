@@ -6,7 +6,10 @@ Promises: one line per change that an operator would ask about, with term and le
 
 from collections.abc import Iterator
 
+from supervisor.core import alarms, versions
 from supervisor.core import events as ev
+from supervisor.core import store_events as sev
+from supervisor.core.names import grant_line
 from supervisor.core.state import Election, ElectionPhase, LastExit, Process, ProcessPhase, State
 from supervisor.core.written import written
 from supervisor.report.logline import Level, LogLine
@@ -15,6 +18,8 @@ from supervisor.report.logline import Level, LogLine
 def lines(before: State, event: ev.Event, after: State) -> list[LogLine]:
     """What to say about one step."""
     said = list(_daemon(before, event, after))
+    if before.store.endpoints is not after.store.endpoints:
+        said += _endpoints(before, after)
     for name in written(before.elections, after.elections):
         was, e = before.elections.get(name), after.elections.get(name)
         if e is None:
@@ -22,6 +27,7 @@ def lines(before: State, event: ev.Event, after: State) -> list[LogLine]:
         elif was is not e:
             said += _election(was, e)
             said += _takeover(was, e)
+            said += _tokens(was, e)
     for pid in written(before.processes, after.processes):
         was_p, p = before.processes.get(pid), after.processes.get(pid)
         if p is not None and was_p is not p:
@@ -32,13 +38,22 @@ def lines(before: State, event: ev.Event, after: State) -> list[LogLine]:
 
 
 def _daemon(before: State, event: ev.Event, after: State) -> Iterator[LogLine]:
+    yield from _config(before, after)
     match event:
-        case ev.ConfigLoaded(source=source):
-            yield LogLine(level=Level.INFO, message="configuration adopted", fields={"source": source})
-        case ev.ConfigRejected(problems=problems):
-            yield LogLine(level=Level.ERROR, message="configuration refused; what runs goes on")
-            for problem in problems:
-                yield LogLine(level=Level.ERROR, message=problem)
+        case sev.TokenRemembered(election=name, token=token, problem=problem) if problem:
+            text = f"{name}: its token is not noted, a later one may be below it: {problem}"
+            yield LogLine(level=Level.WARN, message=text, fields={"token": token})
+        case sev.PermissionsSeen(missing=missing):
+            for prefix in (p for p in missing if p not in before.store.missing):
+                text = f"etcd's user may not read and write {prefix}: {grant_line(prefix)}"
+                yield LogLine(level=Level.ERROR, message=text)
+            if before.store.missing and not missing:
+                yield LogLine(level=Level.INFO, message="etcd's user may use all it needs again")
+        case sev.RevisionRaised(problem=problem):
+            text = (
+                f"the local etcd could not be raised: {problem}" if problem else "the local etcd's revision was raised"
+            )
+            yield LogLine(level=Level.WARN if problem else Level.INFO, message=text)
         case ev.StoreReachable(endpoint=endpoint):
             yield LogLine(level=Level.INFO, message="etcd reachable", fields={"endpoint": endpoint})
         case ev.StoreUnreachable(detail=detail):
@@ -66,6 +81,55 @@ _PHASES = {
     ElectionPhase.RESIGNING: "resigning",
     ElectionPhase.DETACHED: "not a candidate",
 }
+
+
+def _config(before: State, after: State) -> Iterator[LogLine]:
+    if after.generation != before.generation:
+        yield LogLine(level=Level.INFO, message="configuration adopted", fields={"source": after.source})
+    if after.rejected_at is not None and after.rejected_at != before.rejected_at:
+        yield LogLine(level=Level.ERROR, message="configuration refused; what runs goes on")
+        for problem in after.problems:
+            yield LogLine(level=Level.ERROR, message=problem)
+    if after.pending is not None and before.pending is None:
+        text = "the file changes the way to etcd: asking there first whether it is the same cluster"
+        yield LogLine(level=Level.INFO, message=text)
+
+
+def _endpoints(before: State, after: State) -> Iterator[LogLine]:
+    """One line for each endpoint that fell ill, recovered or turned out to be a stranger."""
+    known = {e.endpoint: e for e in before.store.endpoints}
+    for version in sorted({e.version for e in after.store.endpoints} - before.store.versions):
+        # A local etcd has one member, one user and one node: none of its faults matters there.
+        local = after.spec is not None and after.spec.local_etcd is not None
+        if (warning := versions.warning(version)) and not local:
+            yield LogLine(level=Level.WARN, message=warning)
+    if before.store.cluster and after.store.cluster != before.store.cluster and after.store.cluster:
+        text = f"etcd is another cluster now: id {after.store.cluster}, was {before.store.cluster}"
+        yield LogLine(level=Level.ERROR, message=text)
+    for e in after.store.endpoints:
+        was = known.get(e.endpoint)
+        alarm = was.alarm if was is not None else ""
+        if e.alarm and e.alarm != alarm:
+            yield LogLine(level=Level.ERROR, message=f"etcd endpoint {e.endpoint}: {alarms.in_words(e.alarm)}")
+        elif alarm and not e.alarm:
+            yield LogLine(level=Level.INFO, message=f"etcd endpoint {e.endpoint}: the alarm is over")
+        if e.foreign and not (was is not None and was.foreign):
+            text = f"etcd endpoint {e.endpoint} is not used: it {e.detail}, the others to {after.store.cluster}"
+            yield LogLine(level=Level.ERROR, message=text)
+        elif e.well is False and (was is None or was.well is not False):
+            yield LogLine(level=Level.WARN, message=f"etcd endpoint {e.endpoint} does not serve: {e.detail}")
+        elif e.well and was is not None and was.well is False:
+            text = f"etcd endpoint {e.endpoint} serves again"
+            yield LogLine(level=Level.INFO, message=text, fields={"failures": e.failures})
+
+
+def _tokens(was: Election | None, e: Election) -> Iterator[LogLine]:
+    """A candidacy that was given up for its token: the same reason is said once."""
+    before = was.refused if was is not None else ""
+    if e.refused and not before:
+        yield LogLine(level=Level.ERROR, message=f"{e.spec.name}: takes no office: {e.refused}")
+    elif before and not e.refused:
+        yield LogLine(level=Level.INFO, message=f"{e.spec.name}: its token is high enough again")
 
 
 def _election(was: Election | None, e: Election) -> Iterator[LogLine]:

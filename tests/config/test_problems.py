@@ -74,7 +74,17 @@ VALUES = {
         "has a path; write http://host:2379 only",
     ),
     "endpoint with user": ("etcd: {endpoints: [¤http://u:secret@a:1]}\n" + PROCESS, "does not hold a user"),
-    "endpoint scheme": ("etcd: {endpoints: [¤unix://a:1]}\n" + PROCESS, "'unix' is not a scheme of etcd's"),
+    "endpoint scheme": ("etcd: {endpoints: [¤ftp://a:1]}\n" + PROCESS, "'ftp' is not a scheme of etcd's"),
+    "relative socket": (
+        "etcd: {endpoints: [¤unix://a:1]}\n" + PROCESS,
+        "write the socket's absolute path: unix:///run/etcd.sock",
+    ),
+    "socket with an odd name": ("etcd: {endpoints: [¤'unix:///a b']}\n" + PROCESS, "give the socket a plain name"),
+    "socket with a long name": (
+        f"etcd: {{endpoints: [¤unix:///{'a' * 107}]}}\n" + PROCESS,
+        "allows a socket's path 107",
+    ),
+    "discovery domain": ("etcd: {discovery_srv: ¤'https://a'}\n" + PROCESS, "write the domain alone: example.org"),
     "endpoint without host": ("etcd: {endpoints: [¤':2379']}\n" + PROCESS, "is not a host and port"),
     "bare IPv6 endpoint": ("etcd: {endpoints: [¤'::1:2379']}\n" + PROCESS, "write host:port, or [::1]:port"),
     "empty command": ("processes: {p: {command: ¤''}}", "command: the command is empty"),
@@ -169,6 +179,22 @@ RELATIONS = {
     "mixed schemes": (
         "etcd: {endpoints: [https://a:1, ¤b:1]}\n" + PROCESS,
         "some endpoints are http and some are https",
+    ),
+    "mixed sockets": (
+        "etcd: {endpoints: [a:1, ¤unixs:///s]}\n" + PROCESS,
+        "some endpoints are http and some are https",
+    ),
+    "discovery beside endpoints": (
+        "etcd: {endpoints: [a:1], ¤discovery_srv: example.org}\n" + PROCESS,
+        "'discovery_srv' beside 'endpoints'; keep one",
+    ),
+    "discovery suffix alone": (
+        "etcd: {¤discovery_srv_name: blue}\n" + PROCESS,
+        "'discovery_srv_name' without 'discovery_srv'",
+    ),
+    "tls on a plain socket": (
+        "etcd: {endpoints: ['unix:///s'], ¤tls: {}}\n" + PROCESS,
+        "the endpoints are unix; write https:// (or unixs://)",
     ),
     "endpoint twice": ("etcd: {endpoints: [a:1, ¤http://a:1/]}\n" + PROCESS, "http://a:1 is given twice"),
     "tls over http": ("etcd: {endpoints: [a:1], ¤tls: {}}\n" + PROCESS, "the endpoints are http; write https://"),

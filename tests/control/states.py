@@ -29,6 +29,7 @@ from supervisor.core.state import (
     State,
     Store,
 )
+from supervisor.core.store_events import EndpointSight
 
 NOW = Instant(10_000.0)
 LEASE = LeaseId(0x694D8E3F2A1C0B05)
@@ -114,6 +115,7 @@ def leading(name: str, *, token: int = 1234, **spec: tuple[str, ...]) -> Electio
         term=Term(wanted.name, Token(token)),
         won_at=ago(725),
         armed=True,
+        remembered=True,
         queue=(own, candidate(name, token=token + 6)),
         queue_revision=1300,
         queue_at=ago(300),
@@ -160,7 +162,16 @@ def state(*elections: Election, processes: tuple[Process, ...] = (), always: tup
         source="/etc/supervisor/supervisor.yaml (3f2a91c0)",
         loaded_at=ago(740),
         store=Store(
-            connected=ETCD, reachable=True, since=ago(7500), confirmed_at=ago(1.2), detail="http://10.0.0.1:2379"
+            connected=ETCD,
+            reachable=True,
+            since=ago(7500),
+            confirmed_at=ago(1.2),
+            detail="http://10.0.0.1:2379",
+            cluster="cdf818194e3a8c32",
+            endpoints=tuple(
+                EndpointSight(endpoint=url, well=True, cluster="cdf818194e3a8c32", version="3.6.12")
+                for url in ETCD.endpoints
+            ),
         ),
         sessions={10: Session(ttl_seconds=10, lease=LEASE, granted_seconds=10, sent_at=ago(2.8))},
         elections={e.spec.name: e for e in elections},
@@ -258,6 +269,16 @@ def cut_off() -> State:
             since=ago(4.1),
             confirmed_at=ago(8.3),
             detail="10.0.0.1:2379: connection refused",
+            endpoints=(
+                replace(
+                    before.store.endpoints[0],
+                    well=False,
+                    detail="status at http://10.0.0.1:2379: connection refused",
+                    failures=4,
+                    version="3.5.21",
+                ),
+                *before.store.endpoints[1:],
+            ),
         ),
         sessions={10: replace(before.sessions[10], sent_at=ago(7.1), lost=True, failures=3, detail="timed out")},
     )

@@ -21,7 +21,7 @@ from tests.control import states
 PAIRS: list[tuple[type, Descriptor]] = [
     (getattr(views, name), control_pb2.DESCRIPTOR.message_types_by_name[name])
     for name in (
-        "Status", "Reason", "Daemon", "Config", "Store", "Session", "Election", "Leader", "Process", "Reloaded",
+        "Status", "Reason", "Daemon", "Config", "Store", "Endpoint", "Session", "Election", "Leader", "Process", "Reloaded",
         "Resigned", "Restarted", "Observation", "Version",
     )
 ]  # fmt: skip

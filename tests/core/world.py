@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
 from supervisor.core import machine, schedule, timing
+from supervisor.core import store_events as sev
 from supervisor.core.names import (
     ElectionName,
     Home,
@@ -215,6 +216,10 @@ class World:
             sent_at=Instant(self.now),
         )
         self.pending.append(granted)
+
+    def _on_remember(self, a: ac.Remember) -> None:
+        if a.election is not None:
+            self.pending.append(sev.TokenRemembered(election=a.election, token=a.token))
 
     def _on_renew(self, a: ac.Renew) -> None:
         if ac.Renew in self.failing:

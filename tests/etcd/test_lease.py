@@ -58,7 +58,7 @@ async def test_many_leases_share_one_stream_and_each_gets_its_own_answer(etcd: E
     async with channels(spec(etcd.endpoint, namespace=namespace)) as connection:
         keeper = LeaseKeeper(connection, now)
         leases = [await keeper.grant(30 + i, timeout_seconds=CALL_SECONDS) for i in range(20)]
-        opened_streams = count_streams(connection.preferred())
+        opened_streams = count_streams(connection.home())
         for _ in range(3):
             renewals = await asyncio.gather(*(keeper.renew(g.lease, timeout_seconds=CALL_SECONDS) for g in leases))
             assert [r.granted_seconds for r in renewals] == [g.granted_seconds for g in leases]
@@ -132,7 +132,7 @@ async def test_a_renewal_given_up_takes_its_stream_with_it(etcd: EtcdServer, nam
     streams = [DelayedReplies(), DelayedReplies()]
     remaining = iter(streams)
     async with channels(spec(etcd.endpoint, namespace=namespace)) as connection:
-        connection.preferred().keep_alive = lambda *_, **__: next(remaining)  # type: ignore[assignment]
+        connection.home().keep_alive = lambda *_, **__: next(remaining)  # type: ignore[assignment]
         keeper = LeaseKeeper(connection, now)
         held = await keeper.grant(30, timeout_seconds=CALL_SECONDS)
         with pytest.raises(TimedOut):
@@ -147,7 +147,7 @@ async def test_a_renewal_given_up_takes_its_stream_with_it(etcd: EtcdServer, nam
 async def test_an_answer_out_of_turn_ends_the_stream(etcd: EtcdServer, namespace: str) -> None:
     stream = DelayedReplies()
     async with channels(spec(etcd.endpoint, namespace=namespace)) as connection:
-        connection.preferred().keep_alive = lambda *_, **__: stream  # type: ignore[assignment]
+        connection.home().keep_alive = lambda *_, **__: stream  # type: ignore[assignment]
         keeper = LeaseKeeper(connection, now)
         held = await keeper.grant(30, timeout_seconds=CALL_SECONDS)
         stream.replies.put_nowait(rpc_pb2.LeaseKeepAliveResponse(ID=held.lease + 1, TTL=30))
@@ -186,8 +186,9 @@ async def test_when_no_endpoint_is_there_the_error_names_them_all() -> None:
 
 
 async def test_a_frozen_member_is_left_after_one_renewal(
-    binaries: Binaries, tmp_path_factory: pytest.TempPathFactory
+    binaries: Binaries, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("supervisor.etcd.members.random.choice", lambda some: some[0])
     with EtcdCluster(tmp_path_factory.mktemp("cluster"), binaries=binaries) as cluster:
         leader = cluster.leader()
         follower = next(m for m in cluster.members if m is not leader)

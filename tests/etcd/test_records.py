@@ -109,3 +109,16 @@ async def test_the_keys_of_our_terms_are_confirmed_and_the_missing_named(etcd: E
         )
         keys[1] = (again.election, again.create_revision)
         assert await store.confirm(held.lease, keys, timeout_seconds=CALL_SECONDS) == ()
+
+
+async def test_many_keys_are_confirmed_by_a_list_page_by_page(
+    etcd: EtcdServer, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("supervisor.etcd.nospace.PAGE_KEYS", 7)
+    async with opened(spec(etcd.endpoint, namespace=namespace)) as store:
+        held = await grant(store)
+        mine = [await enter(store, f"e{n:02}", held, b"") for n in range(20)]
+        keys = [(m.election, m.create_revision) for m in mine]
+        assert await store.confirm(held.lease, keys, timeout_seconds=CALL_SECONDS) == ()
+        etcd.etcdctl("del", "--prefix", f"{namespace}/e13/")
+        assert await store.confirm(held.lease, keys, timeout_seconds=CALL_SECONDS) == ("e13",)

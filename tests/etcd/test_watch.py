@@ -197,9 +197,9 @@ async def test_a_queue_that_emptied_while_we_were_away_is_told_of_as_empty(fresh
             await seen.queue("e", [b"doc"])
             start = len(seen.events)
             # The list of the next round finds the key gone; the stream never told of it.
-            endpoint = connection.preferred()
+            endpoint = connection.home()
             await endpoint.close()
-            connection._open.clear()
+            next(iter(connection.members)).endpoint = None
             await resign(other, mine)
             await seen.queue("e", [], after=start)
         assert len(lists) == 2
@@ -281,6 +281,7 @@ async def test_the_watch_moves_from_a_frozen_endpoint_to_another(
 ) -> None:
     """Two addresses of one store; the one in use goes silent, and nobody hears that etcd was away."""
     monkeypatch.setattr("supervisor.etcd.watch.CALL_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr("supervisor.etcd.members.random.choice", lambda some: some[0])
     seen = Recorder()
     async with (
         silenceable(fresh_etcd) as (proxy, silence),
@@ -298,7 +299,7 @@ async def test_the_watch_moves_from_a_frozen_endpoint_to_another(
 
 
 async def preferred_is(connection: Channels, url: str) -> None:
-    while connection.preferred().url != url:
+    while connection.home().url != url:
         await asyncio.sleep(0.01)
 
 

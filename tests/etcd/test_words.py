@@ -75,3 +75,32 @@ def test_what_etcd_says_and_what_we_make_of_it(
     assert type(error) is kind
     assert str(error).startswith("renewal at X: ")
     assert part in str(error)
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "kind", "remedy"),
+    [
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, "etcdserver: too many requests", errors.Overloaded, "too slow for what"),
+        (grpc.StatusCode.INVALID_ARGUMENT, "etcdserver: request is too large", errors.TooLarge, "--max-request-bytes"),
+        (
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            "grpc: received message larger than max (2 vs. 1)",
+            errors.TooLarge,
+            "--max-request-bytes",
+        ),
+        (
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            "etcdserver: mvcc: database space exceeded",
+            errors.OutOfSpace,
+            "etcdctl alarm disarm",
+        ),
+    ],
+)
+def test_an_unhappy_etcd_is_a_refusal_with_its_remedy(
+    code: grpc.StatusCode, text: str, kind: type[errors.StoreError], remedy: str
+) -> None:
+    error = errors.from_rpc(code, text, what="proof", namespace="/s")
+    assert type(error) is kind
+    assert isinstance(error, errors.Refused)
+    assert remedy in str(error)
+    assert "\n" not in str(error)

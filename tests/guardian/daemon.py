@@ -22,7 +22,8 @@ async def main() -> None:
     auth = AuthSpec(user=orders["user"], password_file=orders["password_file"]) if "user" in orders else None
     tls = TlsSpec(**orders["tls"]) if "tls" in orders else None
     if orders.get("endpoints"):
-        link.store(EtcdSpec(endpoints=tuple(orders["endpoints"]), auth=auth, tls=tls))
+        endpoints = tuple(orders["endpoints"])
+        link.store(EtcdSpec(endpoints=endpoints, auth=auth, tls=tls), endpoints)
     for token in orders.get("tokens", [BILLING.token]):
         term = Term(BILLING.election, Token(token))
         link.arm(arm(term, LeaseId(orders.get("lease", 1)), now(orders["ttl"]), orders["margin"]))

@@ -13,7 +13,7 @@ import pytest
 from supervisor.guardian.linux import boottime
 from supervisor.guardian.protocol import Arm, Store
 from supervisor.guardian.revoke import Endpoint, RevokeError, Work
-from tests.etcd_server import BRISK, EtcdServer
+from tests.etcd_server import BRISK, EtcdServer, free_ports
 from tests.guardian.harness import until
 from tests.guardian.test_daemon_death import daemon, exists, grant
 from tests.pki import files
@@ -87,3 +87,42 @@ def test_revocation_over_mutual_tls(tmp_path: Path, pki: Path) -> None:
         with daemon(tmp_path / "state", [], lease=lease, endpoints=[etcd.endpoint], ttl=600.0, tls=tls) as made:
             made.die()
             asyncio.run(until(lambda: not exists(etcd, lease)))
+
+
+@pytest.mark.etcd
+def test_revocation_over_a_unix_socket(tmp_path: Path) -> None:
+    ports = (free_ports(1)[0], free_ports(1)[0])
+    listen = ("--listen-client-urls", f"http://127.0.0.1:{ports[0]},unix://s:0")
+    with EtcdServer(tmp_path / "etcd", ports=ports, arguments=(*BRISK, *listen)) as etcd:
+        lease = grant(etcd, 600)
+        where = f"unix://{tmp_path}/etcd/s:0"
+        with daemon(tmp_path / "state", [], lease=lease, endpoints=[where], ttl=600.0) as made:
+            made.die()
+            asyncio.run(until(lambda: not exists(etcd, lease)))
+
+
+@pytest.mark.etcd
+def test_an_address_is_verified_against_the_name_it_was_found_by(tmp_path: Path, pki: Path) -> None:
+    server = EtcdServer(tmp_path / "etcd", tls=files(pki, "named"), arguments=BRISK)
+    server.launch()  # its own readiness check would refuse the name
+    try:
+        node = files(pki, "node")
+        tls = Store(
+            endpoints=(), ca=node.ca, cert=node.cert, key=node.key, server_name=None, user=None, password_file=None
+        )
+        asyncio.run(until(lambda: _gone(f"{server.endpoint}#etcd.internal", tls)))
+        with pytest.raises(OSError, match="certificate verify failed"):
+            Endpoint(server.endpoint, tls).revoke(5, 5.0)
+    finally:
+        server.kill()
+
+
+def _gone(url: str, tls: Store) -> bool:
+    endpoint = Endpoint(url, tls)
+    try:
+        endpoint.revoke(5, 5.0)
+    except (OSError, RevokeError):
+        return False
+    finally:
+        endpoint.close()
+    return True

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
 from supervisor.core import machine as core
+from supervisor.core import store_events as sev
 from supervisor.core.names import Home, Instant, NodeName, RunId
 from supervisor.core.schedule import next_due
 from supervisor.core.spec import Spec
@@ -477,6 +478,10 @@ class Daemon(Actor):
             READ_TIMEOUT_SECONDS,
         )
 
+    def remember(self, a: ac.Remember) -> None:
+        if a.election is not None:
+            self.post(sev.TokenRemembered(election=a.election, token=a.token))
+
     def confirm(self, a: ac.ConfirmKeys) -> None:
         etcd = self.link.etcd
         self._call(
@@ -557,6 +562,7 @@ PERFORM: dict[type, Callable[..., None]] = {
     ac.Arm: Daemon.arm, ac.Extend: Daemon.extend, ac.Disarm: Daemon.disarm, ac.Spawn: Daemon.spawn,
     ac.SignalRun: Daemon.signal, ac.KillRun: Daemon.kill, ac.Exit: Daemon.exit,
     ac.StartProbe: Daemon.nothing, ac.StopProbe: Daemon.nothing, ac.ConfigureLog: Daemon.nothing, ac.Connect: Daemon.nothing,
+    ac.Remember: Daemon.remember, ac.Identify: Daemon.nothing, ac.RaiseRevision: Daemon.nothing,
     ac.GrantLease: Daemon.grant, ac.Renew: Daemon.renew, ac.RevokeLease: Daemon.revoke, ac.Campaign: Daemon.campaign,
     ac.Prove: Daemon.prove, ac.ConfirmKeys: Daemon.confirm, ac.AskLease: Daemon.look,
     ac.CloseRecords: Daemon.close_records, ac.Proclaim: Daemon.proclaim, ac.Resign: Daemon.resign,

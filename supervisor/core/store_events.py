@@ -1,0 +1,71 @@
+"""What can become known of etcd itself: where its members are, how they do, which cluster they are.
+
+A part of ``events``, which names them all; apart because no election's story needs it.
+"""
+
+from dataclasses import dataclass
+
+from supervisor.core.names import ElectionName, Token
+from supervisor.core.spec import EtcdSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreIdentified:
+    """Which cluster answers at an etcd that we may turn to."""
+
+    etcd: EtcdSpec
+    """As in the question."""
+    cluster: str
+    """Its id, in hex; empty: it did not answer, or several do."""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointSight:
+    """How one endpoint of etcd is. Not an event itself; events carry it."""
+
+    endpoint: str
+    well: bool | None
+    """None: not asked yet."""
+    detail: str = ""
+    cluster: str = ""
+    """The id of the cluster it belongs to, in hex; empty: not known."""
+    version: str = ""
+    failures: int = 0
+    """Calls of it that failed, until this was told."""
+    alarm: str = ""
+    """What etcd itself complains of (NOSPACE, CORRUPT), in its own words."""
+    foreign: bool = False
+    """It belongs to another cluster than the rest, and is not used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointsSeen:
+    """How the endpoints are: told when one is found, is lost, falls ill or recovers, or says what it is."""
+
+    cluster: str
+    """The id of the cluster that is used."""
+    endpoints: tuple[EndpointSight, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRemembered:
+    """The token of a term was noted for daemons to come, or could not be: the term goes on all the same."""
+
+    election: ElectionName
+    token: Token
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevisionRaised:
+    """The local etcd's revision is above what was asked, or why it is not."""
+
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermissionsSeen:
+    """Which of our ranges etcd's user may not read and write; told when that changes."""
+
+    missing: tuple[str, ...]
