@@ -6,10 +6,10 @@ costs one copy; every write marks what the reconciler must look at again.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Generic, TypeVar
 
 from supervisor.core.actions import Action
+from supervisor.core.evolve import replace
 from supervisor.core.names import ElectionName, Instant, LeaseId, ProcessId, RunId, SeenToken
 from supervisor.core.state import DoomedLease, Election, LeaseSight, Process, Session, State
 from supervisor.core.written import Written

@@ -12,8 +12,6 @@ step was *requested*, only what is known now. What is due without an event of it
 reload, to disarm when the last process is gone) is in ``reconcile``.
 """
 
-from dataclasses import replace
-
 from supervisor.core import records, takeover, timing, tokens
 from supervisor.core.actions import Arm, CloseRecords, Prove, Resign
 from supervisor.core.draft import Draft
@@ -34,6 +32,7 @@ from supervisor.core.events import (
     ResignFailed,
     ResignRequested,
 )
+from supervisor.core.evolve import replace
 from supervisor.core.names import Instant, LeaseId, Term, candidate_key, record_key
 from supervisor.core.records import Mark
 from supervisor.core.restarts import retry_seconds

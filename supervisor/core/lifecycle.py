@@ -8,12 +8,11 @@ goes to ``restarts.decide``: BACKOFF, COMPLETED or GAVE_UP. *Ready* and *health*
 Rules of this file: events name a run, and a run that is not the process's present one is old news and changes nothing.
 """
 
-from dataclasses import replace
-
 from supervisor.core import restarts
 from supervisor.core.actions import ConfigureLog, KillRun, SignalRun, Spawn, StartProbe, StopProbe
 from supervisor.core.draft import Draft
 from supervisor.core.events import Emptied, Exited, ProbeFailed, ProbeSucceeded, Spawned, SpawnFailed
+from supervisor.core.evolve import replace
 from supervisor.core.names import Instant, ProcessId, Term
 from supervisor.core.spec import ProcessSpec, UnhealthyAction
 from supervisor.core.state import Health, LastExit, Process, ProcessPhase

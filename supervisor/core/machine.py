@@ -8,7 +8,6 @@ Does not: do anything. The shell performs the actions, in their order (``actions
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import assert_never
 
 from supervisor.core import election as elections
@@ -17,6 +16,7 @@ from supervisor.core import lifecycle, members, moving, ownership, reconcile, sc
 from supervisor.core import store_events as sev
 from supervisor.core.actions import Action
 from supervisor.core.draft import Draft
+from supervisor.core.evolve import replace
 from supervisor.core.names import Home, Instant, NodeName, ProcessId, SeenToken
 from supervisor.core.state import Election, State
 

@@ -4,9 +4,8 @@ Promises: nothing about a lease, a queue or a term follows from it. Does not: ch
 middle of a call).
 """
 
-from dataclasses import replace
-
 from supervisor.core.draft import Draft
+from supervisor.core.evolve import replace
 from supervisor.core.store_events import EndpointsSeen, PermissionsSeen
 
 

@@ -9,12 +9,11 @@ refusal; where no lease and no key of ours is left, and where etcd is our own lo
 file is adopted at once. Does not: ask etcd (``Identify`` is answered by the shell).
 """
 
-from dataclasses import replace
-
 from supervisor.core import reconcile
 from supervisor.core.actions import Connect, Identify
 from supervisor.core.draft import Draft
 from supervisor.core.events import ConfigLoaded
+from supervisor.core.evolve import replace
 from supervisor.core.spec import EtcdSpec, Spec
 from supervisor.core.state import ElectionPhase
 from supervisor.core.store_events import StoreIdentified

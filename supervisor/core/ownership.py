@@ -10,13 +10,13 @@ term at once. After a time in which we did not run, nothing is started or rewrit
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from supervisor.core import election as elections
 from supervisor.core import timing
 from supervisor.core.actions import ConfirmKeys, Extend
 from supervisor.core.draft import Draft
 from supervisor.core.events import KeysConfirmed, KeysUnconfirmed
+from supervisor.core.evolve import replace
 from supervisor.core.names import EPOCH, Instant, LeaseId
 from supervisor.core.state import Election, ElectionPhase
 

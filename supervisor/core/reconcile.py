@@ -7,12 +7,11 @@ follower process only while the election is on standby and free of leader proces
 is being stopped. Running it twice in a row does nothing the second time.
 """
 
-from dataclasses import replace
-
 from supervisor.core import diff, document, lifecycle, timing
 from supervisor.core import election as elections
 from supervisor.core.actions import Campaign, Connect, Disarm, Exit, Proclaim
 from supervisor.core.draft import Draft
+from supervisor.core.evolve import replace
 from supervisor.core.names import ElectionName, Instant, ProcessId, ProcessName, Role, Term, candidate_key
 from supervisor.core.spec import GiveUp, ProcessSpec, Spec
 from supervisor.core.state import Election, ElectionPhase, Process, ProcessPhase, Store

@@ -5,8 +5,6 @@ session, whether or not anybody says so; a lease that is given up is revoked onl
 alive. ``expire`` runs before any event is looked at, so that nothing is ever decided on a belief that has run out.
 """
 
-from dataclasses import replace
-
 from supervisor.core import election as elections
 from supervisor.core import ownership, restarts, timing
 from supervisor.core.actions import Extend, GrantLease, Renew, RevokeLease
@@ -20,6 +18,7 @@ from supervisor.core.events import (
     Renewed,
     RenewFailed,
 )
+from supervisor.core.evolve import replace
 from supervisor.core.names import Instant, LeaseId
 from supervisor.core.state import DoomedLease, Election, ElectionPhase, Session
 

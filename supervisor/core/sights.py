@@ -4,13 +4,12 @@ Promises: one question per lease, however many elections its owner leads; none a
 What an answer means is ``takeover``'s to say.
 """
 
-from dataclasses import replace
-
 from supervisor.core import takeover
 from supervisor.core.actions import AskLease
 from supervisor.core.draft import Draft
 from supervisor.core.election import QUEUED
 from supervisor.core.events import LeaseSeen, LeaseUnseen
+from supervisor.core.evolve import replace
 from supervisor.core.names import Instant, LeaseId
 from supervisor.core.state import Election, LeaseSight
 

@@ -23,10 +23,10 @@ Does not: guard against candidates that keep no record: they are believed.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from supervisor.core import document, records, timing
 from supervisor.core.events import Candidate, LeaseSeen, TermRecord
+from supervisor.core.evolve import replace
 from supervisor.core.names import EPOCH, Home, Instant, LeaseId, Token
 from supervisor.core.records import Mark, Told
 from supervisor.core.state import Departed, Election, LeaseSight, Predecessor, State

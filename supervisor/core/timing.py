@@ -9,8 +9,9 @@ is survived and a stop still fits before the kill. Does not: read a clock, or de
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from supervisor.core.evolve import replace
 from supervisor.core.names import Instant
 from supervisor.core.spec import ElectionSpec
 

@@ -12,10 +12,10 @@ Does not: trust a cluster's id to tell a new cluster from an old one: etcd makes
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from supervisor.core.actions import RaiseRevision, Remember
 from supervisor.core.draft import Draft
+from supervisor.core.evolve import replace
 from supervisor.core.names import ElectionName, Instant, SeenToken, Token
 from supervisor.core.spec import DEFAULT_NAMESPACE
 from supervisor.core.state import Election, ElectionPhase, State
