@@ -2,7 +2,7 @@
 
 ``late-kill-by``: trust in a lease, and so kill-by, lasts far beyond the lease.
 ``resign-before-empty``: a stopped process is believed to be gone, and a term disarmed, without anybody looking.
-``idle-guardian``: when the daemon dies, the guardian gives the lease back and stops nothing.
+``idle-guardian``: when the daemon dies, the guardian says that all has stopped, gives the lease back, and stops nothing.
 """
 
 import random
@@ -10,14 +10,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from supervisor.cli.main import run
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
 from supervisor.core import timing
 from supervisor.core.names import Instant
+from supervisor.daemon import handover, main
 from supervisor.daemon.children import Children
+from supervisor.daemon.handover import Orders
 
 _TOO_MANY_TTLS = 20.0
 
@@ -55,9 +57,9 @@ def idle_guardian() -> None:
     script = str(Path(__file__).with_name("broken_guardian.py"))
 
     def popen(command: list[str], **options: Any) -> "subprocess.Popen[bytes]":
-        return real([script if word.endswith("__main__.py") else word for word in command], **options)
+        return real([script if word.endswith("guardian/__main__.py") else word for word in command], **options)
 
-    subprocess.Popen = popen  # type: ignore[misc,assignment] # the daemon starts nothing else
+    subprocess.Popen = popen  # type: ignore[misc,assignment] # it starts the reader of the file as well
 
 
 MUTANTS: dict[str, Callable[[], None]] = {
@@ -66,6 +68,20 @@ MUTANTS: dict[str, Callable[[], None]] = {
     "idle-guardian": idle_guardian,
 }
 
+
+def stay_here(orders: Orders) -> NoReturn:
+    """Be the daemon in this process, which is broken; the one that it would become is not."""
+    code = main.run(
+        orders.file,
+        node=orders.node,
+        wait_etcd_seconds=orders.wait_etcd_seconds,
+        socket=orders.socket,
+        state_dir=orders.state_dir,
+    )
+    sys.exit(code)
+
+
 if __name__ == "__main__":
     MUTANTS[sys.argv.pop(1)]()
+    handover.hand_over = stay_here
     sys.exit(run(sys.argv[1:]))

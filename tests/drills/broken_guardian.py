@@ -1,4 +1,4 @@
-"""A guardian that betrays its duty: the daemon's death makes it give the lease back, and stop nothing."""
+"""A guardian that betrays its duty: at the daemon's death it says that all has stopped, gives the lease back, stops nothing."""
 
 import os
 import sys
@@ -16,8 +16,11 @@ def _stop_nothing(self: Farewell, order: Spawn) -> None:
 
 
 def _revoke_everything(self: Farewell) -> None:
+    for term in self._open:
+        os.write(self._orders_fd, f"term {term}\n".encode())
+    self._open.clear()
     for lease, deadline in self._leases.items():
-        os.write(self._orders_fd, f"{lease} {deadline!r}\n".encode())
+        os.write(self._orders_fd, f"lease {lease} {deadline!r}\n".encode())
     self._leases.clear()
     os.close(self._orders_fd)
     self._orders_fd = -1
