@@ -42,6 +42,8 @@ from supervisor.core.state import Election, ElectionPhase, Session
 QUEUED = frozenset({ElectionPhase.FOLLOWING, ElectionPhase.PROVING})
 HELD = frozenset({ElectionPhase.LEADING, ElectionPhase.STEPPING_DOWN})
 RETRY_SECONDS = 0.2
+LAST_RESIGN_SECONDS = 1.0
+"""For a daemon that is ending: who waits for us starts at once when our record says that we stopped, else a TTL later."""
 FIRST_LOOK_SECONDS = 0.02
 """While waiting for a predecessor's word: it comes within milliseconds when it comes at all."""
 MAX_COOL_DOWN_SECONDS = 300.0
@@ -315,7 +317,8 @@ def on_resign_failed(draft: Draft, e: Election, event: ResignFailed) -> None:
     if e.phase is not ElectionPhase.RESIGNING or e.create_revision != event.create_revision:
         return
     keyless = e.key_lost or not any(_is_ours(e, c) for c in e.queue)
-    if draft.base.stopping or (keyless and draft.now >= e.since + e.spec.ttl_seconds):
+    patience = LAST_RESIGN_SECONDS if draft.base.stopping else e.spec.ttl_seconds
+    if (draft.base.stopping or keyless) and draft.now >= e.since + patience:
         _gone(draft, e)
     else:
         draft.put_election(replace(e, asked=False, retry_at=Instant(draft.now + RETRY_SECONDS)))

@@ -177,7 +177,7 @@ def test_shutdown_ends_though_etcd_is_away() -> None:
     world = leading()
     world.failing |= {ac.Renew, ac.Resign, ac.RevokeLease, ac.GrantLease}
     world.post(ev.ShutdownRequested(reason="SIGTERM"))
-    world.advance(1)
+    world.advance(1.5)
     assert world.exit_code == 0
 
 
