@@ -7,6 +7,8 @@ follower process only while the election is on standby and free of leader proces
 is being stopped. Running it twice in a row does nothing the second time.
 """
 
+import math
+
 from supervisor.core import diff, document, lifecycle, timing
 from supervisor.core import election as elections
 from supervisor.core.actions import Campaign, Connect, Disarm, Exit, Proclaim
@@ -211,7 +213,8 @@ def _proclaim(draft: Draft, e: Election) -> None:
         return
     written = document.build(draft.base, e, _shown(draft, e))
     last = e.proclaimed_at if e.proclaimed_at is not None else e.since
-    again = Instant(last + e.spec.proclaim.every_seconds)
+    # To the full second: a thousand elections that say the same again do so in one breath and a few transactions.
+    again = Instant(math.ceil(last + e.spec.proclaim.every_seconds))
     if written != e.proclaimed:
         # The word that we lead goes out at once: others wait for it.
         first_word = e.phase is ElectionPhase.LEADING and b'"state":"leading"' not in e.proclaimed

@@ -122,9 +122,11 @@ def on_renewed(draft: Draft, event: Renewed) -> None:
     if draft.now >= timing.renew_deadline(session.sent_at, session.granted_seconds):
         draft.put_session(replace(session, next_at=draft.now))
         return
-    draft.put_session(replace(session, lost=draft.now >= session.renew_deadline))
+    doubted, session = session.lost, replace(session, lost=draft.now >= session.renew_deadline)
+    draft.put_session(session)
     draft.do(Extend(lease=event.lease, lease_deadline=session.trust_deadline))
-    _touch(draft, session.ttl_seconds)
+    if doubted != session.lost:
+        _touch(draft, session.ttl_seconds)  # an ordinary renewal lets nobody do what they could not do before
 
 
 def on_renew_failed(draft: Draft, event: RenewFailed) -> None:
