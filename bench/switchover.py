@@ -219,7 +219,10 @@ def main() -> int:
     starts: list[float] = []
     with tempfile.TemporaryDirectory(prefix="sv") as scratch, EtcdServer(Path(scratch) / "etcd") as etcd:
         home = Path(scratch)
-        print(f"one election handed over, etcd {etcd.binaries.version}, TTL {TTL_SECONDS} s, {runs} runs, in turns")
+        print(
+            f"one election handed over, etcd {etcd.binaries.version}, TTL {TTL_SECONDS} s, {runs} runs in turns,"
+            f" {sum(1 for _ in Path('/proc').glob('[0-9]*'))} processes on the machine"
+        )
         alone, locks, supervisors = Beats(home, "alone"), Locks(etcd, home), Supervisors(etcd, home)
         try:
             for number in range(1, runs + 1):
