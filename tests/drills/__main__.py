@@ -2,7 +2,7 @@
 
 python -m tests.drills --seed 7 --rounds 200                 # all faults, both elections
 python -m tests.drills --faults key-deleted,node-cut --ttl 5
-python -m tests.drills --needless --rounds 50                # faults of etcd that must not move anybody
+python -m tests.drills --needless --rounds 50                # faults that must not move anybody at the TTL given
 """
 
 import argparse
@@ -26,7 +26,8 @@ def main() -> int:
     if why := missing():
         print(f"drills: {why}", file=sys.stderr)
         return 2
-    names = NEEDLESS if options.needless else OF_NODES if options.pairs else PROMISED
+    needless = tuple(name for name in NEEDLESS if FAULTS[name].must_stay(options.ttl))
+    names = needless if options.needless else OF_NODES if options.pairs else PROMISED
     if options.faults:
         names = tuple(options.faults.split(","))
     if unknown := set(names) - set(FAULTS):

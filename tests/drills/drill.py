@@ -66,7 +66,7 @@ def drill(fleet: Fleet, fault: type[Fault], election: str, chance: random.Random
     fleet.look()
     until = boottime()
     moves = {e: after - before[e] for e, after in _terms(fleet).items()}
-    if fault.leads is Leads.STAY and any(moves.values()):
+    if fault.must_stay(fleet.ttl_seconds) and any(moves.values()):
         problems.append(f"needless move: {moves}\n{fleet.evidence()}")
     overlaps = fleet.record.overlaps(since)
     return Result(

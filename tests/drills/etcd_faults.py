@@ -162,6 +162,19 @@ class EtcdRestarted(OfEtcd):
         self.fleet.etcd.start()
 
 
+class EtcdRollingRestart(OfEtcd):
+    """An upgrade of etcd: one member after the other is stopped, started, and waited for until it answers."""
+
+    name = "etcd-rolling-restart"
+    stays_from_ttl = 10.0
+
+    def inject(self) -> None:
+        members = self.fleet.etcd.members
+        for member in self.chance.sample(members, len(members)):
+            member.stop()
+            self.fleet.etcd.start()
+
+
 class EtcdFull(OfEtcd):
     """NOSPACE: etcd takes no key and grants no lease until somebody makes room."""
 

@@ -31,6 +31,8 @@ class Fault:
     leads: ClassVar[Leads] = Leads.MOVE
     promised: ClassVar[bool] = True
     """False where the product promises nothing but the fencing token."""
+    stays_from_ttl: ClassVar[float] = 0.0
+    """Seconds. With a shorter TTL, a fault that must move nobody may: what it costs is counted in seconds, not in TTLs."""
     hold_ttls: ClassVar[float] = 0.0
     """How long it lasts at least, in TTLs."""
 
@@ -38,6 +40,11 @@ class Fault:
         self.fleet, self.election, self.chance = fleet, election, chance
         self.node: Node = fleet.leader(election)
         """Who leads when it begins."""
+
+    @classmethod
+    def must_stay(cls, ttl_seconds: float) -> bool:
+        """Whether a move is needless with leases of this length."""
+        return cls.leads is Leads.STAY and ttl_seconds >= cls.stays_from_ttl
 
     def inject(self) -> None:
         """Break it."""

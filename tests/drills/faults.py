@@ -5,7 +5,7 @@ fakes it for a process fakes the clock that gRPC's timers read as well; what can
 ``test_no_wall_clock.py``: nothing that decides reads it.
 """
 
-from tests.drills import node_faults  # noqa: F401 # so that they are there to be found
+from tests.drills import node_faults
 from tests.drills.etcd_faults import (
     EtcdEndpointFrozen,
     EtcdEndpointKilled,
@@ -14,6 +14,7 @@ from tests.drills.etcd_faults import (
     EtcdLeaderMoved,
     EtcdMemberFrozen,
     EtcdMemberKilled,
+    EtcdRollingRestart,
     OfEtcd,
 )
 from tests.drills.fault import Fault, Leads
@@ -60,5 +61,6 @@ OF_ETCD: tuple[str, ...] = tuple(n for n, f in FAULTS.items() if f.promised and 
 NEEDLESS: tuple[str, ...] = (
     EtcdMemberKilled.name, EtcdMemberFrozen.name, EtcdEndpointKilled.name, EtcdEndpointFrozen.name,
     EtcdLeaderKilled.name, EtcdLeaderFrozen.name, EtcdLeaderMoved.name,
+    EtcdRollingRestart.name, node_faults.NodeLossy.name,
 )  # fmt: skip
-"""Those under which nobody may move, in the words of the promise."""
+"""Those under which nobody may move, in the words of the promise; some from a TTL on (``must_stay``)."""

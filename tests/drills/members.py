@@ -64,6 +64,13 @@ class Member:
             self._process.wait()
             self._process, self.frozen = None, False
 
+    def stop(self) -> None:
+        """SIGTERM, and gone: a leader hands over first."""
+        assert self._process is not None, f"{self.name} does not run"
+        self._process.terminate()
+        self._process.wait(_START_SECONDS)
+        self._process = None
+
     def freeze(self) -> None:
         """SIGSTOP: its connections stay open."""
         self._signal(signal.SIGSTOP)

@@ -122,6 +122,19 @@ class Network:
         """Undo ``cut`` and ``cut_between``."""
         run(*self.inside(host), "nft", f"add table inet {_TABLE}; delete table inet {_TABLE}")
 
+    def lose(self, host: str, share: float) -> None:
+        """Drop that share of the frames on the host's cable, each way, by the kernel's chance; connections stay as they are."""
+        rules = [f"add table bridge {_TABLE}-{host}"]
+        rules.append(f"add chain bridge {_TABLE}-{host} forward {{ type filter hook forward priority 0; }}")
+        for way in ("iifname", "oifname"):
+            chance = f"numgen random mod 1000 < {round(1000 * share)}"
+            rules.append(f'add rule bridge {_TABLE}-{host} forward {way} "p-{host}" {chance} drop')
+        run(*self.inside(), "nft", "; ".join(rules))
+
+    def lose_nothing(self, host: str) -> None:
+        """Undo ``lose``."""
+        run(*self.inside(), "nft", f"add table bridge {_TABLE}-{host}; delete table bridge {_TABLE}-{host}")
+
     def unplug(self, host: str) -> None:
         """The cable is out: the bridge's side has no carrier, and the host's neither."""
         self._ip(_HUB, f"link set p-{host} down")

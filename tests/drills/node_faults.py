@@ -231,6 +231,21 @@ class NodeSlow(Fault):
         self.fleet.net.restore(self.node.name)
 
 
+class NodeLossy(Fault):
+    """30 % of all frames each way are lost on the leader's cable, so that half of all round trips fail; none is late."""
+
+    name = "node-lossy"
+    leads = Leads.STAY
+    stays_from_ttl = 10.0
+    hold_ttls = 2.0
+
+    def inject(self) -> None:
+        self.fleet.net.lose(self.node.name, 0.3)
+
+    def heal(self) -> None:
+        self.fleet.net.lose_nothing(self.node.name)
+
+
 class NodeCutFromEtcdLeader(Fault):
     """The leader's node reaches the other members only."""
 

@@ -134,6 +134,21 @@ def test_a_bad_cable_delays_and_loses_and_is_replaced(network: Network) -> None:
         assert len(b.delays(50, 5)) == 50
 
 
+def test_a_cable_that_loses_loses_that_share_and_no_other_does(network: Network) -> None:
+    with ear(network, "b") as b:
+        say(network, "a", "b")  # so that the address is known
+        say(network, "c", "b")
+        b.delays(2, 10)
+        network.lose("a", 0.3)
+        say(network, "a", "b", 300)
+        assert 150 < len(b.delays(300, 2)) < 270
+        say(network, "c", "b", 50)
+        assert len(b.delays(50, 5)) == 50
+        network.lose_nothing("a")
+        say(network, "a", "b", 50)
+        assert len(b.delays(50, 5)) == 50
+
+
 def test_what_a_dead_run_left_is_swept_and_the_living_stay(network: Network, tmp_path: Path) -> None:
     script = (
         "import os, subprocess; from tests.drills import net, scratch\n"
