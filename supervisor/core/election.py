@@ -12,8 +12,8 @@ step was *requested*, only what is known now. What is due without an event of it
 reload, to disarm when the last process is gone) is in ``reconcile``.
 """
 
-from supervisor.core import records, takeover, timing, tokens
-from supervisor.core.actions import Arm, CloseRecords, Prove, Resign
+from supervisor.core import records, takeover, timing, tokens, waiting
+from supervisor.core.actions import Arm, Prove, Resign
 from supervisor.core.draft import Draft
 from supervisor.core.events import (
     Armed,
@@ -44,8 +44,6 @@ HELD = frozenset({ElectionPhase.LEADING, ElectionPhase.STEPPING_DOWN})
 RETRY_SECONDS = 0.2
 LAST_RESIGN_SECONDS = 1.0
 """For a daemon that is ending: who waits for us starts at once when our record says that we stopped, else a TTL later."""
-FIRST_LOOK_SECONDS = 0.02
-"""While waiting for a predecessor's word: it comes within milliseconds when it comes at all."""
 MAX_COOL_DOWN_SECONDS = 300.0
 
 
@@ -245,7 +243,7 @@ def on_first_read(draft: Draft, e: Election, event: FirstRead) -> None:
         if event.first is None or not _is_ours(e, event.first):
             key_vanished(draft, e, "our key was deleted")
         else:
-            wait_for_predecessors(draft, e, event)
+            waiting.wait_for_predecessors(draft, e, event)
 
 
 def on_read_first_failed(draft: Draft, e: Election, event: ReadFirstFailed) -> None:
@@ -375,48 +373,6 @@ def _gone(draft: Draft, e: Election) -> None:
         _pause(draft, e)
 
 
-def wait_for_predecessors(draft: Draft, e: Election, event: FirstRead) -> Election:
-    """Nothing of the term starts while an earlier one may run; what can be told to be over is closed on the way."""
-    told = [records.read(r, otherwise_ttl_seconds=e.spec.ttl_seconds) for r in event.records]
-    session = draft.session_of(e.lease)
-    ttl = session.granted_seconds if session else e.spec.ttl_seconds
-    margin = timing.safety_margin_seconds(e.spec, ttl)
-    opened = takeover.open_terms(draft.base, e, told) + takeover.unrecorded(e, told, ttl, margin)
-    given = {r.token: r for r in event.records}
-    e, waits_for = takeover.predecessors(e, opened, given, draft.now, raft_term=event.raft_term)
-    if not e.spec.takeover_guard:
-        waits_for = ()
-    waited = {p.token for p in waits_for}
-    over = {t.token for t in told if t.mark is Mark.STARTED and t.token < (e.create_revision or 0)} - waited
-    unclosed = tuple(records.closed(r) for r in event.records if r.token in over)
-    pause = min(RETRY_SECONDS, FIRST_LOOK_SECONDS * 2 ** min(e.proofs, 8))
-    return draft.put_election(
-        replace(
-            e,
-            waits_for=waits_for,
-            retry_at=Instant(draft.now + pause) if waits_for else None,
-            unclosed=unclosed if e.spec.takeover_guard else (),
-            forget=takeover.overdue(told),
-        )
-    )
-
-
-def waited_out(draft: Draft, e: Election) -> Election:
-    """Of the predecessors waited for, those whose time is up are over."""
-    left = tuple(p for p in e.waits_for if p.clear_at > draft.now)
-    if len(left) == len(e.waits_for):
-        return e
-    over = tuple(records.closed(p.record) for p in e.waits_for if p not in left)
-    retry_at = e.retry_at if left else None
-    return draft.put_election(replace(e, waits_for=left, retry_at=retry_at, unclosed=(*e.unclosed, *over)))
-
-
-def close_records(draft: Draft, e: Election) -> Election:
-    """So that nobody after us has to wait for those whom we have waited for."""
-    draft.do(CloseRecords(election=e.spec.name, records=e.unclosed))
-    return draft.put_election(replace(e, unclosed=()))
-
-
 def _after_reading_first(draft: Draft, e: Election, first: Candidate | None, event: FirstRead | None = None) -> None:
     session = draft.session_of(e.lease)
     if first is None or (e.create_revision is not None and first.create_revision > e.create_revision):
@@ -432,7 +388,7 @@ def _after_reading_first(draft: Draft, e: Election, first: Candidate | None, eve
         # The guardian may trust the lease until later than this proof allows the term: have a newer one.
         prove(draft, e)
     elif event is not None:
-        lead(draft, wait_for_predecessors(draft, e, event), session)
+        lead(draft, waiting.wait_for_predecessors(draft, e, event), session)
 
 
 def key_vanished(draft: Draft, e: Election, cause: str) -> None:

@@ -9,7 +9,7 @@ is being stopped. Running it twice in a row does nothing the second time.
 
 import math
 
-from supervisor.core import diff, document, lifecycle, timing
+from supervisor.core import diff, document, lifecycle, timing, waiting
 from supervisor.core import election as elections
 from supervisor.core.actions import Campaign, Connect, Disarm, Exit, Proclaim
 from supervisor.core.draft import Draft
@@ -186,11 +186,11 @@ def _leading(draft: Draft, e: Election, reason: str) -> None:
     elif gave_up and e.spec.on_giveup is GiveUp.RESIGN:
         elections.give_up(draft, e, f"{gave_up[0].id} gave up")
     else:
-        e = elections.waited_out(draft, e)
+        e = waiting.waited_out(draft, e)
         if e.waits_for and not e.asked and _due(draft, e.retry_at):
             e = elections.prove(draft, e)
         if e.unclosed:
-            e = elections.close_records(draft, e)
+            e = waiting.close_records(draft, e)
         _proclaim(draft, e)
 
 

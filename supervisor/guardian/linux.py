@@ -17,6 +17,7 @@ from typing import Final
 from supervisor.guardian.record import record
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
+_libc_locked: Final = ctypes.PyDLL(None, use_errno=True)
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NAME: Final = 15
@@ -24,6 +25,10 @@ _PR_SET_CHILD_SUBREAPER: Final = 36
 _MCL_CURRENT_FUTURE_ON_FAULT: Final = 1 | 2 | 4  # without ONFAULT every page of every library is pinned: 14 MiB
 _TFD_TIMER_ABSTIME: Final = 1
 _TIMERSPEC: Final = struct.Struct("llll")
+_SYS_CLONE3: Final = 435  # the same on every architecture
+_CLONE_INTO_CGROUP: Final = 0x200000000
+_CLONE_ARGS: Final = struct.Struct("11Q")
+"""struct clone_args up to ``cgroup`` (linux/sched.h, CLONE_ARGS_SIZE_VER2)."""
 _SCHED_RESET_ON_FORK: Final = 0x40000000
 _LOWEST_OOM_SCORE_ADJ: Final = -999
 """-1000 would exempt us altogether, even when it is we who leak."""
@@ -63,6 +68,18 @@ def die_with_parent(parent: int) -> None:
 def set_name(name: str) -> None:
     """The name in ps and /proc/PID/comm; 15 bytes of it."""
     _checked(_libc.prctl(_PR_SET_NAME, ctypes.c_char_p(name.encode()[:15]), 0, 0, 0))
+
+
+def fork_into(cgroup_fd: int) -> int:
+    """fork(2), and the child is born in this cgroup (Linux 5.7): 0 in the child, its pid in the parent. Raises OSError.
+
+    A process that moves itself waits for the kernel's grace period, ten milliseconds of every failover as a rule.
+    Only for a process of one thread, whose child execs soon: Python's own duties around a fork are left out.
+    """
+    flags_and_the_rest = (_CLONE_INTO_CGROUP, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, cgroup_fd)
+    arguments = ctypes.create_string_buffer(_CLONE_ARGS.pack(*flags_and_the_rest), _CLONE_ARGS.size)
+    # PyDLL: Python's lock is kept, so that the child finds it as it was.
+    return _checked(_libc_locked.syscall(_SYS_CLONE3, arguments, ctypes.c_size_t(_CLONE_ARGS.size)))
 
 
 class BootTimer:

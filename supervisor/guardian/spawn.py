@@ -16,13 +16,16 @@ from collections.abc import Iterator, Mapping
 from typing import Final, NoReturn
 
 from supervisor.guardian import cgroup
-from supervisor.guardian.linux import Inherited, die_with_parent
+from supervisor.guardian.linux import Inherited, die_with_parent, fork_into
 from supervisor.guardian.protocol import Spawn
 from supervisor.guardian.record import record
 
 HANDLED_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGCHLD)
 """For which the guardian installs handlers."""
 _REPORT_BYTES: Final = 4096
+_NOT_SUPPORTED: Final = frozenset({errno.ENOSYS, errno.EINVAL, errno.EPERM, errno.E2BIG, errno.EOPNOTSUPP})
+_born_inside: Final = {True}
+"""Emptied for good when the kernel refuses."""
 _DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _EXEC: Final = b"x"
 """Written just before exec: the end of the pipe means success after it, and a premature death without it."""
@@ -55,9 +58,9 @@ def fork_exec(
     # Until the child has the default dispositions no signal may reach it: a handler of ours would swallow it.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
-        pid = os.fork()
+        pid, inside = _fork(procs)
         if pid == 0:
-            _child(order, marks, (stdout, stderr), procs, inherited, guardian, write_fd)
+            _child(order, marks, (stdout, stderr), None if inside else procs, inherited, guardian, write_fd)
     except OSError:
         os.close(report_fd)
         raise
@@ -65,6 +68,21 @@ def fork_exec(
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(write_fd)
     return Forked(pid=pid, report_fd=report_fd)
+
+
+def _fork(procs: str | None) -> tuple[int, bool]:
+    """As os.fork; and whether the child is in its cgroup already. An old kernel, or a seccomp filter, may not allow that."""
+    if procs is not None and _born_inside:
+        fd = os.open(os.path.dirname(procs), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            return fork_into(fd), True
+        except OSError as error:
+            if error.errno not in _NOT_SUPPORTED:
+                raise
+            _born_inside.clear()
+        finally:
+            os.close(fd)
+    return os.fork(), False
 
 
 def read_report(report: bytes, order: Spawn) -> Failure | None:
