@@ -1,6 +1,7 @@
 """Fixtures that any test may ask for: a real etcd, shared or its own, and a namespace nobody else uses."""
 
 import itertools
+import os
 import shutil
 import signal
 from collections.abc import Iterator
@@ -18,6 +19,22 @@ def pytest_configure() -> None:
     """A run that a shell put in the background ignores SIGINT, and so would every command that a test interrupts."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+EXPECTED_SKIPS = ("no writable cgroup v2", "no freezer of cgroup v1", "no /dev/net/tun")
+"""What a machine of CI may lack, and nothing that CI installs could give it."""
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """In CI nothing that can run there is skipped: a skip for any other reason fails the run."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if not os.environ.get("CI") or reporter is None:
+        return
+    reasons = (str(report.longrepr[2]) for report in reporter.stats.get("skipped", []))
+    unexpected = sorted({r for r in reasons if not any(known in r for known in EXPECTED_SKIPS)})
+    if unexpected and exitstatus == pytest.ExitCode.OK:
+        reporter.write_line(f"skipped, and should not be: {'; '.join(unexpected)}", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session")
