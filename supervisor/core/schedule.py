@@ -37,7 +37,7 @@ class Schedule:
             if known_p[1]:
                 found += [at for at in known_p[1] if at > after]
         if len(elections) > len(state.elections) or len(processes) > len(state.processes):
-            self.__init__()  # type: ignore[misc] # some were removed: forget, and find the others anew
+            self._elections, self._processes = {}, {}  # some were removed: the others are found anew
         return min(found, default=None)
 
 

@@ -1,8 +1,10 @@
-"""Reads that an etcd without space still answers.
+"""Plain reads in place of transactions: what an etcd without space still answers, and what costs least for many keys.
 
 An etcd whose database has reached its quota refuses every transaction, one that only reads included (v3rpc checks the
 quota before it looks at what a transaction does), but answers plain, linearizable ranges. Nobody's term ends, and nobody
-is kept from winning, for want of space: the same questions are asked again in this way.
+is kept from winning, for want of space: the same questions are asked again in this way. Where a daemon holds many keys, one
+list of the namespace tells of all of them. Its pages need no common revision: a key that is found with its create revision
+after the question was asked was there when it was asked.
 Does not: write. What would have been put on record is not; ``core.takeover`` knows what a missing record means.
 """
 
