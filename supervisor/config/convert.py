@@ -14,19 +14,25 @@ from supervisor.core.spec import (
     AuthSpec,
     ElectionSpec,
     EtcdSpec,
+    HookKind,
+    HookSpec,
     LogSpec,
     ProbeKind,
     ProbeSpec,
     ProcessSpec,
     ProclaimSpec,
+    RestartPolicy,
     RestartSpec,
     Spec,
     StopSpec,
     TlsSpec,
+    hook_name,
 )
 
 T = TypeVar("T")
 
+HOOK_STOP_SECONDS = 1.0
+"""Between SIGTERM and SIGKILL for a hook whose occasion is over."""
 _NOBODY = ElectionName("")
 
 
@@ -72,13 +78,47 @@ def _election(name: ElectionName, election: schema.Election) -> ElectionSpec:
         takeover_guard=_or(election.takeover_guard, default.takeover_guard),
         on_giveup=_or(election.on_giveup, default.on_giveup),
         reload=_or(election.reload, default.reload),
-        leader=_role(name, Role.LEADER, election.leader),
-        follower=_role(name, Role.FOLLOWER, election.follower),
+        leader=_processes(name, Role.LEADER, (election.leader and election.leader.processes) or {}),
+        follower=_processes(name, Role.FOLLOWER, (election.follower and election.follower.processes) or {}),
+        hooks=_hooks(name, election),
     )
 
 
-def _role(election: ElectionName, role: Role, section: schema.RoleSection | None) -> dict[ProcessName, ProcessSpec]:
-    return _processes(election, role, (section and section.processes) or {})
+def _hooks(election: ElectionName, section: schema.Election) -> dict[ProcessName, HookSpec]:
+    leader = None if section.leader is None else section.leader.hooks
+    follower = None if section.follower is None else section.follower.hooks
+    written: list[tuple[HookKind, Role, schema.Hook | None]] = []
+    if leader is not None:
+        written += [
+            (HookKind.ELECTED, Role.LEADER, leader.elected),
+            (HookKind.DEMOTED, Role.LEADER, leader.demoted),
+            (HookKind.GAVE_UP, Role.LEADER, leader.gave_up),
+        ]
+    if follower is not None:
+        written += [
+            (HookKind.LEADER_CHANGED, Role.FOLLOWER, follower.leader_changed),
+            (HookKind.GAVE_UP, Role.FOLLOWER, follower.gave_up),
+        ]
+    found = [_hook(election, kind, role, hook) for kind, role, hook in written if hook is not None]
+    return {hook.process.id.name: hook for hook in found}
+
+
+def _hook(election: ElectionName, kind: HookKind, role: Role, hook: schema.Hook) -> HookSpec:
+    process = ProcessSpec(
+        id=ProcessId(election, hook_name(kind, role)),
+        role=role,
+        command=_command(hook.command, hook),
+        directory=hook.directory,
+        environment=hook.environment or {},
+        environment_files=tuple(hook.environment_files or ()),
+        user=hook.user,
+        umask=hook.umask,
+        limits=hook.limits or {},
+        restart=RestartSpec(policy=RestartPolicy.NEVER),
+        stop=StopSpec(timeout_seconds=HOOK_STOP_SECONDS),
+    )
+    made = HookSpec(kind=kind, process=process)
+    return made if hook.timeout is None else HookSpec(kind=kind, process=process, timeout_seconds=hook.timeout)
 
 
 def _processes(
@@ -112,7 +152,7 @@ def _process(pid: ProcessId, role: Role, process: schema.Process) -> ProcessSpec
     )
 
 
-def _command(words: list[schema.Word], process: schema.Process) -> tuple[str, ...]:
+def _command(words: list[schema.Word], process: schema.Process | schema.Hook) -> tuple[str, ...]:
     first, *arguments = words
     program = values.program(first, process.directory or "", Path(first.directory))
     return (program, *map(str, arguments))

@@ -25,7 +25,7 @@ class Mistake(NamedTuple):
     remedy: str
 
 
-NOT_YET = frozenset({"hooks", "priority", "campaign", "grpc", "notify"})
+NOT_YET = frozenset({"priority", "campaign", "grpc", "notify"})
 """Keys of the design that mean something, but not yet."""
 
 
@@ -86,7 +86,7 @@ def _unknown_key(path: Steps) -> tuple[str, str]:
     if key in NOT_YET:
         return f"{key!r} is not supported by this version", "remove it"
     message = f"unknown key {shown(key)}"
-    if known == ("processes",):
+    if known == ("hooks", "processes"):
         return message, "declare processes under 'processes:'"
     if key == "within" and "every" in known:
         return message, "it belongs to 'ready': how long a start may take"

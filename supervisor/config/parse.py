@@ -136,6 +136,9 @@ def _add_syntax_error(error: yaml.MarkedYAMLError, text: str, file: str, problem
     mark = error.problem_mark or error.context_mark
     place = Place(file=file) if mark is None else Place(file=file, line=mark.line + 1, column=mark.column + 1)
     what = error.problem or "it cannot be read"
+    if "nesting depth" in what:  # libyaml's own bound, in newer builds of it: ours comes first in older ones
+        problems.add(place, *_TOO_DEEP)
+        return
     context = error.context or ""
     if what.startswith(("but found another", "second occurrence")):
         what = f"{context}, {what}"

@@ -53,6 +53,7 @@ def check(root: MapNode, problems: Problems, *, complete: bool) -> None:
         _check_budget(name, election, problems)
         _check_value(child(election.node, "proclaim", "value"), problems)
         _check_roles(name, election.node, problems)
+        _check_hooks(election.node, problems)
     _check_needs(processes, {}, problems)
     every = [*processes.values()]
     for election in elections.values():
@@ -209,6 +210,14 @@ def _check_roles(election: str, node: Node, problems: Problems) -> None:
             )
     _check_needs(leader, dict.fromkeys(follower, "follower"), problems)
     _check_needs(follower, dict.fromkeys(leader, "leader"), problems)
+
+
+def _check_hooks(election: Node, problems: Problems) -> None:
+    for role in ("leader", "follower"):
+        for hook in entries(child(election, role, "hooks")).values():
+            mapping = isinstance(hook.node, MapNode)
+            command = child(hook.node, "command") if mapping else hook.node
+            _check_program(command, text(child(hook.node, "directory")) or "", problems)
 
 
 # --- processes -------------------------------------------------------------------------------------------------------

@@ -144,6 +144,11 @@ def _json(value: Plain) -> object:
     return [_json(part) for part in value] if isinstance(value, list) else None
 
 
+def _hook(value: object) -> object:
+    """A hook may be nothing but its command."""
+    return value if isinstance(value, dict | Empty) else {"command": value}
+
+
 Word = Annotated[Leaf, Whole(_leaf)]
 Command = Annotated[list[Word], Before(_words)]
 OrNothing = Before(_silent_if_empty)
@@ -268,9 +273,52 @@ Processes = Annotated[dict[NameKey, Process], OrNothing]
 
 
 @section
-class RoleSection:
-    """``leader`` or ``follower`` of an election."""
+class Hook:
+    """A hook of an election: a command, or a mapping that says more about it."""
 
+    command: Command
+    timeout: Seconds | None = None
+    directory: Path | None = None
+    environment: Environment | None = None
+    environment_files: list[Path] | None = None
+    user: Annotated[str, _single(values.user)] | None = None
+    umask: Annotated[int, _single(values.umask)] | None = None
+    limits: Limits | None = None
+
+
+AHook = Annotated[Hook, Before(_hook)]
+
+
+@section
+class LeaderHooks:
+    """``hooks`` of the leader role."""
+
+    elected: AHook | None = None
+    demoted: AHook | None = None
+    gave_up: AHook | None = None
+
+
+@section
+class FollowerHooks:
+    """``hooks`` of the follower role."""
+
+    leader_changed: AHook | None = None
+    gave_up: AHook | None = None
+
+
+@section
+class Leader:
+    """``leader`` of an election."""
+
+    hooks: LeaderHooks | None = None
+    processes: Processes | None = None
+
+
+@section
+class Follower:
+    """``follower`` of an election."""
+
+    hooks: FollowerHooks | None = None
     processes: Processes | None = None
 
 
@@ -294,8 +342,8 @@ class Election:
     takeover_guard: Annotated[bool, _single(values.switch)] | None = None
     on_giveup: Annotated[GiveUp, _one_of(GiveUp)] | None = None
     reload: Annotated[ReloadPolicy, _one_of(ReloadPolicy)] | None = None
-    leader: RoleSection | None = None
-    follower: RoleSection | None = None
+    leader: Leader | None = None
+    follower: Follower | None = None
 
 
 @section

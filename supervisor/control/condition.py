@@ -48,7 +48,7 @@ def uses_store(state: State) -> bool:
 
 def wanted(state: State, p: Process) -> bool:
     """Whether a process belongs to the role that this node plays now."""
-    if state.spec is None:
+    if state.spec is None or p.id.is_hook:
         return False
     if not p.id.election:
         etcd = state.spec.local_etcd
@@ -107,7 +107,9 @@ def _before_start(state: State, e: Election, now: Instant) -> str:
     if not e.remembered:
         return "its token to be noted"
     followers = [str(p.id) for p in _members(state, e) if p.alive and p.spec.role is Role.FOLLOWER]
-    return f"its follower processes to end: {', '.join(followers)}" if followers else ""
+    if followers:
+        return f"its follower processes to end: {', '.join(followers)}"
+    return "" if e.opened else "its hook elected to succeed"
 
 
 def _before_resign(state: State, e: Election, now: Instant) -> str:
@@ -115,6 +117,8 @@ def _before_resign(state: State, e: Election, now: Instant) -> str:
     if alive:
         kills = [p.kill_at for p in alive if p.kill_at is not None]
         last = f" (SIGKILL in {duration(max(kills) - now)})" if kills and max(kills) > now else ""
+        if all(p.id.is_hook for p in alive):
+            return f"its hook to end: {', '.join(str(p.id) for p in alive)}{last}"
         return f"its processes to end: {', '.join(str(p.id) for p in alive)}{last}"
     if e.blockers:
         return f"its containment to be empty; still alive: {', '.join(e.blockers)}"
@@ -183,6 +187,10 @@ def _of_election(state: State, e: Election, now: Instant) -> Iterator[views.Reas
 
 
 def _of_process(state: State, p: Process, now: Instant) -> Iterator[views.Reason]:
+    if p.id.is_hook:
+        if p.phase is ProcessPhase.GAVE_UP:
+            yield views.Reason(kind=views.UNHEALTHY, subject=str(p.id), text=f"failed ({last_exit(p.last_exit)})")
+        return
     if not wanted(state, p):
         if p.alive:
             yield views.Reason(kind=views.UNSETTLED, subject=str(p.id), text=_stopping(p, now))

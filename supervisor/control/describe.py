@@ -31,6 +31,7 @@ def status(
     names = sorted(state.elections) if only is None else [only]
     chosen = [state.elections[name] for name in names]
     shown = [p for pid in _ordered(state) if only is None or pid.election == only for p in [state.processes[pid]]]
+    shown = [p for p in shown if not p.id.is_hook or p.alive or p.last_exit is not None]
     ttls = {e.spec.ttl_seconds for e in chosen}
     reasons = condition.reasons(state, now, only=only)
     return views.Status(
@@ -113,7 +114,7 @@ def election(state: State, e: Election, now: Instant) -> views.Election:
     """One election. What it shows of its lease is the session's, while the key is under that lease."""
     session = leaders.session_of(state, e)
     position = next((n for n, c in enumerate(e.queue, 1) if leaders.is_ours(e, c)), None)
-    played = [p for p in _members(state, e) if condition.wanted(state, p) or p.alive]
+    played = [p for p in _members(state, e) if not p.id.is_hook and (condition.wanted(state, p) or p.alive)]
     return views.Election(
         name=e.spec.name,
         role=_ROLE_OF_PHASE.get(e.phase, e.phase.value),
@@ -131,7 +132,7 @@ def election(state: State, e: Election, now: Instant) -> views.Election:
         health=document.worst(map(document.process_health, played)).value if played else None,
         blockers=e.blockers,
         waiting_for=condition.waiting_for(state, e, now),
-        processes=tuple(str(p.id) for p in _members(state, e)),
+        processes=tuple(str(p.id) for p in _members(state, e) if not p.id.is_hook),
     )
 
 

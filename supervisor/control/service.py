@@ -223,7 +223,7 @@ async def _election(state: State, name: str, context: "Context") -> Election:
 
 async def _process(state: State, name: str, context: "Context") -> ProcessId:
     """By its whole name, or by the last part when that is clear."""
-    by_name = {str(pid): pid for pid in state.processes}
+    by_name = {str(pid): pid for pid in state.processes if not pid.is_hook}
     if name in by_name:
         return by_name[name]
     same = [pid for pid in state.processes if pid.name == name]

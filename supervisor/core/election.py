@@ -67,6 +67,7 @@ def detach(draft: Draft, e: Election, cause: str) -> Election:
             queue_at=e.queue_at,
             first_at=e.first_at,
             departed=e.departed,
+            hooked=e.hooked,
         )
     )
 
@@ -278,8 +279,10 @@ def on_armed(draft: Draft, e: Election, event: Armed) -> None:
 
 def on_struck(draft: Draft, e: Election, event: KillByStruck) -> None:
     """The guardian will start nothing of this term any more, however well its lease is: it was frozen, or we were slow."""
-    if e.phase is ElectionPhase.LEADING and e.term == event.term:
-        step_down(draft, e, "kill-by passed", lost=True)
+    if e.term == event.term and e.phase in HELD:
+        e = draft.put_election(replace(e, struck=True))
+        if e.phase is ElectionPhase.LEADING:
+            step_down(draft, e, "kill-by passed", lost=True)
 
 
 def on_disarmed(draft: Draft, e: Election, event: Disarmed) -> None:

@@ -28,6 +28,10 @@ EPOCH: Final = Instant(0.0)
 """The boot of the machine: before anything of ours."""
 
 
+HOOK_MARK: Final = "@"
+"""Begins the name of a hook among processes; no process in a file can have it."""
+
+
 class Role(StrEnum):
     """When a process runs."""
 
@@ -45,6 +49,11 @@ class ProcessId:
 
     election: ElectionName
     name: ProcessName
+
+    @property
+    def is_hook(self) -> bool:
+        """Whether it is a hook of its election: ``billing/@elected``."""
+        return self.name.startswith(HOOK_MARK)
 
     def __str__(self) -> str:
         """``billing/api``, or ``exporter`` for an always process: how the command line names it."""

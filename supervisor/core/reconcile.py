@@ -9,7 +9,7 @@ is being stopped. Running it twice in a row does nothing the second time.
 
 import math
 
-from supervisor.core import diff, document, lifecycle, timing, waiting
+from supervisor.core import diff, document, hooks, lifecycle, timing, waiting
 from supervisor.core import election as elections
 from supervisor.core.actions import Campaign, Connect, Disarm, Exit, Proclaim
 from supervisor.core.draft import Draft
@@ -47,6 +47,7 @@ def finish(draft: Draft) -> None:
     if not base.stopping or base.exited:
         return
     idle = all(e.phase is ElectionPhase.DETACHED for e in draft.elections.values())
+    idle = idle and (base.guardian_lost or not any(hooks.owed(e) for e in draft.elections.values()))
     if idle and not draft.sessions and not draft.doomed and not any(p.alive for p in draft.processes.values()):
         draft.do(Exit(code=base.exit_code))
         draft.base = replace(base, exited=True)
@@ -60,6 +61,7 @@ def adopt(draft: Draft, spec: Spec) -> None:
     for name, election in spec.elections.items():
         if name not in draft.elections:
             draft.put_election(Election(spec=election, since=draft.now))
+        hooks.adopt(draft, election)
     declared = spec.process_specs()
     if spec.local_etcd is not None:
         declared[spec.local_etcd.id] = spec.local_etcd
@@ -126,14 +128,14 @@ def _adopt_live(draft: Draft, e: Election) -> Election:
     wanted = draft.base.spec.elections.get(e.spec.name) if draft.base.spec else None
     if wanted is None or wanted == e.spec:
         return e
-    return draft.put_election(replace(e, spec=wanted, proclaim_at=draft.now))
+    return hooks.adopted(draft, draft.put_election(replace(e, spec=wanted, proclaim_at=draft.now)), e)
 
 
 def _detached(draft: Draft, e: Election) -> None:
     base = draft.base
     wanted = base.spec.elections.get(e.spec.name) if base.spec else None
     if wanted is None and not base.stopping:
-        if not any(p.alive for p in _processes_of(draft, e.spec.name)):
+        if not any(p.alive for p in _processes_of(draft, e.spec.name)) and not hooks.owed(e):
             draft.elections.drop(e.spec.name)
         return
     if wanted is None or base.stopping:
@@ -183,6 +185,8 @@ def _leading(draft: Draft, e: Election, reason: str) -> None:
     gave_up = [p for p in _processes_of(draft, e.spec.name) if _led(e, p) and p.phase is ProcessPhase.GAVE_UP]
     if reason:
         elections.step_down(draft, e, reason)
+    elif failure := hooks.failure(draft, e):
+        elections.give_up(draft, e, failure)
     elif gave_up and e.spec.on_giveup is GiveUp.RESIGN:
         elections.give_up(draft, e, f"{gave_up[0].id} gave up")
     else:
@@ -198,6 +202,8 @@ def _stepping_down(draft: Draft, e: Election) -> None:
     if any(p.alive and p.term == e.term for p in _processes_of(draft, e.spec.name)):
         if not e.lost:
             _proclaim(draft, e)
+    elif hooks.undoing(draft, e):
+        _proclaim(draft, e)
     elif draft.base.guardian_lost:
         # Who could disarm is dead, and the shell has proven every containment empty.
         elections.stopped(draft, e)
@@ -232,6 +238,9 @@ def _proclaim(draft: Draft, e: Election) -> None:
 
 def _reconcile_process(draft: Draft, pid: ProcessId) -> None:
     p = draft.processes[pid]
+    if pid.is_hook:
+        hooks.reconcile(draft, p, may_lead=_may_lead(draft, p), describe=_variables)
+        return
     desired = _desired(draft, p)
     if p.phase in (ProcessPhase.STARTING, ProcessPhase.RUNNING):
         _running(draft, p, desired)
@@ -278,6 +287,8 @@ def _idle(draft: Draft, p: Process, spec: ProcessSpec, term: Term | None) -> Non
         return
     if not _due(draft, p.retry_at) or not _needs_met(draft, p, spec):
         return
+    if term is not None and (e := draft.elections.get(p.id.election)) is not None:
+        hooks.entered(draft, e, term)
     lifecycle.start(draft, p, spec, term, _variables(draft, spec, term))
 
 
@@ -296,8 +307,7 @@ def _desired(draft: Draft, p: Process) -> tuple[ProcessSpec, Term | None] | None
     if e is None:
         return None
     if p.id.name in e.spec.leader:
-        ready = e.phase is ElectionPhase.LEADING and e.armed and e.remembered and not e.waits_for
-        if not ready or (not p.alive and (_any_alive(draft, e, leader=False) or _unchecked(draft, e))):
+        if not e.opened or not _may_lead(draft, p):
             return None
         return e.spec.leader[p.id.name], e.term
     wanted = e.spec.follower.get(p.id.name)
@@ -306,6 +316,14 @@ def _desired(draft: Draft, p: Process) -> tuple[ProcessSpec, Term | None] | None
     if base.spec is not None and e.spec.name not in spec.elections:
         return None
     return None if not p.alive and _any_alive(draft, e, leader=True) else (wanted, None)
+
+
+def _may_lead(draft: Draft, p: Process) -> bool:
+    """Whether a process, or a hook, of the leader role may run; to begin, it must also have the node for itself."""
+    e = draft.elections.get(p.id.election)
+    if e is None or e.phase is not ElectionPhase.LEADING or not e.armed or not e.remembered or e.waits_for:
+        return False
+    return p.alive or not (_any_alive(draft, e, leader=False) or _unchecked(draft, e))
 
 
 def _unchecked(draft: Draft, e: Election) -> bool:
@@ -337,7 +355,8 @@ def _kill_by(draft: Draft, p: Process) -> Instant | None:
     if e.key_lost or session is None:
         return draft.now
     margin = timing.safety_margin_seconds(e.spec, session.granted_seconds)
-    return timing.kill_by(session.trust_deadline, margin)
+    by = timing.kill_by(session.trust_deadline, margin)
+    return Instant(by - hooks.reserve_seconds(e, session.granted_seconds)) if hooks.owed(e) else by
 
 
 def _leans_on(draft: Draft, p: Process) -> bool:

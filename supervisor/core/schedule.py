@@ -6,7 +6,7 @@ answers as ``next_due`` does, and remembers what it found for each election and 
 
 from supervisor.core.draft import Draft
 from supervisor.core.names import ElectionName, Instant, ProcessId
-from supervisor.core.state import Election, ElectionPhase, Process, State
+from supervisor.core.state import Election, ElectionPhase, Process, ProcessPhase, State
 
 Due = tuple[Instant, ...]
 
@@ -80,7 +80,8 @@ def of_election(e: Election) -> Due:
 
 def of_process(p: Process) -> Due:
     """Times that a process waits for."""
-    return tuple(at for at in (None if p.killed else p.kill_at, p.retry_at, p.ready_by) if at is not None)
+    ends_by = p.ends_by if p.phase in (ProcessPhase.STARTING, ProcessPhase.RUNNING) else None
+    return tuple(at for at in (None if p.killed else p.kill_at, p.retry_at, p.ready_by, ends_by) if at is not None)
 
 
 def touch_due(draft: Draft) -> None:
@@ -90,5 +91,5 @@ def touch_due(draft: Draft) -> None:
         if any(at <= now for at in of_election(e)):
             draft.dirty.add(e.spec.name)
     for p in draft.processes.values():
-        if any(at is not None and at <= now for at in (p.kill_at, p.retry_at, p.ready_by)):
+        if any(at <= now for at in of_process(p)):
             draft.dirty.add(p.id.election)

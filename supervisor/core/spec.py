@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from supervisor.core.names import ElectionName, NodeName, ProcessId, ProcessName, Role
+from supervisor.core.names import HOOK_MARK, ElectionName, NodeName, ProcessId, ProcessName, Role
 
 DEFAULT_NAMESPACE = "/supervisor"
 DEFAULT_TTL_SECONDS = 10
@@ -173,6 +173,36 @@ LIVE_PROCESS_FIELDS = frozenset({"ready", "health", "restart", "stop", "log", "n
 """A change of these never restarts a child: they say how it is watched, not what it is."""
 
 
+class HookKind(StrEnum):
+    """When a hook runs."""
+
+    ELECTED = "elected"
+    """The term is proven, nothing of it runs yet; the leader processes wait for it, and its failure ends the term."""
+    DEMOTED = "demoted"
+    """Everything else of the term is gone; the key is given up after it."""
+    GAVE_UP = "gave_up"
+    """A process of the role has used up its restarts."""
+    LEADER_CHANGED = "leader_changed"
+    """Somebody else leads now, or says something else about itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookSpec:
+    """A command that is run once at a turn of an election, contained and awaited like a process."""
+
+    kind: HookKind
+    process: ProcessSpec
+    """Never restarted. Its name is ``hook_name`` of the kind and role."""
+    timeout_seconds: float = 10.0
+    """It is killed after this long, and has failed."""
+
+
+def hook_name(kind: HookKind, role: Role) -> ProcessName:
+    """``@elected``; ``@standby_gave_up`` for the only kind that both roles have."""
+    standby = "standby_" if role is Role.FOLLOWER and kind is HookKind.GAVE_UP else ""
+    return ProcessName(f"{HOOK_MARK}{standby}{kind}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProclaimSpec:
     """What the candidate key says beside our own fields."""
@@ -201,6 +231,8 @@ class ElectionSpec:
     reload: ReloadPolicy = ReloadPolicy.KEEP
     leader: Mapping[ProcessName, ProcessSpec] = field(default_factory=dict)
     follower: Mapping[ProcessName, ProcessSpec] = field(default_factory=dict)
+    hooks: Mapping[ProcessName, HookSpec] = field(default_factory=dict)
+    """Of both roles, by ``hook_name``. A change is live: what runs ends as it began."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,13 +18,17 @@ from supervisor.core.names import (
     LeaseId,
     NodeName,
     ProcessId,
+    ProcessName,
+    Role,
     RunId,
     SeenToken,
     Term,
     Token,
 )
-from supervisor.core.spec import ElectionSpec, EtcdSpec, ProcessSpec, Spec
+from supervisor.core.spec import ElectionSpec, EtcdSpec, HookKind, ProcessSpec, Spec, hook_name
 from supervisor.core.store_events import EndpointSight
+
+ELECTED = hook_name(HookKind.ELECTED, Role.LEADER)
 
 
 class Health(StrEnum):
@@ -129,6 +133,8 @@ class Process:
     """Restarts since it last ran stably; the exponent of the backoff."""
     retry_at: Instant | None = None
     last_exit: LastExit | None = None
+    ends_by: Instant | None = None
+    """When a child that is to end by itself has failed to."""
 
     @property
     def alive(self) -> bool:
@@ -254,6 +260,15 @@ class Election:
     """Records of terms that are over and do not say so yet, with what they are to say."""
     forget: tuple[Token, ...] = ()
     """Terms long over, whose records go with our own term's end."""
+    struck: bool = False
+    """The guardian's kill-by has passed for the term: it starts nothing of it any more."""
+    hooked: Mapping[ProcessName, str] = field(default_factory=dict)
+    """By hook: what it was last run for, and with what success (``hooks``)."""
+
+    @property
+    def opened(self) -> bool:
+        """Whether the hook *elected* has done its work in this term, or there is none: processes may start."""
+        return ELECTED not in self.spec.hooks or self.hooked.get(ELECTED) == f"done {self.term}"
 
     @property
     def leading(self) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from supervisor.core import alarms, versions
 from supervisor.core import events as ev
 from supervisor.core import store_events as sev
-from supervisor.core.names import grant_line
+from supervisor.core.names import HOOK_MARK, grant_line
 from supervisor.core.state import Election, ElectionPhase, LastExit, Process, ProcessPhase, State
 from supervisor.core.written import written
 from supervisor.report.logline import Level, LogLine
@@ -162,6 +162,9 @@ def _process(was: Process | None, p: Process) -> Iterator[LogLine]:
     token = p.term.token if p.term else None
     phase = None if was is None else was.phase
     exited = p.last_exit if was is not None and p.last_exit is not was.last_exit else None
+    if p.id.is_hook:
+        yield from _hook(was, p)
+        return
     if exited is not None and phase is not ProcessPhase.STOPPING:
         yield LogLine(level=Level.WARN, message=f"{p.id}: {exit_in_words(exited)}", fields={"token": token})
     if p.phase is ProcessPhase.RUNNING and phase is ProcessPhase.STARTING:
@@ -175,6 +178,25 @@ def _process(was: Process | None, p: Process) -> Iterator[LogLine]:
     if was is not None and p.phase is ProcessPhase.RUNNING and p.health is not was.health and phase is p.phase:
         detail = f" ({p.probe_detail})" if p.probe_detail else ""
         yield LogLine(level=Level.INFO, message=f"{p.id}: {p.health}{detail}", fields={"token": token})
+
+
+def _hook(was: Process | None, p: Process) -> Iterator[LogLine]:
+    """That it was started, and how it ended; a hook whose occasion was over before it ended has not failed."""
+    phase, token = None if was is None else was.phase, p.term.token if p.term else None
+    if p.phase is phase or was is None:
+        return
+    name = f"{p.id.election}: hook {p.id.name.removeprefix(HOOK_MARK)}"
+    if p.phase is ProcessPhase.RUNNING:
+        yield LogLine(level=Level.INFO, message=f"{name} started", fields={"pid": p.pid, "token": token})
+    elif p.phase is ProcessPhase.COMPLETED:
+        ran = p.last_exit.ran_seconds if p.last_exit else 0.0
+        yield LogLine(level=Level.INFO, message=f"{name} succeeded after {ran:.1f} s", fields={"token": token})
+    elif p.phase is ProcessPhase.GAVE_UP:
+        late = " (it ran out of time)" if was.killed and was.failed else ""
+        text = f"{name} failed: {exit_in_words(p.last_exit) if p.last_exit else 'it ended'}{late}"
+        yield LogLine(level=Level.ERROR, message=text, fields={"token": token})
+    elif p.phase is ProcessPhase.STOPPED:
+        yield LogLine(level=Level.INFO, message=f"{name} was ended: its occasion is over", fields={"token": token})
 
 
 def exit_in_words(last: LastExit) -> str:

@@ -14,7 +14,27 @@ SHAPE = {
     "unknown key without a likeness": (PROCESS + "¤q7: 1", "unknown key 'q7'; write one of: node, etcd, elections"),
     "unknown key in a process": (PROCESS + "    ¤enviroment: {}", "did you mean 'environment'?"),
     "not yet: priority": ("elections: {a: {¤priority: 5}}", "'priority' is not supported by this version; remove it"),
-    "not yet: hooks": ("elections: {a: {leader: {¤hooks: {}}}}", "'hooks' is not supported by this version"),
+    "a hook of the other role": (
+        "elections: {a: {follower: {hooks: {¤elected: [x]}}}}",
+        "unknown key 'elected'; write one of: leader_changed, gave_up",
+    ),
+    "a hook that is misspelt": ("elections: {a: {leader: {hooks: {¤electd: [x]}}}}", "did you mean 'elected'?"),
+    "a hook without its command": (
+        "elections: {a: {leader: {hooks: {¤elected: {timeout: 5s}}}}}",
+        "elected: 'command' is missing",
+    ),
+    "a hook whose program is missing": (
+        "elections: {a: {leader: {hooks: {elected: [¤/no/such/program, up]}}}}",
+        "the program '/no/such/program' does not exist",
+    ),
+    "a hook whose program is missing, said at length": (
+        "elections: {a: {leader: {hooks: {demoted: {command: ¤/no/such/program down}}}}}",
+        "the program '/no/such/program' does not exist",
+    ),
+    "a hook that sets a variable of ours": (
+        "elections: {a: {leader: {hooks: {elected: {command: [x], environment: {¤SUPERVISOR_HOOK: y}}}}}}",
+        "SUPERVISOR_HOOK is set by the supervisor",
+    ),
     "not yet: campaign": ("etcd: {¤campaign: rpc}\n" + PROCESS, "'campaign' is not supported by this version"),
     "not yet: grpc": (PROCESS + "    ready: {¤grpc: x}", "'grpc' is not supported by this version"),
     "not yet: notify": (PROCESS + "    ready: {¤notify: true}", "'notify' is not supported by this version"),

@@ -12,9 +12,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
 from supervisor.core.names import ElectionName, Role
-from supervisor.core.spec import Spec
+from supervisor.core.spec import HookKind, Spec
 from supervisor.core.state import ElectionPhase
-from tests.core.world import FakeStore, World, election, process, spec
+from tests.core.world import FakeStore, World, election, hook, hooked, process, spec
 
 JOB = ElectionName("job")
 FAULTS = [
@@ -36,6 +36,8 @@ VARIANTS: list[Spec] = [
     spec(election(leader=(process("work", environment={"A": "1"}), process("extra")))),
     spec(election(campaign_timeout_seconds=4.0), election("second", leader=(process("w2", election="second"),))),
     spec(election(leader=())),
+    spec(hooked(hook(HookKind.ELECTED), hook(HookKind.DEMOTED), hook(HookKind.LEADER_CHANGED, Role.FOLLOWER))),
+    spec(hooked(hook(HookKind.DEMOTED, timeout_seconds=1.0), hook(HookKind.GAVE_UP))),
 ]
 
 
@@ -103,6 +105,11 @@ class Fleet(RuleBasedStateMachine):
             self.store.revision += 1
             self.share()
 
+    @rule(which=st.integers(0, 1), code=st.sampled_from([0, 1, None]))
+    def change_hooks(self, which: int, code: int | None) -> None:
+        """How they end from now on, if at all."""
+        self.nodes[which].hook_code = code
+
     @rule(which=st.integers(0, 1), deaf=st.booleans())
     def deafen(self, which: int, deaf: bool) -> None:
         self.nodes[which].stubborn = deaf
@@ -140,6 +147,7 @@ class Fleet(RuleBasedStateMachine):
             return
         for node in self.nodes:
             node.stubborn = node.blind = False
+            node.hook_code = 0
             node.load(VARIANTS[1])
             node.failing.clear()
             node.release()

@@ -28,7 +28,18 @@ from supervisor.core.names import (
     Term,
     Token,
 )
-from supervisor.core.spec import ElectionSpec, EtcdSpec, ProcessSpec, Spec
+from supervisor.core.spec import (
+    ElectionSpec,
+    EtcdSpec,
+    HookKind,
+    HookSpec,
+    ProcessSpec,
+    RestartPolicy,
+    RestartSpec,
+    Spec,
+    StopSpec,
+    hook_name,
+)
 from supervisor.core.state import ElectionPhase, State
 
 
@@ -63,6 +74,19 @@ def election(
         follower={p.id.name: p for p in follower},
         **more,  # type: ignore[arg-type]
     )
+
+
+def hook(kind: HookKind, role: Role = Role.LEADER, *, name: str = "job", timeout_seconds: float = 10.0) -> HookSpec:
+    """A hook with a command nobody runs."""
+    pid = ProcessId(ElectionName(name), hook_name(kind, role))
+    once = RestartSpec(policy=RestartPolicy.NEVER)
+    made = ProcessSpec(id=pid, role=role, command=(f"/bin/{kind}",), restart=once, stop=StopSpec(timeout_seconds=1.0))
+    return HookSpec(kind=kind, process=made, timeout_seconds=timeout_seconds)
+
+
+def hooked(*hooks: HookSpec, name: str = "job", **more: object) -> ElectionSpec:
+    """An election with these hooks."""
+    return election(name, hooks={h.process.id.name: h for h in hooks}, **more)  # type: ignore[arg-type] # as they are
 
 
 @dataclass
@@ -130,8 +154,18 @@ class World:
     full: bool = False
     """etcd has no space left: it answers reads, and refuses to put anything on record."""
     stubborn: bool = False
+    hook_code: int | None = 0
+    """With which code hooks end, at once; None: they do not end by themselves."""
+    hooks_run: list[tuple[str, Term | None, int | None]] = field(default_factory=list)
+    """Hooks that ended, in which term and with which code."""
+    hook_variables: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Of the last run of each."""
+    spawned: dict[Term, list[str]] = field(default_factory=dict)
+    """What was started in each term."""
     blind: bool = False
     """The watch shows nothing new, and does not know it."""
+    opened_by_reload: set[Term] = field(default_factory=set)
+    """Terms that began without the hook *elected*."""
     checked: int = 0
     exit_code: int | None = None
     tokens: dict[ElectionName, int] = field(default_factory=dict)
@@ -177,6 +211,9 @@ class World:
 
     def _step(self, event: ev.Event) -> None:
         before = self.state
+        if isinstance(event, ev.ConfigLoaded):
+            terms = (e.term for e in before.elections.values() if e.term and "@elected" not in e.spec.hooks)
+            self.opened_by_reload.update(terms)
         self.state, todo = machine.step(before, event, now=Instant(self.now))
         self.log.append(f"{self.now:9.3f} > {_show(event)}")
         self.log += [f"{'':9} < {_show(action)}" for action in todo]
@@ -375,6 +412,7 @@ class World:
         if any(c.term == a.term for c in self.children.values()):
             self.pending.append(ev.DisarmRefused(term=a.term, blockers=("77 (work)",)))
             return
+        self._check_undone(a.term)
         self.armed.pop(a.term, None)
         self.pending.append(ev.Disarmed(term=a.term))
 
@@ -386,8 +424,33 @@ class World:
         assert not any(c.spec.id == a.spec.id for c in self.children.values()), "two children of one process"
         if a.spec.role is Role.LEADER:
             assert a.term in self.armed, "a leader process without an armed guardian"
+        if a.term is not None:
+            self._check_opened(a)
+            self.spawned.setdefault(a.term, []).append(str(a.spec.id))
         self.children[a.run] = Child(run=a.run, spec=a.spec, term=a.term, obeys=not self.stubborn)
         self.pending.append(ev.Spawned(run=a.run, pid=int(a.run) + 5000))
+        if a.spec.id.is_hook:
+            self.hook_variables[a.spec.id.name] = dict(a.variables)
+            if self.hook_code is not None:
+                self.end(a.run, code=self.hook_code)
+
+    def _check_opened(self, a: ac.Spawn) -> None:
+        """No process of a term before its hook *elected* has succeeded in it."""
+        e = self.state.elections[a.spec.id.election]
+        if not a.spec.id.is_hook and "@elected" in e.spec.hooks and a.term not in self.opened_by_reload:
+            assert (f"{e.spec.name}/@elected", a.term, 0) in self.hooks_run, "a process before the hook elected"
+
+    def _check_undone(self, term: Term) -> None:
+        """No key goes before *demoted* has run, while there was time for it in the term."""
+        e = self.state.elections[term.election]
+        lease, margin = self.armed[term]
+        if "@demoted" not in e.spec.hooks or e.struck or self.now >= self.deadlines[lease] - margin - 1e-6:
+            return
+        started = [name for name in self.spawned.get(term, []) if "@" not in name or name.endswith("@elected")]
+        session_lost = not any(s.lease == lease for s in self.state.sessions.values())
+        if started and not session_lost:
+            ran = any(name == f"{e.spec.name}/@demoted" and of == term for name, of, _ in self.hooks_run)
+            assert ran, "the guardian was disarmed before the hook demoted had run"
 
     def _on_signalrun(self, a: ac.SignalRun) -> None:
         if a.run in self.children and self.children[a.run].obeys:
@@ -404,7 +467,9 @@ class World:
 
     def end(self, run: RunId, *, code: int | None = None, signal: int | None = None) -> None:
         """A child ends and leaves nothing behind."""
-        del self.children[run]
+        child = self.children.pop(run)
+        if child.spec.id.is_hook:
+            self.hooks_run.append((str(child.spec.id), child.term, code))
         self.pending.append(ev.Exited(run=run, code=code, signal=signal))
         self.pending.append(ev.Emptied(run=run, chance=0.5))
 
@@ -440,7 +505,7 @@ class World:
             lease, margin = self.armed[child.term]
             assert self.now <= self.deadlines[lease] - margin + 1e-6, "a leader child outlived kill-by"
         for e in self.state.elections.values():
-            roles = {c.spec.role for c in self.children.values() if c.spec.id.election == e.spec.name}
+            roles = {c.spec.role for c in self.children.values() if c.spec.id.election == e.spec.name} - {Role.ALWAYS}
             assert len(roles) < 2, "leader and follower processes at once"
             if e.phase in (ElectionPhase.DETACHED, ElectionPhase.CAMPAIGNING, ElectionPhase.RESIGNING):
                 assert Role.LEADER not in roles, f"a leader child while {e.phase}"

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from supervisor.core import events as ev
 from supervisor.core.names import ElectionName, Role
-from supervisor.core.spec import ElectionSpec, RestartSpec, Spec, StopSpec
-from tests.core.world import election, process, spec
+from supervisor.core.spec import ElectionSpec, HookKind, RestartSpec, Spec, StopSpec
+from tests.core.world import election, hook, process, spec
 
 if TYPE_CHECKING:
     from tests.simulation.run import Run
@@ -91,7 +91,7 @@ def plan(seed: int) -> Plan:
     """Everything that a seed decides beforehand."""
     rng = Random(f"plan {seed}")
     nodes = rng.choice((2, 3, 3, 4))
-    desired = _spec(rng)
+    desired = _with_hooks(Random(f"hooks {seed}"), _spec(rng))
     ends = rng.uniform(15, 40)
     kinds, weights = list(WEIGHTS), list(WEIGHTS.values())
     faults: list[Fault] = []
@@ -109,6 +109,19 @@ def plan(seed: int) -> Plan:
     if rng.random() < 0.4:
         faults += _together(rng, rng.choice(RECIPES), ends, desired)
     return Plan(seed, nodes, desired, ends, tuple(sorted(faults, key=lambda f: f.at)))
+
+
+def _with_hooks(rng: Random, desired: Spec) -> Spec:
+    """One in four: of a chance of its own, so that the other three are what they were without it."""
+    if rng.random() > 0.25:
+        return desired
+    elections = {}
+    for name, e in desired.elections.items():
+        kinds = [kind for kind in HookKind if rng.random() < 0.7]
+        roles = {kind: Role.FOLLOWER if kind is HookKind.LEADER_CHANGED else Role.LEADER for kind in kinds}
+        hooks = [hook(kind, roles[kind], name=name, timeout_seconds=rng.choice((1.0, 3.0))) for kind in kinds]
+        elections[name] = replace(e, hooks={h.process.id.name: h for h in hooks})
+    return replace(desired, elections=elections)
 
 
 def focused(seed: int, recipe: int) -> Plan:

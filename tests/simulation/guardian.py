@@ -152,6 +152,11 @@ class Guardian(Actor):
         self.machine.judge.child_started(self.machine, child)
         self.later(0.001 + 0.002 * random(), self._spawned, child)
 
+        if a.spec.id.is_hook:
+            code = 0 if random() < 0.9 else 1
+            takes = 0.5 * random() ** 3 if random() < 0.95 else 30.0
+            self.machine.later(takes, self.machine.exit, child, code)
+
     def _spawned(self, child: Child) -> None:
         if self.machine.children.get(child.run) is child:
             self.news(ev.Spawned(run=child.run, pid=int(child.run) + 5000))

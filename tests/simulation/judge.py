@@ -27,6 +27,8 @@ from tests.simulation.kernel import Kernel
 if TYPE_CHECKING:
     from tests.simulation.machine import Machine
 
+DONE = (ProcessPhase.STOPPED, ProcessPhase.COMPLETED, ProcessPhase.GAVE_UP)
+"""Of a hook."""
 RESTING = (ProcessPhase.RUNNING, ProcessPhase.STOPPED)
 BOUND_SECONDS = LATE_SECONDS + DIE_SECONDS + 0.015
 """From kill-by until all is dead."""
@@ -76,6 +78,7 @@ class Judge:
                 self._overlap(other, theirs, machine, term)
         others.append((machine, child))
         self.seen["children"] += 1
+        self.seen["hooks in a term"] += child.spec.id.is_hook
         self._first_of_term(machine, term)
         if self.kernel.trace is not None:
             self.kernel.note(machine.name, f"* {term} {child.spec.id.name} run {child.run} lives")
@@ -183,7 +186,7 @@ class Judge:
                     return f"{m.name} does not take part in {name}"
                 assert m.daemon is not None
                 for p in m.daemon.state.processes.values():
-                    if p.phase not in RESTING:
+                    if p.phase not in (DONE if p.id.is_hook else RESTING):
                         return f"{p.id} is {p.phase} on {m.name}"
                 if e.phase is ElectionPhase.LEADING:
                     leaders.append(m)
