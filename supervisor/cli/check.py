@@ -12,7 +12,7 @@ from supervisor.cli.text import safe
 from supervisor.config.load import load
 from supervisor.config.problems import ConfigError
 from supervisor.core import timing
-from supervisor.core.names import ProcessName
+from supervisor.core.names import HOOK_MARK, ProcessName
 from supervisor.core.spec import ElectionSpec, ProcessSpec, Spec
 
 
@@ -71,6 +71,7 @@ def _election(election: ElectionSpec) -> list[str]:
         f"  election  {election.name}",
         f"    leader    {_names(election.leader)}",
         f"    follower  {_names(election.follower)}",
+        *([f"    hooks     {', '.join(h.removeprefix(HOOK_MARK) for h in election.hooks)}"] if election.hooks else []),
         *(f"    {_text(at):>8}  {what}" for at, what in timeline),
         f"    budget    {spent}",
     ]

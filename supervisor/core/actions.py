@@ -25,6 +25,17 @@ from supervisor.core.spec import EtcdSpec, LogSpec, ProbeSpec, ProcessSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Undo:
+    """The hook ``demoted``, for a guardian that outlives its daemon. Not an action itself; ``Arm`` carries it."""
+
+    spec: ProcessSpec
+    variables: tuple[tuple[str, str], ...]
+    timeout_seconds: float
+    reserve_seconds: float
+    """What it keeps for itself of the time before kill-by."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
     """Hold kill-by = lease deadline - margin for this term, extended with its lease. -> Armed | KillByStruck."""
 
@@ -36,6 +47,8 @@ class Arm:
     record_key: str
     stopped_record: bytes
     """What the guardian writes to ``record_key``, deleting ``candidate_key``, when it ends the term without the daemon."""
+    undo: Undo | None = None
+    """What it runs before, if anything of the term was started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ step was *requested*, only what is known now. What is due without an event of it
 reload, to disarm when the last process is gone) is in ``reconcile``.
 """
 
-from supervisor.core import records, takeover, timing, tokens, waiting
+from supervisor.core import hooks, records, takeover, timing, tokens, waiting
 from supervisor.core.actions import Arm, Prove, Resign
 from supervisor.core.draft import Draft
 from supervisor.core.events import (
@@ -103,6 +103,7 @@ def lead(draft: Draft, e: Election, session: Session) -> Election:
     term = Term(name, e.create_revision)
     margin = timing.safety_margin_seconds(e.spec, session.granted_seconds)
     session = _confirmed_by_proof(draft, e, session)
+    in_term = replace(e, term=term)
     draft.do(
         Arm(
             term=term,
@@ -112,6 +113,7 @@ def lead(draft: Draft, e: Election, session: Session) -> Election:
             candidate_key=candidate_key(namespace, name, e.lease),
             record_key=record_key(namespace, name, e.create_revision),
             stopped_record=_record(draft, replace(e, cause="the daemon died", won_at=draft.now), Mark.STOPPED),
+            undo=hooks.undo(draft, in_term, session.granted_seconds),
         )
     )
     tokens.remember(draft, name, e.create_revision, term=True)

@@ -13,15 +13,15 @@ faster than the hook ends only the last one counts.
 - ``gave_up``: beside whatever follows from the give-up.
 - ``leader_changed``: on a standby, while nothing of ours leads; killed at once when this node wins.
 
-Promises: what is run in a term is dead by kill-by as any process of it. Does not: run ``demoted`` after a crash of daemon and
-guardian, or of the machine; so ``elected`` must not count on it.
+Promises: what is run in a term is dead by kill-by as any process of it; when the daemon dies, its guardian runs ``demoted``
+(``Arm`` carries it). Does not: run it after a crash of both, or of the machine; so ``elected`` must not count on it.
 """
 
 import json
 import zlib
-from collections.abc import Callable
 
-from supervisor.core import document, lifecycle, timing
+from supervisor.core import document, lifecycle, timing, variables
+from supervisor.core.actions import Undo
 from supervisor.core.draft import Draft
 from supervisor.core.evolve import replace
 from supervisor.core.names import Instant, ProcessId, ProcessName, Role, Term
@@ -29,7 +29,6 @@ from supervisor.core.spec import ElectionSpec, HookKind, HookSpec, ProcessSpec, 
 from supervisor.core.state import ELECTED, Election, ElectionPhase, Process, ProcessPhase
 
 Variables = tuple[tuple[str, str], ...]
-DescribeRun = Callable[[Draft, ProcessSpec, Term | None], Variables]
 
 DEMOTED = hook_name(HookKind.DEMOTED, Role.LEADER)
 LEADER_CHANGED = hook_name(HookKind.LEADER_CHANGED, Role.FOLLOWER)
@@ -106,7 +105,7 @@ def adopted(draft: Draft, e: Election, was: Election) -> Election:
 # --- one hook ------------------------------------------------------------------------------------------------------
 
 
-def reconcile(draft: Draft, p: Process, *, may_lead: bool, describe: DescribeRun) -> None:
+def reconcile(draft: Draft, p: Process, *, may_lead: bool) -> None:
     """Start it, end it or note how it ended. ``may_lead``: a leader process may be started now, but for ``elected``."""
     e = draft.elections.get(p.id.election)
     hook = e.spec.hooks.get(p.id.name) if e is not None else None
@@ -123,8 +122,8 @@ def reconcile(draft: Draft, p: Process, *, may_lead: bool, describe: DescribeRun
     if due is None:
         return
     spec, term, what, more = due
-    variables = (*describe(draft, hook.process, e.term), *_prefixed(hook, more))
-    p = lifecycle.start(draft, p, spec, term, variables)
+    said = (*variables.of_run(draft, hook.process, e.term), *_prefixed(hook, more))
+    p = lifecycle.start(draft, p, spec, term, said)
     draft.put_process(replace(p, ends_by=Instant(draft.now + hook.timeout_seconds)))
     if term is not None and hook.kind is not HookKind.DEMOTED:
         entered(draft, e, term)
@@ -218,7 +217,9 @@ def _give_up(draft: Draft, e: Election, hook: HookSpec, noted: str) -> Due | Non
 
 def _leader(draft: Draft, e: Election, hook: HookSpec, noted: str) -> Due | None:
     leader = e.leader
-    if leader is None or not e.standby or e.phase in _HELD or leader.lease == e.lease or draft.base.stopping:
+    if leader is None or not e.standby or e.phase in _HELD or draft.base.stopping:
+        return None
+    if draft.session_of(leader.lease) is not None:  # our own key, which the watch may show for a while after it is gone
         return None
     value = _value_of(leader.value)
     told = f"{leader.create_revision} {leader.key} {document.node_of(leader.value) or ''} {value}"
@@ -260,6 +261,20 @@ def _note(draft: Draft, e: Election, name: ProcessName, what: str) -> Election:
 def _prefixed(hook: HookSpec, more: dict[str, str]) -> Variables:
     pairs = {"HOOK": hook.kind.value, **more}
     return tuple((f"SUPERVISOR_{name}", value.replace("\0", "")) for name, value in pairs.items())
+
+
+def undo(draft: Draft, e: Election, granted_seconds: float) -> Undo | None:
+    """``demoted``, for a guardian that outlives this daemon: in the term if it can."""
+    hook = e.spec.hooks.get(DEMOTED)
+    if hook is None:
+        return None
+    said = _prefixed(hook, {"CAUSE": "the daemon died", "LOST": "1", "LATE": "0"})
+    return Undo(
+        spec=hook.process,
+        variables=(*variables.of_run(draft, hook.process, e.term), *said),
+        timeout_seconds=hook.timeout_seconds,
+        reserve_seconds=reserve_seconds(e, granted_seconds),
+    )
 
 
 def adopt(draft: Draft, election: ElectionSpec) -> None:

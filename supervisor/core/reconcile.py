@@ -9,18 +9,16 @@ is being stopped. Running it twice in a row does nothing the second time.
 
 import math
 
-from supervisor.core import diff, document, hooks, lifecycle, timing, waiting
+from supervisor.core import diff, document, hooks, lifecycle, timing, variables, waiting
 from supervisor.core import election as elections
 from supervisor.core.actions import Campaign, Connect, Disarm, Exit, Proclaim
 from supervisor.core.draft import Draft
 from supervisor.core.evolve import replace
-from supervisor.core.names import ElectionName, Instant, ProcessId, ProcessName, Role, Term, candidate_key
+from supervisor.core.names import ElectionName, Instant, ProcessId, ProcessName, Role, Term
 from supervisor.core.spec import GiveUp, ProcessSpec, Spec
 from supervisor.core.state import Election, ElectionPhase, Process, ProcessPhase, Store
 
 PROCLAIM_AT_MOST_EVERY_SECONDS = 1.0
-MOST_LEADER_CHARACTERS = 256
-"""Of another's words in a child's environment."""
 NO_ELECTION = ElectionName("")
 LOCAL_ETCD = ProcessId(NO_ELECTION, ProcessName("local-etcd"))
 
@@ -239,7 +237,7 @@ def _proclaim(draft: Draft, e: Election) -> None:
 def _reconcile_process(draft: Draft, pid: ProcessId) -> None:
     p = draft.processes[pid]
     if pid.is_hook:
-        hooks.reconcile(draft, p, may_lead=_may_lead(draft, p), describe=_variables)
+        hooks.reconcile(draft, p, may_lead=_may_lead(draft, p))
         return
     desired = _desired(draft, p)
     if p.phase in (ProcessPhase.STARTING, ProcessPhase.RUNNING):
@@ -289,7 +287,7 @@ def _idle(draft: Draft, p: Process, spec: ProcessSpec, term: Term | None) -> Non
         return
     if term is not None and (e := draft.elections.get(p.id.election)) is not None:
         hooks.entered(draft, e, term)
-    lifecycle.start(draft, p, spec, term, _variables(draft, spec, term))
+    lifecycle.start(draft, p, spec, term, variables.of_run(draft, spec, term))
 
 
 def _desired(draft: Draft, p: Process) -> tuple[ProcessSpec, Term | None] | None:
@@ -407,32 +405,6 @@ def _shown(draft: Draft, e: Election) -> list[Process]:
     role = e.spec.leader if leading else e.spec.follower
     ids = (ProcessId(e.spec.name, name) for name in sorted(role))
     return [p for p in map(draft.processes.get, ids) if p is not None]
-
-
-def _variables(draft: Draft, spec: ProcessSpec, term: Term | None) -> tuple[tuple[str, str], ...]:
-    """SUPERVISOR_* of a child: who it is, and in which term."""
-    base = draft.base
-    pairs = [("NODE", str(base.node)), ("ROLE", spec.role.value), ("PROCESS", str(spec.id.name))]
-    e = draft.elections.get(spec.id.election)
-    if e is not None:
-        pairs.append(("ELECTION", str(e.spec.name)))
-    if e is not None and term is not None and e.lease is not None and base.store.connected is not None:
-        key = candidate_key(base.store.connected.namespace, e.spec.name, e.lease)
-        pairs += [
-            ("FENCING_TOKEN", str(term.token)),
-            ("TERM", str(term)),
-            ("ELECTION_KEY", key),
-            ("LEASE_ID", f"{e.lease:x}"),
-        ]
-    elif e is not None and e.leader is not None:
-        pairs.append(("LEADER", _harmless(document.node_of(e.leader.value) or e.leader.key)))
-    return tuple((f"SUPERVISOR_{name}", value) for name, value in pairs)
-
-
-def _harmless(text: str) -> str:
-    """A stranger's text as one an environment can hold: no NUL, line end or half surrogate, and not endless."""
-    cut = text if len(text) <= MOST_LEADER_CHARACTERS else text[: MOST_LEADER_CHARACTERS - 1] + "\u2026"
-    return "".join(c if c.isprintable() else "\ufffd" for c in cut)
 
 
 def _due(draft: Draft, at: Instant | None) -> bool:

@@ -7,6 +7,7 @@ Does not: fork. The guardian does.
 """
 
 import asyncio
+import contextlib
 import os
 import random
 from collections.abc import Callable, Mapping
@@ -14,9 +15,10 @@ from dataclasses import dataclass
 
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
-from supervisor.core.names import ProcessId, RunId
+from supervisor.core.names import ProcessId, RunId, Term
 from supervisor.core.spec import ProcessSpec
 from supervisor.guardian.link import GuardianLink, SpawnRequest
+from supervisor.guardian.protocol import TooLargeError
 from supervisor.processes.environment import EnvironmentFileError, build_environment
 from supervisor.processes.identity import Identity, UnknownName, resolve_user, rlimit_number, signal_number
 from supervisor.processes.logs import LogCapture
@@ -78,6 +80,8 @@ class Children:
         match action:
             case ac.Arm():
                 self._link.arm(action)
+                if action.undo is not None:
+                    self._bequeath(action.term, action.undo)
             case ac.Extend(lease=lease, lease_deadline=deadline):
                 self._link.extend(lease, deadline)
             case ac.Disarm(term=term):
@@ -97,6 +101,18 @@ class Children:
             case _:
                 return False
         return True
+
+    def _bequeath(self, term: Term, undo: ac.Undo) -> None:
+        """The guardian is to run it when we cannot. What is wrong with it shows when we do, in the usual way."""
+        spec = undo.spec
+        with contextlib.suppress(UnknownName, EnvironmentFileError, OSError, ValueError, TooLargeError):
+            identity = resolve_user(spec.user) if spec.user else None
+            environment = build_environment(spec, undo.variables, self._base, identity)
+            self._link.undo(
+                _request(RunId(0), spec, term, environment, identity),
+                timeout_seconds=undo.timeout_seconds,
+                reserve_seconds=undo.reserve_seconds,
+            )
 
     def _spawn(self, action: ac.Spawn) -> None:
         fds: tuple[int, ...] = ()

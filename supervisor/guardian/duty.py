@@ -23,6 +23,7 @@ from supervisor.guardian.linux import Inherited, boottime
 from supervisor.guardian.loop import Loop
 from supervisor.guardian.spawn import HANDLED_SIGNALS
 from supervisor.guardian.terms import Terms
+from supervisor.guardian.undo import Undos
 from supervisor.guardian.wire import Wire, WireClosedError
 
 _MOST_BLOCKERS: Final = 20
@@ -40,6 +41,7 @@ class Guardian:
         self._loop = Loop()
         self._children = Children(containment, inherited, self._loop, self.tell)
         self._terms = Terms()
+        self._undos = Undos()
         self._store: say.Store | None = None
         self._quitting = False
         self._farewell: Farewell | None = None
@@ -115,6 +117,8 @@ class Guardian:
                 self._disarm(term)
             case say.Spawn():
                 self._spawn(order, descriptors)
+            case say.Undo():
+                self._undos.note(order)
             case say.Signal(run=run, signo=signo):
                 self._children.signal(run, signo)
             case say.Kill(run=run):
@@ -143,7 +147,12 @@ class Guardian:
         if self._quitting:
             return
         self._farewell = Farewell(
-            children=self._children, terms=self._terms, loop=self._loop, store=self._store, isolate=self._isolate
+            children=self._children,
+            terms=self._terms,
+            undos=self._undos,
+            loop=self._loop,
+            store=self._store,
+            isolate=self._isolate,
         )
 
     def _spawn(self, order: say.Spawn, descriptors: list[int]) -> None:
@@ -157,6 +166,7 @@ class Guardian:
         elif not order.argv:
             self._children.refuse(order, "exec", 0, "the command is empty")
         else:
+            self._undos.entered(order.term)
             self._children.spawn(order, *descriptors)
 
     # --- terms -------------------------------------------------------------------------------------------------------
@@ -176,6 +186,7 @@ class Guardian:
         runs = self._children.of_term(term)
         if not runs:
             self._terms.disarm(term, boottime())
+            self._undos.forget(term)
             self.tell(say.Disarmed(term=term))
             return
         # A run counts until its emptiness is proven, even in the instant when nobody can be named.

@@ -3,7 +3,8 @@
 Promises, in this order and each as soon as it can be:
 1. every run gets its stop signal, except those marked ``last``; SIGKILL follows after the run's own stop timeout, or at
    its term's kill-by, whichever is earlier;
-2. when every run of a term is proven empty, and not before, its record says *stopped* and its key goes in the same
+2. when nothing of a term is left, its hook ``demoted`` is run, if it has one (``undo``);
+   when every run of a term is proven empty, and not before, its record says *stopped* and its key goes in the same
    transaction; when that is so of every term under a lease, the lease goes: a process that will not die keeps both, until
    the lease ends by itself;
 3. when nothing is left to revoke and all other runs are empty, the ``last`` runs (the local etcd) are stopped;
@@ -20,17 +21,26 @@ from supervisor.guardian.linux import boottime, die_with_parent, set_name
 from supervisor.guardian.loop import Loop
 from supervisor.guardian.protocol import Spawn, Store
 from supervisor.guardian.terms import Terms
+from supervisor.guardian.undo import Undos
 
 
 class Farewell:
     """Begun once, and then advanced at the end of every turn until it is over."""
 
     def __init__(
-        self, *, children: Children, terms: Terms, loop: Loop, store: Store | None, isolate: Callable[[int], None]
+        self,
+        *,
+        children: Children,
+        terms: Terms,
+        undos: Undos,
+        loop: Loop,
+        store: Store | None,
+        isolate: Callable[[int], None],
     ) -> None:
         """``isolate`` is called in the helper with the only descriptor it is to keep."""
         self._children = children
         self._terms = terms
+        self._undos = undos
         self._loop = loop
         self._isolate = isolate
         self._orders_fd = -1
@@ -54,6 +64,7 @@ class Farewell:
         # Nobody is left whom a stop signal would reach: what such a run still holds is killed, as the daemon would.
         stopping = {order.run for order in self._children.orders() if not order.last or self._last_stopped}
         self._children.kill(self._children.headless() & stopping)
+        self._undos.advance(self._children, self._terms, self._loop)
         if self._orders_fd >= 0:
             self._revoke_what_is_free()
         if self._helper and self._children.helper_ended(self._helper):
@@ -73,7 +84,11 @@ class Farewell:
 
     def _stop(self, order: Spawn) -> None:
         self._children.signal(order.run, order.stop_signal)
-        self._loop.at(boottime() + order.stop_timeout_seconds, lambda: self._children.kill({order.run}))
+        kill_at = boottime() + order.stop_timeout_seconds
+        reserve = self._undos.reserve_seconds(order.term)
+        if reserve and order.term is not None:
+            kill_at = min(kill_at, self._terms.kill_by(order.term) - reserve)
+        self._loop.at(kill_at, lambda: self._children.kill({order.run}))
 
     def _revoke_what_is_free(self) -> None:
         now = boottime()

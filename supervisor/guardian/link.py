@@ -119,6 +119,20 @@ class GuardianLink:
         self._send(arm)
         self._pulse.armed(arm)
 
+    def undo(self, request: SpawnRequest, *, timeout_seconds: float, reserve_seconds: float) -> None:
+        """What the guardian runs in the request's term when we are dead and nothing else of it is left. No answer.
+
+        Raises TooLargeError when it does not fit into a packet.
+        """
+        spawn = say.encode(_order(request)).decode("ascii")
+        order = say.Undo(
+            term=str(request.term), spawn=spawn, timeout_seconds=timeout_seconds, reserve_seconds=reserve_seconds
+        )
+        packet = say.encode(order)
+        if not (self._lost or self._closing):
+            self._wire.send(packet)
+            self._watch_writable()
+
     def extend(self, lease: LeaseId, lease_deadline: Instant) -> None:
         """No answer."""
         self._send(say.Extend(lease=lease, lease_deadline=lease_deadline))

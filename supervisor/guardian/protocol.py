@@ -95,6 +95,18 @@ class Spawn:
 
 
 @record
+class Undo:
+    """When you outlive the daemon: run this when nothing else of the armed term is left. Replaces an earlier one. No answer."""
+
+    term: str
+    spawn: str
+    """The packet of a Spawn. Its run is not a number of the daemon's, and its descriptors do not come."""
+    timeout_seconds: float
+    reserve_seconds: float
+    """The term's other runs are killed so long before kill-by."""
+
+
+@record
 class Signal:
     """Signal the process group of the run's main pid. No answer; an ended run is nobody."""
 
@@ -238,7 +250,7 @@ class Dropped:
     reason: str
 
 
-Order = Hello | Arm | Extend | Disarm | Spawn | Signal | Kill | Store | Ping | Quit
+Order = Hello | Arm | Extend | Disarm | Spawn | Undo | Signal | Kill | Store | Ping | Quit
 News = (
     Ready
     | Failed
@@ -256,7 +268,7 @@ News = (
 Message = Order | News
 
 _CLASSES: Final = (
-    *(Hello, Arm, Extend, Disarm, Spawn, Signal, Kill, Store, Ping, Quit),
+    *(Hello, Arm, Extend, Disarm, Spawn, Undo, Signal, Kill, Store, Ping, Quit),
     *(Ready, Failed, Armed, Disarmed, DisarmRefused, Spawned, SpawnFailed, Exited, Emptied, Struck, Pong, Dropped),
 )
 _BY_NAME: Final[dict[str, Callable[..., Message]]] = {c.__name__: c for c in _CLASSES}

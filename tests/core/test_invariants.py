@@ -151,6 +151,7 @@ class Fleet(RuleBasedStateMachine):
             node.load(VARIANTS[1])
             node.failing.clear()
             node.release()
+        self.shown = -1  # who was blind sees what it missed
         self.share()
         self.pass_time(60)
         leading = [n for n in self.nodes if n.state.elections[JOB].phase is ElectionPhase.LEADING]

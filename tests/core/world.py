@@ -418,6 +418,8 @@ class World:
 
     def _on_spawn(self, a: ac.Spawn) -> None:
         if ac.Spawn in self.failing:
+            if a.spec.id.is_hook:
+                self.hooks_run.append((str(a.spec.id), a.term, -1))
             self.pending.append(ev.SpawnFailed(run=a.run, detail="no such file", chance=0.5))
             return
         assert a.run not in self.children
@@ -572,6 +574,8 @@ def _show(thing: ev.Event | ac.Action) -> str:
                     )
                     + "]"
                 )
+            case None if key == "undo":
+                continue
             case float():
                 value = f"{value:.3f}"
             case _ if key in ("etcd", "log", "probe", "raft_term"):
