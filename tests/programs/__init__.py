@@ -1,0 +1,1 @@
+"""Programs that people run, under two real daemons on a real etcd."""
