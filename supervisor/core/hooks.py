@@ -74,7 +74,8 @@ def owed(e: Election) -> bool:
 
 def late(draft: Draft, e: Election) -> bool:
     """Whether nothing can be run in the term any more."""
-    if draft.base.guardian_lost or e.struck:
+    if draft.base.guardian_lost or e.struck or e.key_lost:
+        # A key that is gone ends the term now: the lease may be renewed for other terms, and kill-by with it.
         return True
     session = draft.session_of(e.lease)
     if session is None or not e.lost:
@@ -153,6 +154,8 @@ def _may_go_on(draft: Draft, e: Election, hook: HookSpec, p: Process) -> bool:
     match hook.kind:
         case HookKind.ELECTED:
             return e.phase is ElectionPhase.LEADING and e.term == p.term
+        case HookKind.DEMOTED if e.key_lost and p.term is not None:
+            return False
         case HookKind.DEMOTED | HookKind.GAVE_UP:
             return True  # its timeout, and kill-by where a term holds it, are all that ends it
         case HookKind.LEADER_CHANGED:

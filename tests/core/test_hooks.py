@@ -175,12 +175,25 @@ def test_the_next_term_waits_for_a_late_demoted() -> None:
     assert world.running() == ["job/work"]
 
 
-def test_a_deleted_key_runs_demoted_at_once_in_what_is_left_of_the_lease() -> None:
+def test_a_deleted_key_ends_the_term_at_once_and_demoted_runs_outside_of_it() -> None:
     world = World()
     world.load(spec(hooked(DEMOTED)))
     world.delete_key("job", world.tokens[JOB])
     world.post(ev.Ticked())
-    assert names(world) == ["job/@demoted"]
+    assert world.hooks_run == [("job/@demoted", None, 0)]
+    assert world.hook_variables["@demoted"]["SUPERVISOR_LATE"] == "1"
+
+
+def test_a_key_deleted_while_demoted_runs_kills_it_and_it_runs_again_outside() -> None:
+    world = World()
+    world.load(spec(hooked(DEMOTED)))
+    world.hook_code = None
+    token = world.tokens[JOB]
+    world.post(ev.ResignRequested(election=JOB))
+    world.hook_code = 0
+    world.delete_key("job", token)
+    world.post(ev.Ticked())
+    assert [(term is None, code) for _, term, code in world.hooks_run] == [(False, None), (True, 0)]
 
 
 def test_demoted_runs_late_before_the_daemon_ends() -> None:
