@@ -175,7 +175,9 @@ def takeover(one: Node, two: Node, etcd: str, elections: int, *, whole: bool) ->
     two.until(b"/p: started", elections)
     ends = watch.close()
     took = sorted(at - killed for at in ends.values())
-    print(f"  SIGKILL to the end of a term, as a watch tells it: first {took[0]:.3f} s, last {took[-1]:.3f} s; from then on")
+    print(
+        f"  SIGKILL to the end of a term, as a watch tells it: first {took[0]:.3f} s, last {took[-1]:.3f} s; from then on"
+    )
     for name, text in (("decided", ": became leader"), ("started", "/p: started")):
         seen = stamps(two.log, text)
         late = [at - ends[election] for election, at in seen.items()]
@@ -192,7 +194,9 @@ def measure(scratch: Path, binaries: Binaries, elections: int, *, whole: bool) -
         led = one.until(b"became leader", elections) - one.began
         ran = one.until(b"/p: started", elections) - one.began
         load = os.getloadavg()[0]
-        print(f"{elections} elections, etcd {binaries.version}, the {'node' if whole else 'daemon'} dies, load {load:.1f}")
+        print(
+            f"{elections} elections, etcd {binaries.version}, the {'node' if whole else 'daemon'} dies, load {load:.1f}"
+        )
         print(f"  all lead after {led:.2f} s, all run after {ran:.2f} s")
         time.sleep(SETTLE_SECONDS)
         for role in ("leads in", "waits in"):

@@ -4,6 +4,8 @@ Promises: pure; an early ``Ticked`` is harmless, so an instant may be named that
 answers as ``next_due`` does, and remembers what it found for each election and process while that is the same object.
 """
 
+from bisect import bisect_right
+
 from supervisor.core.draft import Draft
 from supervisor.core.names import ElectionName, Instant, ProcessId
 from supervisor.core.state import Election, ElectionPhase, Process, ProcessPhase, State
@@ -17,28 +19,39 @@ class Schedule:
     def __init__(self) -> None:
         self._elections: dict[ElectionName, tuple[Election, Due]] = {}
         self._processes: dict[ProcessId, tuple[Process, Due]] = {}
+        self._of: State | None = None
+        self._found: list[Instant] = []
+        """All that elections and processes of that state wait for, in order."""
 
     def next_due(self, state: State, *, after: Instant) -> Instant | None:
         """The first instant later than ``after`` at which something follows from time alone; None when nothing does.
 
         ``after`` is when ``Ticked`` was last given: what was due by then has been answered, and waits for something else.
         """
+        of = self._of
+        if of is None or of.elections is not state.elections or of.processes is not state.processes:
+            self._found = sorted(self._look(state))
+        self._of = state
         found = [at for at in _of_sessions(state) if at > after]
+        found += self._found[(place := bisect_right(self._found, after)) : place + 1]
+        return min(found, default=None)
+
+    def _look(self, state: State) -> list[Instant]:
+        found: list[Instant] = []
         elections, processes = self._elections, self._processes
         for name, e in state.elections.items():
             known = elections.get(name)
             if known is None or known[0] is not e:
                 known = elections[name] = (e, of_election(e))
-            found += [at for at in known[1] if at > after]
+            found += known[1]
         for pid, p in state.processes.items():
             known_p = processes.get(pid)
             if known_p is None or known_p[0] is not p:
                 known_p = processes[pid] = (p, of_process(p))
-            if known_p[1]:
-                found += [at for at in known_p[1] if at > after]
+            found += known_p[1]
         if len(elections) > len(state.elections) or len(processes) > len(state.processes):
             self._elections, self._processes = {}, {}  # some were removed: the others are found anew
-        return min(found, default=None)
+        return found
 
 
 def next_due(state: State, *, after: Instant) -> Instant | None:
@@ -88,7 +101,8 @@ def touch_due(draft: Draft) -> None:
     """Mark for the reconciler whatever has come due."""
     now = draft.now
     for e in draft.elections.values():
-        if any(at <= now for at in of_election(e)):
+        due = of_election(e)
+        if due and min(due) <= now:
             draft.dirty.add(e.spec.name)
     for p in draft.processes.values():
         if any(at <= now for at in of_process(p)):

@@ -183,7 +183,9 @@ class Elections:
         return [outcome for outcomes in await _together(parts) for outcome in outcomes]
 
     async def _close_part(self, part: Sequence[Closing], *, timeout_seconds: float) -> list[StoreError | None]:
-        request = rpc_pb2.TxnRequest(success=[self._overwrite(c.election, record) for c in part for record in c.records])
+        request = rpc_pb2.TxnRequest(
+            success=[self._overwrite(c.election, record) for c in part for record in c.records]
+        )
         verb = _named("closing records of", [c.election for c in part])
         try:
             await self._txn(request, verb=verb, timeout_seconds=timeout_seconds)
