@@ -125,7 +125,7 @@ class Ends:
             self._over.wait()
 
         self._stream = watch(requests())
-        self._arrived.append(next(self._stream))  # it stands
+        self._arrived.append(next(iter(self._stream)))  # it stands
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
@@ -136,7 +136,7 @@ class Ends:
 
     def close(self) -> dict[str, float]:
         """Election -> when."""
-        self._stream.cancel()
+        self._stream.cancel()  # type: ignore[no-untyped-call] # grpc's
         self._over.set()
         self._channel.close()
         found: dict[str, float] = {}
@@ -185,6 +185,15 @@ def takeover(one: Node, two: Node, etcd: str, elections: int, *, whole: bool) ->
         print(f"  {name}: {lateness(late)} from each end; all {1000 * all_done:.0f} ms after the first end")
 
 
+def idle(role: str, node: Node) -> None:
+    """What a node takes while nothing happens."""
+    busy, rss = node.busy(IDLE_SECONDS), [resident_mib(pid) for pid in (node.process.pid, node.guardian)]
+    print(
+        f"  {role}: daemon {rss[0]:.1f} MiB {busy[0]:.2f} % CPU, guardian {rss[1]:.1f} MiB {busy[1]:.2f} %; "
+        f"together {sum(rss):.1f} MiB {sum(busy):.2f} %"
+    )
+
+
 def measure(scratch: Path, binaries: Binaries, elections: int, *, whole: bool) -> None:
     """One etcd, two nodes, one death."""
     with EtcdServer(scratch / "etcd", binaries=binaries) as etcd:
@@ -199,17 +208,11 @@ def measure(scratch: Path, binaries: Binaries, elections: int, *, whole: bool) -
         )
         print(f"  all lead after {led:.2f} s, all run after {ran:.2f} s")
         time.sleep(SETTLE_SECONDS)
-        for role in ("leads in", "waits in"):
-            node = one if role == "leads in" else Node(scratch / "two", file)
-            if node is not one:
-                two = node
-                two.until(b": following", elections)
-                time.sleep(SETTLE_SECONDS)
-            busy, rss = node.busy(IDLE_SECONDS), [resident_mib(pid) for pid in (node.process.pid, node.guardian)]
-            print(
-                f"  {role} all: daemon {rss[0]:.1f} MiB {busy[0]:.2f} % CPU, guardian {rss[1]:.1f} MiB {busy[1]:.2f} %; "
-                f"together {sum(rss):.1f} MiB {sum(busy):.2f} %"
-            )
+        idle("leads in all", one)
+        two = Node(scratch / "two", file)
+        two.until(b": following", elections)
+        time.sleep(SETTLE_SECONDS)
+        idle("waits in all", two)
         takeover(one, two, etcd.endpoint, elections, whole=whole)
         two.stop()
 

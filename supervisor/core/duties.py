@@ -10,8 +10,8 @@ processes take long to start would be late by those of all others. In this order
 2. what the answers ask of etcd, whatever ends something (signals, kills, disarming), extensions of kill-by, all else: at once;
 3. arming terms and noting their tokens; then starting processes; then the words for our keys. Each in the order asked for.
 
-Promises: what the third kind waits for is only events that are here already, so that a single win is not put off by anything;
-of one run or term nothing overtakes: an order to end it has all of it that was put off, and all before that, done first. An
+Promises: what the third kind waits for is events that are here already, and proofs of other wins that are on their way, for
+``PATIENCE_SECONDS`` at most: a single win is put off by nothing; of one run or term nothing overtakes: an order to end it has all of it that was put off, and all before that, done first. An
 extension may overtake an Arm, for a deadline only ever moves later.
 Does not: perform anything, or look at a clock.
 """
@@ -21,12 +21,16 @@ from typing import Final
 
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
-from supervisor.core.names import ElectionName, ProcessId, RunId, Term
-from supervisor.core.state import State
+from supervisor.core.names import ElectionName, Instant, ProcessId, RunId, Term
+from supervisor.core.state import ElectionPhase, State
 from supervisor.core.store_events import TokenRemembered
 
 AT_ONCE: Final = 120
 """Events answered in one step: as many as one transaction proves, so that the first is sent while the others are looked at."""
+
+PATIENCE_SECONDS: Final = 0.2
+"""That a proven win waits for the proofs of others. They were asked for with it, and are answered within milliseconds of each
+other unless something is wrong; forks on every core would be what they wait for."""
 
 
 def gather(state: State, waiting: deque[ev.Event]) -> ev.Event:
@@ -70,13 +74,42 @@ class Backlog:
         self._words: deque[ac.Action] = deque()
         self._held: set[Term | RunId | None] = set()
         """Terms and runs that something here is about."""
+        self._unproven: set[ElectionName] = set()
+        """Elections whose win is being proven."""
+        self._since: Instant | None = None
+        """When something was put off while nothing else was, and wins were being proven."""
 
-    def __bool__(self) -> bool:
-        return bool(self._terms or self._starts or self._words)
+    def ready_at(self, now: Instant) -> Instant | None:
+        """When to take the next, as far as is known ``now``; None while there is nothing."""
+        if not (self._terms or self._starts or self._words):
+            self._since = None
+            return None
+        if not self._unproven:
+            return now
+        self._since = self._since if self._since is not None else now
+        return Instant(self._since + PATIENCE_SECONDS)
 
-    def admit(self, action: ac.Action) -> tuple[ac.Action, ...]:
-        """What is to be performed now for this action: nothing, when it is put off; before it, what it must not overtake."""
+    def hear(self, event: ev.Event) -> None:
+        """What was answered."""
+        match event:
+            case ev.FirstRead(election=name) | ev.ReadFirstFailed(election=name):
+                self._unproven.discard(name)
+            case ev.Together(events=events):
+                for one in events:
+                    self.hear(one)
+            case _:
+                pass
+
+    def admit(self, action: ac.Action, state: State) -> tuple[ac.Action, ...]:
+        """What is to be performed now for this action: nothing, when it is put off; before it, what it must not overtake.
+
+        ``state`` is the one after the step that asked for it.
+        """
         match action:
+            case ac.Prove(election=name):
+                if state.elections[name].phase is ElectionPhase.PROVING:
+                    self._unproven.add(name)
+                return (action,)
             case ac.Arm(term=term):
                 self._terms.append(action)
                 self._held.add(term)

@@ -60,25 +60,29 @@ class Loop:
         """Answer events until the core asks for the end; returns the exit code."""
         while True:
             turn_ends = self._clock() + LONGEST_TURN_SECONDS
-            while self._events or self._backlog:
+            while self._events or self._may_start():
                 if self._events:
                     code = self._step(duties.gather(self.state, self._events))
                     if code is not None:
                         return code
                 else:
                     self._perform(self._backlog.take())
-                busy = bool(self._events or self._backlog)
+                busy = self._events or self._may_start()
                 if not busy or self._clock() > turn_ends:
                     # Others post while we work off a burst, and what was asked for is to be sent: give them their turn.
                     await asyncio.sleep(0)
                     turn_ends = self._clock() + LONGEST_TURN_SECONDS
-                    if busy and not self._events and turn_ends > self._stepped_at + LONGEST_WITHOUT_STEP_SECONDS:
+                    if busy and turn_ends > self._stepped_at + LONGEST_WITHOUT_STEP_SECONDS:
                         self._events.append(Ticked())
-            due = self._schedule.next_due(self.state, after=self._ticked_at)
-            await self._sleep(due)
-            if not self._events:
+            await self._sleep(self._schedule.next_due(self.state, after=self._ticked_at))
+            if not self._events and not self._may_start():
                 self._ticked_at = self._clock()
                 self._events.append(Ticked())
+
+    def _may_start(self) -> bool:
+        """Whether what was put off may be performed now."""
+        at = self._backlog.ready_at(now := self._clock())
+        return at is not None and at <= now
 
     async def wait(self, predicate: Callable[[State], bool], timeout_seconds: float) -> State | None:
         """The first state from now on that fits, or None when none did in time."""
@@ -108,19 +112,22 @@ class Loop:
         if isinstance(event, Ticked):
             self._ticked_at = now
         self.state, actions = machine.step(before, event, now=now)
+        self._backlog.hear(event)
         for observer in self._observers:
             observer(before, event, self.state, actions)
         for waiting in self._changed:
             waiting.set()
         for asked in actions:
-            for action in self._backlog.admit(asked):
+            for action in self._backlog.admit(asked, self.state):
                 if isinstance(action, Exit):
                     return action.code
                 self._perform(action)
         return None
 
     async def _sleep(self, due: Instant | None) -> None:
-        asked = LONGEST_SLEEP_SECONDS if due is None else min(LONGEST_SLEEP_SECONDS, due - self._clock())
+        now = self._clock()
+        ends = [Instant(now + LONGEST_SLEEP_SECONDS), due, self._backlog.ready_at(now)]
+        asked = min(at for at in ends if at is not None) - now
         self._arrived.clear()
         if asked <= 0:
             self.lag_seconds = -asked
