@@ -112,6 +112,7 @@ class Loop:
         if isinstance(event, Ticked):
             self._ticked_at = now
         self.state, actions = machine.step(before, event, now=now)
+        self._schedule.note(before, self.state)
         self._backlog.hear(event)
         for observer in self._observers:
             observer(before, event, self.state, actions)
