@@ -21,18 +21,17 @@ class Schedule:
 
     def __init__(self) -> None:
         self._due: dict[ElectionName | ProcessId, Due] = {}
+        self._stale_elections: set[ElectionName] = set()
+        self._stale_processes: set[ProcessId] = set()
+        """What was written since it was last asked."""
         self._heap: list[tuple[Instant, int, ElectionName | ProcessId]] = []
         """Every instant ever named that is still to come; what is waited for no more is passed over when its time comes."""
         self._numbers = itertools.count()
 
     def note(self, before: State, after: State) -> None:
         """A step was made."""
-        for name in written(before.elections, after.elections):
-            e = after.elections.get(name)
-            self._set(name, () if e is None else of_election(e))
-        for pid in written(before.processes, after.processes):
-            p = after.processes.get(pid)
-            self._set(pid, () if p is None else of_process(p))
+        self._stale_elections.update(written(before.elections, after.elections))
+        self._stale_processes.update(written(before.processes, after.processes))
 
     def next_due(self, state: State, *, after: Instant) -> Instant | None:
         """The first instant later than ``after`` at which something follows from time alone; None when nothing does.
@@ -40,6 +39,14 @@ class Schedule:
         ``state`` is the one last noted. ``after`` is when ``Ticked`` was last given, and only ever rises: what was due by then
         has been answered, and waits for something else.
         """
+        for name in self._stale_elections:
+            e = state.elections.get(name)
+            self._set(name, () if e is None else of_election(e))
+        for pid in self._stale_processes:
+            p = state.processes.get(pid)
+            self._set(pid, () if p is None else of_process(p))
+        self._stale_elections.clear()
+        self._stale_processes.clear()
         heap = self._heap
         while heap and (heap[0][0] <= after or heap[0][0] not in self._due.get(heap[0][2], ())):
             heapq.heappop(heap)
