@@ -50,7 +50,8 @@ async def test_an_ordinary_sleep_is_no_gap() -> None:
 
 
 async def test_what_is_put_off_is_performed_when_no_event_is_left() -> None:
-    clock, seen = Clock(), []
+    clock = Clock()
+    seen: list[type] = []
     loop = Loop(
         machine.initial(NodeName("one"), now=clock.at), clock=clock, perform=lambda action: seen.append(type(action))
     )
