@@ -259,7 +259,7 @@ def on_read_first_failed(draft: Draft, e: Election, event: ReadFirstFailed) -> N
 
 def on_queue(draft: Draft, e: Election, event: QueueChanged) -> None:
     """The watch's picture: reason to ask for a proof when we look first, and to end a term when our key is not in it."""
-    same = [c.create_revision for c in e.queue] == [c.create_revision for c in event.candidates]
+    same = _same_words(e, event.candidates)
     e = takeover.departed(e, event.candidates, draft.sights.freeze(), draft.now)
     first_at = takeover.first_seen(e, event.candidates, draft.now)
     e = replace(e, queue=event.candidates, queue_revision=event.revision, queue_at=draft.now, first_at=first_at)
@@ -358,6 +358,14 @@ def on_proclaim_failed(draft: Draft, e: Election, event: ProclaimFailed) -> None
 
 def _is_ours(e: Election, candidate: Candidate) -> bool:
     return candidate.lease == e.lease and candidate.create_revision == e.create_revision
+
+
+def _same_words(e: Election, candidates: tuple[Candidate, ...]) -> bool:
+    """Whether these are the candidates there were, and say what they said, but for ourselves."""
+    return len(candidates) == len(e.queue) and all(
+        was.create_revision == c.create_revision and (c.lease == e.lease or was.value == c.value)
+        for was, c in zip(e.queue, candidates, strict=True)
+    )
 
 
 def _record(draft: Draft, e: Election, mark: Mark) -> bytes:
