@@ -193,8 +193,7 @@ def _leading(draft: Draft, e: Election, reason: str) -> None:
             e = elections.prove(draft, e)
         if e.unclosed:
             e = waiting.close_records(draft, e)
-        if e.armed:  # a thousand wins are all decided before the first is told of
-            _proclaim(draft, e)
+        _proclaim(draft, e)
 
 
 def _stepping_down(draft: Draft, e: Election) -> None:
