@@ -1,7 +1,8 @@
 """Everything the core may ask for, one frozen dataclass each, and the order they must keep.
 
-**The order of duties.** The shell performs actions in the order given, and starts each without waiting for the last;
-where one must not begin before another is *done*, the core waits for the confirming event before it asks:
+**The order of duties.** The shell performs actions in the order given, but for what ``duties`` lets others go before, and
+starts each without waiting for the last; where one must not begin before another is *done*, the core waits for the
+confirming event before it asks:
 
     Prove    -> FirstRead before Arm                           no term without a win that is proven and on record
     Arm      -> Armed     before the first Spawn of a term     no leader process without a dead-man's switch

@@ -45,12 +45,12 @@ def changed_fields(old: object, new: object) -> tuple[str, ...]:
 
 def needs_restart(old: ProcessSpec, new: ProcessSpec) -> bool:
     """Whether a running child of ``old`` cannot simply go on as one of ``new``."""
-    return old != new and not LIVE_PROCESS_FIELDS.issuperset(changed_fields(old, new))
+    return old is not new and old != new and not LIVE_PROCESS_FIELDS.issuperset(changed_fields(old, new))
 
 
 def needs_recampaign(old: ElectionSpec, new: ElectionSpec) -> bool:
     """Whether a candidacy under ``old`` must end for ``new`` to hold."""
-    if old == new:
+    if old is new or old == new:
         return False
     if ReloadPolicy.RESIGN in (old.reload, new.reload):
         return True

@@ -148,7 +148,10 @@ class Draft:
         """The session that keeps this lease, or None when it was given up."""
         if lease is None:
             return None
-        return next((s for s in self.sessions.values() if s.lease == lease), None)
+        for session in self.sessions.freeze().values():
+            if session.lease == lease:
+                return session
+        return None
 
     def finish(self) -> tuple[State, tuple[Action, ...]]:
         """The new state, and what follows from the step."""

@@ -259,11 +259,16 @@ def on_read_first_failed(draft: Draft, e: Election, event: ReadFirstFailed) -> N
 
 def on_queue(draft: Draft, e: Election, event: QueueChanged) -> None:
     """The watch's picture: reason to ask for a proof when we look first, and to end a term when our key is not in it."""
+    same = _same_words(e, event.candidates)
     e = takeover.departed(e, event.candidates, draft.sights.freeze(), draft.now)
     first_at = takeover.first_seen(e, event.candidates, draft.now)
-    e = draft.put_election(
-        replace(e, queue=event.candidates, queue_revision=event.revision, queue_at=draft.now, first_at=first_at)
-    )
+    e = replace(e, queue=event.candidates, queue_revision=event.revision, queue_at=draft.now, first_at=first_at)
+    if same:
+        draft.elections.put(
+            e.spec.name, e
+        )  # other words of the same candidates let nobody do what they could not do before
+    else:
+        draft.put_election(e)
     tokens.note_leader(draft, e)
     if e.create_revision is None or event.revision < e.create_revision:
         return  # older than our key: it cannot say anything about it
@@ -355,6 +360,14 @@ def _is_ours(e: Election, candidate: Candidate) -> bool:
     return candidate.lease == e.lease and candidate.create_revision == e.create_revision
 
 
+def _same_words(e: Election, candidates: tuple[Candidate, ...]) -> bool:
+    """Whether these are the candidates there were, and say what they said, but for ourselves."""
+    return len(candidates) == len(e.queue) and all(
+        was.create_revision == c.create_revision and (c.lease == e.lease or was.value == c.value)
+        for was, c in zip(e.queue, candidates, strict=True)
+    )
+
+
 def _record(draft: Draft, e: Election, mark: Mark) -> bytes:
     session = draft.session_of(e.lease)
     ttl = session.granted_seconds if session else e.spec.ttl_seconds
@@ -364,7 +377,7 @@ def _record(draft: Draft, e: Election, mark: Mark) -> bytes:
 
 def _confirmed_by_proof(draft: Draft, e: Election, session: Session) -> Session:
     """The proof is the first sight of the key. Beside other terms, the older sight of theirs counts for all."""
-    if any(o.lease == e.lease and o.phase in HELD for o in draft.elections.values()):
+    if any(o.lease == e.lease and o.phase in HELD for o in draft.elections.freeze().values()):
         return session
     again = Instant(e.proof_asked_at + timing.renewal_pause_seconds(session.granted_seconds))
     return draft.put_session(replace(session, confirmed_at=e.proof_asked_at, confirm_at=again))

@@ -421,6 +421,13 @@ class ResignFailed:
     detail: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Together:
+    """News about different elections that were there at once (``duties``): one step answers them all, each as it would alone."""
+
+    events: tuple["Event", ...]
+
+
 Event = (
     ConfigLoaded | ConfigRejected | ShutdownRequested | ResignRequested | RestartRequested | Ticked | Woke
     | Armed | Disarmed | DisarmRefused | KillByStruck | GuardianLost
@@ -431,4 +438,5 @@ Event = (
     | Campaigned | CampaignFailed | QueueChanged | FirstRead | ReadFirstFailed
     | KeysConfirmed | KeysUnconfirmed | LeaseSeen | LeaseUnseen | RecordsClosed | CloseRecordsFailed
     | Proclaimed | ProclaimFailed | Resigned | ResignFailed
+    | Together
 )  # fmt: skip

@@ -80,6 +80,9 @@ def _dispatch(draft: Draft, event: ev.Event) -> None:
             _on_election(draft, draft.elections.get(event.election), event)
         case ev.Spawned() | ev.SpawnFailed() | ev.Exited() | ev.Emptied() | ev.ProbeSucceeded() | ev.ProbeFailed():
             _on_process(draft, event)
+        case ev.Together(events=events):
+            for one in events:
+                _dispatch(draft, one)
         case _:
             assert_never(event)
 

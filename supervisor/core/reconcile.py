@@ -115,7 +115,7 @@ def _reason_to_leave(draft: Draft, e: Election) -> str:
     wanted = base.spec.elections.get(e.spec.name) if base.spec else None
     if base.spec is None or wanted is None:
         return "removed from the file"
-    if base.store.connected != base.spec.etcd:
+    if base.store.connected is not base.spec.etcd and base.store.connected != base.spec.etcd:
         return "the file names another etcd"
     if diff.needs_recampaign(e.spec, wanted):
         return f"the file changes {', '.join(diff.changed_fields(e.spec, wanted))}"
@@ -124,7 +124,7 @@ def _reason_to_leave(draft: Draft, e: Election) -> str:
 
 def _adopt_live(draft: Draft, e: Election) -> Election:
     wanted = draft.base.spec.elections.get(e.spec.name) if draft.base.spec else None
-    if wanted is None or wanted == e.spec:
+    if wanted is None or wanted is e.spec or wanted == e.spec:
         return e
     return hooks.adopted(draft, draft.put_election(replace(e, spec=wanted, proclaim_at=draft.now)), e)
 
@@ -263,7 +263,7 @@ def _running(draft: Draft, p: Process, desired: tuple[ProcessSpec, Term | None] 
         lifecycle.stop(draft, p)
     elif p.ready_by is not None and draft.now >= p.ready_by and not p.ready:
         lifecycle.stop(draft, p, failed=True)
-    elif p.spec != desired[0]:
+    elif p.spec is not desired[0] and p.spec != desired[0]:
         lifecycle.refresh(draft, p, desired[0])
 
 

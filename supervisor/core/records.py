@@ -31,6 +31,10 @@ class Mark(StrEnum):
     OVER = "over"
 
 
+_MARKS = {mark.value: mark for mark in Mark}
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
     """What a record says."""
@@ -71,7 +75,7 @@ def read(record: TermRecord, *, otherwise_ttl_seconds: float) -> Told:
     ttl = _seconds(fields.get("ttl"), otherwise_ttl_seconds)
     return Told(
         token=record.token,
-        mark=Mark(mark) if isinstance(mark, str) and mark in tuple(Mark) else Mark.STARTED,
+        mark=_MARKS.get(mark, Mark.STARTED) if isinstance(mark, str) else Mark.STARTED,
         node=document.shown_name(_text(fields.get("node"))) or "an unknown node",
         home=Home(boot=_text(fields.get("boot")), mark=_text(fields.get("home"))),
         ttl_seconds=ttl,
@@ -107,4 +111,4 @@ def _seconds(value: object, otherwise: float) -> float:
 
 
 def _encode(fields: dict[str, object]) -> bytes:
-    return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode(errors="replace")
+    return _ENCODER.encode(fields).encode(errors="replace")

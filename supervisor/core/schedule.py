@@ -1,49 +1,76 @@
 """When something follows from time alone: what the shell sets its timer to.
 
 Promises: pure; an early ``Ticked`` is harmless, so an instant may be named that turns out to ask for nothing; a ``Schedule``
-answers as ``next_due`` does, and remembers what it found for each election and process while that is the same object.
+answers as ``next_due`` does, from the steps that it was told of.
 """
 
+import heapq
+import itertools
+
 from supervisor.core.draft import Draft
+from supervisor.core.evolve import replace
 from supervisor.core.names import ElectionName, Instant, ProcessId
 from supervisor.core.state import Election, ElectionPhase, Process, ProcessPhase, State
+from supervisor.core.written import written
 
 Due = tuple[Instant, ...]
 
 
 class Schedule:
-    """Asked again and again about states that follow one another."""
+    """Told of every step, and asked now and then: what one election waits for costs nothing while another moves."""
 
     def __init__(self) -> None:
-        self._elections: dict[ElectionName, tuple[Election, Due]] = {}
-        self._processes: dict[ProcessId, tuple[Process, Due]] = {}
+        self._due: dict[ElectionName | ProcessId, Due] = {}
+        self._stale_elections: set[ElectionName] = set()
+        self._stale_processes: set[ProcessId] = set()
+        """What was written since it was last asked."""
+        self._heap: list[tuple[Instant, int, ElectionName | ProcessId]] = []
+        """Every instant ever named that is still to come; what is waited for no more is passed over when its time comes."""
+        self._numbers = itertools.count()
+
+    def note(self, before: State, after: State) -> None:
+        """A step was made."""
+        self._stale_elections.update(written(before.elections, after.elections))
+        self._stale_processes.update(written(before.processes, after.processes))
 
     def next_due(self, state: State, *, after: Instant) -> Instant | None:
         """The first instant later than ``after`` at which something follows from time alone; None when nothing does.
 
-        ``after`` is when ``Ticked`` was last given: what was due by then has been answered, and waits for something else.
+        ``state`` is the one last noted. ``after`` is when ``Ticked`` was last given, and only ever rises: what was due by then
+        has been answered, and waits for something else.
         """
+        for name in self._stale_elections:
+            e = state.elections.get(name)
+            self._set(name, () if e is None else of_election(e))
+        for pid in self._stale_processes:
+            p = state.processes.get(pid)
+            self._set(pid, () if p is None else of_process(p))
+        self._stale_elections.clear()
+        self._stale_processes.clear()
+        heap = self._heap
+        while heap and (heap[0][0] <= after or heap[0][0] not in self._due.get(heap[0][2], ())):
+            heapq.heappop(heap)
         found = [at for at in _of_sessions(state) if at > after]
-        elections, processes = self._elections, self._processes
-        for name, e in state.elections.items():
-            known = elections.get(name)
-            if known is None or known[0] is not e:
-                known = elections[name] = (e, of_election(e))
-            found += [at for at in known[1] if at > after]
-        for pid, p in state.processes.items():
-            known_p = processes.get(pid)
-            if known_p is None or known_p[0] is not p:
-                known_p = processes[pid] = (p, of_process(p))
-            if known_p[1]:
-                found += [at for at in known_p[1] if at > after]
-        if len(elections) > len(state.elections) or len(processes) > len(state.processes):
-            self._elections, self._processes = {}, {}  # some were removed: the others are found anew
-        return min(found, default=None)
+        return min([*found, heap[0][0]] if heap else found, default=None)
+
+    def _set(self, key: ElectionName | ProcessId, due: Due) -> None:
+        before = self._due.get(key, ())
+        if due == before:
+            return
+        if due:
+            self._due[key] = due
+        else:
+            del self._due[key]
+        for at in due:
+            if at not in before:
+                heapq.heappush(self._heap, (at, next(self._numbers), key))
 
 
 def next_due(state: State, *, after: Instant) -> Instant | None:
     """As ``Schedule.next_due``, for a state by itself."""
-    return Schedule().next_due(state, after=after)
+    schedule = Schedule()
+    schedule.note(replace(state, elections={}, processes={}), state)
+    return schedule.next_due(state, after=after)
 
 
 def _of_sessions(state: State) -> list[Instant]:
@@ -88,7 +115,8 @@ def touch_due(draft: Draft) -> None:
     """Mark for the reconciler whatever has come due."""
     now = draft.now
     for e in draft.elections.values():
-        if any(at <= now for at in of_election(e)):
+        due = of_election(e)
+        if due and min(due) <= now:
             draft.dirty.add(e.spec.name)
     for p in draft.processes.values():
         if any(at <= now for at in of_process(p)):

@@ -20,7 +20,8 @@ MOST_LOOK_SECONDS = 0.2
 
 def wait_for_predecessors(draft: Draft, e: Election, event: FirstRead) -> Election:
     """Nothing of the term starts while an earlier one may run; what can be told to be over is closed on the way."""
-    told = [records.read(r, otherwise_ttl_seconds=e.spec.ttl_seconds) for r in event.records]
+    mine = e.create_revision or 0
+    told = [records.read(r, otherwise_ttl_seconds=e.spec.ttl_seconds) for r in event.records if r.token != mine]
     session = draft.session_of(e.lease)
     ttl = session.granted_seconds if session else e.spec.ttl_seconds
     margin = timing.safety_margin_seconds(e.spec, ttl)
@@ -30,7 +31,7 @@ def wait_for_predecessors(draft: Draft, e: Election, event: FirstRead) -> Electi
     if not e.spec.takeover_guard:
         waits_for = ()
     waited = {p.token for p in waits_for}
-    over = {t.token for t in told if t.mark is Mark.STARTED and t.token < (e.create_revision or 0)} - waited
+    over = {t.token for t in told if t.mark is Mark.STARTED and t.token < mine} - waited
     unclosed = tuple(records.closed(r) for r in event.records if r.token in over)
     pause = min(MOST_LOOK_SECONDS, FIRST_LOOK_SECONDS * 2 ** min(e.proofs, 8))
     return draft.put_election(

@@ -164,8 +164,7 @@ class Daemon:
     # --- telling
 
     def _report(self, before: State, event: ev.Event, after: State, _actions: tuple[ac.Action, ...]) -> None:
-        for line in transitions.lines(before, event, after):
-            self._write(line)
+        self._write(*transitions.lines(before, event, after))
         if after.stopping and not before.stopping:
             self._notifier.stopping(after.stopping)
         if not self._told_ready and after.spec is not None and all(_joined(e) for e in after.elections.values()):
@@ -184,8 +183,11 @@ class Daemon:
         self._telling = False
         self._notifier.status(_status_line(self.loop.state))
 
-    def _write(self, line: LogLine) -> None:
-        self._own.put((render(line, datetime.now(UTC), journal=self._journal) + "\n").encode())
+    def _write(self, *lines: LogLine) -> None:
+        """Those of one step in one block: whoever writes it is woken once."""
+        if lines:
+            now = datetime.now(UTC)
+            self._own.put("".join(f"{render(line, now, journal=self._journal)}\n" for line in lines).encode())
 
     def _greet(self) -> None:
         ready = self._launched.ready

@@ -1,8 +1,8 @@
 """The only caller of ``step``: next event, step, publish, perform.
 
-Promises: events are answered one at a time, in the order they were posted, after a Woke when we did not run for a while;
-observers see every transition, before its
-actions are begun; ``wait`` misses no state. Wakes at least once a second, because asyncio's timers stop while the
+Promises: events are answered in the order they were posted, those that may share a step together, after a Woke when we did
+not run for a while; observers see every transition, before its actions are begun; what ``core.duties`` puts off is performed
+when no event is left, in its order; ``wait`` misses no state. Wakes at least once a second, because asyncio's timers stop while the
 machine is suspended and the core's do not; how late it wakes is the loop's lag.
 """
 
@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from supervisor.core import machine
+from supervisor.core import duties, machine
 from supervisor.core.actions import Action, Exit
 from supervisor.core.events import Event, Ticked, Woke
 from supervisor.core.names import Instant
@@ -19,6 +19,8 @@ from supervisor.core.state import State
 
 LONGEST_SLEEP_SECONDS = 1.0
 LONGEST_TURN_SECONDS = 0.01
+LONGEST_WITHOUT_STEP_SECONDS = 0.1
+"""While what was put off is worked off: deadlines and renewals are looked at in steps only."""
 GAP_SECONDS = 2.5
 """Between two steps there is a tick at least every second: this long without one, and we did not run."""
 
@@ -39,6 +41,7 @@ class Loop:
         self._perform = perform
         self._observers: list[Observer] = []
         self._events: deque[Event] = deque()
+        self._backlog = duties.Backlog()
         self._arrived = asyncio.Event()
         self._changed: set[asyncio.Event] = set()
         self._schedule = Schedule()
@@ -57,19 +60,29 @@ class Loop:
         """Answer events until the core asks for the end; returns the exit code."""
         while True:
             turn_ends = self._clock() + LONGEST_TURN_SECONDS
-            while self._events:
-                code = self._step(self._events.popleft())
-                if code is not None:
-                    return code
-                if not self._events or self._clock() > turn_ends:
+            while self._events or self._may_start():
+                if self._events:
+                    code = self._step(duties.gather(self.state, self._events))
+                    if code is not None:
+                        return code
+                else:
+                    self._perform(self._backlog.take())
+                busy = self._events or self._may_start()
+                if not busy or self._clock() > turn_ends:
                     # Others post while we work off a burst, and what was asked for is to be sent: give them their turn.
                     await asyncio.sleep(0)
                     turn_ends = self._clock() + LONGEST_TURN_SECONDS
-            due = self._schedule.next_due(self.state, after=self._ticked_at)
-            await self._sleep(due)
-            if not self._events:
+                    if busy and turn_ends > self._stepped_at + LONGEST_WITHOUT_STEP_SECONDS:
+                        self._events.append(Ticked())
+            await self._sleep(self._schedule.next_due(self.state, after=self._ticked_at))
+            if not self._events and not self._may_start():
                 self._ticked_at = self._clock()
                 self._events.append(Ticked())
+
+    def _may_start(self) -> bool:
+        """Whether what was put off may be performed now."""
+        at = self._backlog.ready_at(now := self._clock())
+        return at is not None and at <= now
 
     async def wait(self, predicate: Callable[[State], bool], timeout_seconds: float) -> State | None:
         """The first state from now on that fits, or None when none did in time."""
@@ -99,18 +112,23 @@ class Loop:
         if isinstance(event, Ticked):
             self._ticked_at = now
         self.state, actions = machine.step(before, event, now=now)
+        self._schedule.note(before, self.state)
+        self._backlog.hear(event)
         for observer in self._observers:
             observer(before, event, self.state, actions)
         for waiting in self._changed:
             waiting.set()
-        for action in actions:
-            if isinstance(action, Exit):
-                return action.code
-            self._perform(action)
+        for asked in actions:
+            for action in self._backlog.admit(asked, self.state):
+                if isinstance(action, Exit):
+                    return action.code
+                self._perform(action)
         return None
 
     async def _sleep(self, due: Instant | None) -> None:
-        asked = LONGEST_SLEEP_SECONDS if due is None else min(LONGEST_SLEEP_SECONDS, due - self._clock())
+        now = self._clock()
+        ends = [Instant(now + LONGEST_SLEEP_SECONDS), due, self._backlog.ready_at(now)]
+        asked = min(at for at in ends if at is not None) - now
         self._arrived.clear()
         if asked <= 0:
             self.lag_seconds = -asked

@@ -1,7 +1,7 @@
 """The core's etcd actions, as calls, and their outcomes as events.
 
-Promises: every call has a deadline and is answered by exactly one event; campaigns, proofs of wins
-and proclaims that are asked for in one turn of the loop share their transactions. Does not: retry. When and whether is the core's.
+Promises: every call has a deadline and is answered by exactly one event; campaigns, proofs of wins, proclaims and records
+to be closed that are asked for in one turn of the loop share their transactions. Does not: retry. When and whether is the core's.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from supervisor.core import events as ev
 from supervisor.core import store_events as sev
 from supervisor.core.names import Instant
 from supervisor.core.spec import EtcdSpec
-from supervisor.etcd.election import Candidacy, Claim, Ending, Word
+from supervisor.etcd.election import Candidacy, Claim, Closing, Ending, Word
 from supervisor.etcd.errors import KeyNotOurs, LeaseNotFound, StoreError
 from supervisor.etcd.store import EtcdStore
 
@@ -45,6 +45,7 @@ class StoreCalls:
         self._campaigns: list[ac.Campaign] = []
         self._proofs: list[ac.Prove] = []
         self._words: list[ac.Proclaim] = []
+        self._closings: list[ac.CloseRecords] = []
 
     def connect(self, etcd: EtcdSpec) -> None:
         """Turn to this etcd; the one before is left."""
@@ -100,7 +101,9 @@ class StoreCalls:
             case ac.AskLease():
                 self._begin(self._look(self._live(), action))
             case ac.CloseRecords():
-                self._begin(self._close_records(self._live(), action))
+                if not self._closings:
+                    asyncio.get_running_loop().call_soon(self._flush_closings)
+                self._closings.append(action)
             case ac.Proclaim():
                 if not self._words:
                     asyncio.get_running_loop().call_soon(self._flush_words)
@@ -234,13 +237,18 @@ class StoreCalls:
         )
         self._post(seen)
 
-    async def _close_records(self, store: EtcdStore, a: ac.CloseRecords) -> None:
-        try:
-            await store.close_records(a.election, a.records, timeout_seconds=WRITE_TIMEOUT_SECONDS)
-        except StoreError as error:
-            self._post(ev.CloseRecordsFailed(election=a.election, detail=str(error)))
-        else:
-            self._post(ev.RecordsClosed(election=a.election))
+    def _flush_closings(self) -> None:
+        batch, self._closings = self._closings, []
+        self._begin(self._close_records(self._live(), batch))
+
+    async def _close_records(self, store: EtcdStore, batch: list[ac.CloseRecords]) -> None:
+        closings = [Closing(election=a.election, records=a.records) for a in batch]
+        outcomes = await store.close_records(closings, timeout_seconds=WRITE_TIMEOUT_SECONDS)
+        for a, error in zip(batch, outcomes, strict=True):
+            if error is None:
+                self._post(ev.RecordsClosed(election=a.election))
+            else:
+                self._post(ev.CloseRecordsFailed(election=a.election, detail=str(error)))
 
     def _flush_words(self) -> None:
         batch, self._words = self._words, []

@@ -75,6 +75,14 @@ class Ending:
     forget: tuple[Token, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closing:
+    """Records of one election's terms, with what they are to say; no more than one transaction takes."""
+
+    election: ElectionName
+    records: tuple[TermRecord, ...]
+
+
 class Elections:
     """The verbs, on one namespace."""
 
@@ -169,13 +177,21 @@ class Elections:
         request = rpc_pb2.TxnRequest(success=operations)
         await self._txn(request, verb=f"resign of {end.election}", timeout_seconds=timeout_seconds)
 
-    async def close_records(
-        self, election: ElectionName, records: Sequence[TermRecord], *, timeout_seconds: float
-    ) -> None:
-        """Write over records, those that are still there. Raises any ``StoreError``."""
-        for part in _parts(records):
-            request = rpc_pb2.TxnRequest(success=[self._overwrite(election, record) for record in part])
-            await self._txn(request, verb=f"closing records of {election}", timeout_seconds=timeout_seconds)
+    async def close_records(self, batch: Sequence[Closing], *, timeout_seconds: float) -> list[StoreError | None]:
+        """Write over records, those that are still there; for each closing None, or what failed it."""
+        parts = [self._close_part(part, timeout_seconds=timeout_seconds) for part in _fitting(batch)]
+        return [outcome for outcomes in await _together(parts) for outcome in outcomes]
+
+    async def _close_part(self, part: Sequence[Closing], *, timeout_seconds: float) -> list[StoreError | None]:
+        request = rpc_pb2.TxnRequest(
+            success=[self._overwrite(c.election, record) for c in part for record in c.records]
+        )
+        verb = _named("closing records of", [c.election for c in part])
+        try:
+            await self._txn(request, verb=verb, timeout_seconds=timeout_seconds)
+        except StoreError as error:
+            return [error] * len(part)
+        return [None] * len(part)
 
     async def _enter(
         self, part: Sequence[Candidacy], *, timeout_seconds: float
@@ -320,6 +336,19 @@ def _halves(items: Sequence[T]) -> list[Sequence[T]]:
 
 def _parts(items: Sequence[T]) -> list[Sequence[T]]:
     return [items[i : i + MAX_OPERATIONS] for i in range(0, len(items), MAX_OPERATIONS)]
+
+
+def _fitting(batch: Sequence[Closing]) -> list[list[Closing]]:
+    """As ``_parts``, where each has several operations."""
+    parts: list[list[Closing]] = []
+    room = 0
+    for closing in batch:
+        if len(closing.records) > room:
+            parts.append([])
+            room = MAX_OPERATIONS
+        parts[-1].append(closing)
+        room -= len(closing.records)
+    return parts
 
 
 def _named(verb: str, elections: Sequence[ElectionName]) -> str:

@@ -7,11 +7,11 @@ events until it is cancelled. Does not: connect before it is used, or turn outco
 import asyncio
 from collections.abc import Callable, Sequence
 
-from supervisor.core.events import Campaigned, Event, FirstRead, TermRecord
+from supervisor.core.events import Campaigned, Event, FirstRead
 from supervisor.core.names import ElectionName, Instant, LeaseId, Token
 from supervisor.core.spec import EtcdSpec
 from supervisor.etcd.channel import Channels
-from supervisor.etcd.election import Candidacy, Claim, Elections, Ending, Word
+from supervisor.etcd.election import Candidacy, Claim, Closing, Elections, Ending, Word
 from supervisor.etcd.errors import StoreError
 from supervisor.etcd.lease import Grant, LeaseKeeper, Look, Renewal
 from supervisor.etcd.raising import raise_revision
@@ -83,11 +83,9 @@ class EtcdStore:
         """See ``Elections.confirm``."""
         return await self._elections.confirm(lease, held, timeout_seconds=timeout_seconds)
 
-    async def close_records(
-        self, election: ElectionName, records: Sequence[TermRecord], *, timeout_seconds: float
-    ) -> None:
+    async def close_records(self, batch: Sequence[Closing], *, timeout_seconds: float) -> list[StoreError | None]:
         """See ``Elections.close_records``."""
-        await self._elections.close_records(election, records, timeout_seconds=timeout_seconds)
+        return await self._elections.close_records(batch, timeout_seconds=timeout_seconds)
 
     async def proclaim(self, batch: Sequence[Word], *, timeout_seconds: float) -> list[StoreError | None]:
         """See ``Elections.proclaim``."""

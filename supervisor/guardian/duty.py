@@ -11,6 +11,7 @@ import select
 import signal
 import socket
 import struct
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
@@ -28,6 +29,7 @@ from supervisor.guardian.wire import Wire, WireClosedError
 
 _MOST_BLOCKERS: Final = 20
 _SPAWN_DESCRIPTORS: Final = 2
+_ORDERS_AT_ONCE: Final = 16
 _PEER_CREDENTIALS: Final = struct.Struct("iii")
 
 
@@ -43,7 +45,7 @@ class Guardian:
         self._terms = Terms()
         self._undos = Undos()
         self._store: say.Store | None = None
-        self._quitting = False
+        self._quitting = self._writing = False
         self._farewell: Farewell | None = None
         self._daemon_fd = _pidfd_of_peer(sock)
         self._next_strike: float | None = None
@@ -51,7 +53,7 @@ class Guardian:
     def run(self) -> None:
         """Return when the daemon is gone, or has said Quit, and nothing of it is left."""
         self._wake_on_signals()
-        self._loop.watch(self._wire.fileno(), select.POLLIN, self._listen)
+        self._loop.watch(self._wire.fileno(), select.POLLIN, self._listen_some)
         if self._daemon_fd is not None:
             # Beside the end of the socket, which a descendant of the daemon might hold open.
             self._loop.watch(self._daemon_fd, select.POLLIN, self._daemon_died)
@@ -75,8 +77,9 @@ class Guardian:
                 os.close(descriptor)
             return
         self._wire.send(say.encode(news), descriptors)
-        if self._wire.pending:
-            self._loop.watch(self._wire.fileno(), select.POLLIN | select.POLLOUT, self._listen)
+        if self._wire.pending and not self._writing:
+            self._writing = True
+            self._loop.watch(self._wire.fileno(), select.POLLIN | select.POLLOUT, self._listen_some)
 
     def _over(self) -> bool:
         if self._quitting:
@@ -85,10 +88,18 @@ class Guardian:
 
     # --- the daemon --------------------------------------------------------------------------------------------------
 
-    def _listen(self) -> None:
-        if self._wire.pending and self._wire.flush():
-            self._loop.watch(self._wire.fileno(), select.POLLIN, self._listen)
-        while self._farewell is None:
+    def _listen_some(self) -> None:
+        """A turn's worth of orders, so that those who wait for news of the first do not wait for the last."""
+        self._listen(_ORDERS_AT_ONCE)
+
+    def _listen(self, most: int = sys.maxsize) -> None:
+        # Whatever waited may have gone with a later send: not asking for that as well would have poll return at once, for ever.
+        if self._writing and self._wire.flush():
+            self._writing = False
+            self._loop.watch(self._wire.fileno(), select.POLLIN, self._listen_some)
+        for _ in range(most):
+            if self._farewell is not None:
+                return
             try:
                 received = self._wire.receive()
             except WireClosedError:

@@ -45,6 +45,7 @@ class Pulse:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._terms = Terms()
         self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_due = 0.0
         self._kills_asked_about = True
         self._asked = self._answered = 0
         self._last_turns = self._silent_turns = 0
@@ -114,10 +115,12 @@ class Pulse:
 
     def _watch_terms(self) -> None:
         due = self._terms.next_kill_by()
-        if due is not None and self._loop is not None:
-            if self._alarm is not None:
-                self._alarm.cancel()
-            self._alarm = self._loop.call_later(max(0.0, due - boottime()), self._look_at_terms)
+        if due is None or self._loop is None or (self._alarm is not None and due >= self._alarm_due):
+            return  # one that comes too early looks again
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_due = due
+        self._alarm = self._loop.call_later(max(0.0, due - boottime()), self._look_at_terms)
 
     def _look_at_terms(self) -> None:
         """A kill-by that was put off meanwhile is looked at again."""

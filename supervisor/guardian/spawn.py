@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final, NoReturn
 
 from supervisor.guardian import cgroup
-from supervisor.guardian.linux import Inherited, die_with_parent, fork_into
+from supervisor.guardian.linux import Inherited, close_all_but, die_with_parent, fork_into
 from supervisor.guardian.protocol import Spawn
 from supervisor.guardian.record import record
 
@@ -151,6 +151,8 @@ def _redirect(output: tuple[int, int], report_fd: int) -> None:
     null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
     for target, source in enumerate((null, *output)):
         os.dup2(source, target, inheritable=True)
+    if close_all_but(report_fd):
+        return
     for name in os.listdir("/proc/self/fd"):  # the listing's own descriptor is among them, closed by now
         if int(name) > 2 and int(name) != report_fd:
             try:

@@ -28,16 +28,23 @@ class Terms:
 
     def __init__(self) -> None:
         self._terms: dict[str, _Term] = {}
+        self._alike: dict[tuple[int, float], dict[str, None]] = {}
+        """Lease and margin -> those not struck, which therefore share a kill-by: a thousand terms have one or two."""
         self._deadlines: dict[int, float] = {}
         self._disarmed: dict[str, tuple[float, Arm]] = {}
 
     def arm(self, order: Arm) -> None:
         """Hold a kill-by for a term. One that was struck keeps that."""
         self.extend(order.lease, order.lease_deadline)
-        struck = order.term in self._terms and self._terms[order.term].struck
+        before = self._terms.get(order.term)
+        struck = before is not None and before.struck
+        if before is not None:
+            self._part(before)
         self._terms[order.term] = _Term(
             lease=order.lease, margin_seconds=order.margin_seconds, order=order, struck=struck
         )
+        if not struck:
+            self._alike.setdefault((order.lease, order.margin_seconds), {})[order.term] = None
 
     def extend(self, lease: int, lease_deadline: float) -> None:
         """The lease was renewed. An earlier deadline than known changes nothing."""
@@ -48,6 +55,7 @@ class Terms:
         held = self._terms.pop(term, None)
         self._disarmed = {t: (at, o) for t, (at, o) in self._disarmed.items() if at > now - _GIVEN_UP_WITHIN_SECONDS}
         if held is not None:
+            self._part(held)
             self._disarmed[term] = (now, held.order)
 
     def endings(self, lease: int, now: float) -> list[Arm]:
@@ -75,15 +83,19 @@ class Terms:
 
     def strike(self, now: float) -> list[tuple[str, float]]:
         """The terms whose kill-by has passed since the last call, with how many seconds ago; they are struck now."""
-        due = [(t, now - self.kill_by(t)) for t, held in self._terms.items() if not held.struck]
-        struck = [(term, late) for term, late in due if late >= 0]
+        struck = []
+        for (lease, margin), terms in list(self._alike.items()):
+            late = now - (self._deadlines[lease] - margin)
+            if late >= 0:
+                del self._alike[lease, margin]
+                struck += [(term, late) for term in terms]
         for term, _ in struck:
             self._terms[term].struck = True
         return struck
 
     def next_kill_by(self) -> float | None:
         """The nearest kill-by of a term that is not struck."""
-        return min((self.kill_by(t) for t, held in self._terms.items() if not held.struck), default=None)
+        return min((self._deadlines[lease] - margin for lease, margin in self._alike), default=None)
 
     def lease_of(self, term: str) -> int | None:
         """The lease a term was armed under."""
@@ -94,3 +106,11 @@ class Terms:
         needed = {held.lease for held in self._terms.values()}
         self._deadlines = {n: until for n, until in self._deadlines.items() if until > now or n in needed}
         return {lease: until for lease, until in self._deadlines.items() if until > now}
+
+    def _part(self, held: _Term) -> None:
+        """From those that share its kill-by."""
+        alike = (held.lease, held.margin_seconds)
+        terms = self._alike.get(alike, {})
+        terms.pop(held.order.term, None)
+        if not terms:
+            self._alike.pop(alike, None)

@@ -39,6 +39,14 @@ def lines(before: State, event: ev.Event, after: State) -> list[LogLine]:
 
 def _daemon(before: State, event: ev.Event, after: State) -> Iterator[LogLine]:
     yield from _config(before, after)
+    yield from _news(event, before)
+    if after.stopping and not before.stopping:
+        level = Level.ERROR if after.guardian_lost else Level.INFO
+        yield LogLine(level=level, message=f"stopping: {after.stopping}")
+
+
+def _news(event: ev.Event, before: State) -> Iterator[LogLine]:
+    """What is said of an event itself, whatever it changed."""
     match event:
         case sev.TokenRemembered(election=name, token=token, problem=problem) if problem:
             text = f"{name}: its token is not noted, a later one may be below it: {problem}"
@@ -67,11 +75,11 @@ def _daemon(before: State, event: ev.Event, after: State) -> Iterator[LogLine]:
         case ev.DisarmRefused(term=term, blockers=blockers):
             still = ", ".join(blockers) or "something"
             yield LogLine(level=Level.WARN, message=f"{term}: still alive: {still}; the key is kept")
+        case ev.Together(events=events):
+            for one in events:
+                yield from _news(one, before)
         case _:
             pass
-    if after.stopping and not before.stopping:
-        level = Level.ERROR if after.guardian_lost else Level.INFO
-        yield LogLine(level=level, message=f"stopping: {after.stopping}")
 
 
 _PHASES = {

@@ -44,11 +44,14 @@ VARIANTS: list[Spec] = [
 class Fleet(RuleBasedStateMachine):
     """Two nodes whose worlds share one queue and one clock."""
 
+    world = World
+
     @initialize()
     def begin(self) -> None:
         self.store = FakeStore()
         self.shown = -1
-        self.nodes = [World(name="one", store=self.store), World(name="two", store=self.store, next_lease=0x2000)]
+        two = self.world(name="two", store=self.store, next_lease=0x2000)
+        self.nodes = [self.world(name="one", store=self.store), two]
         for node in self.nodes:
             node.load(VARIANTS[0])
         self.share()

@@ -1,11 +1,14 @@
-"""The only caller of ``step``: what it tells the core of its own absences."""
+"""The only caller of ``step``: what it tells the core of its own absences, and what it puts off."""
+
+import asyncio
 
 from supervisor.core import machine
-from supervisor.core.actions import Action
-from supervisor.core.events import Event, ShutdownRequested, Ticked, Woke
-from supervisor.core.names import Instant, NodeName
+from supervisor.core.actions import Action, ConfigureLog, Spawn
+from supervisor.core.events import ConfigLoaded, Emptied, Event, Exited, ShutdownRequested, Spawned, Ticked, Woke
+from supervisor.core.names import Instant, NodeName, Role
 from supervisor.core.state import State
 from supervisor.daemon.loop import GAP_SECONDS, LONGEST_SLEEP_SECONDS, Loop
+from tests.core.world import process, spec
 
 
 class Clock:
@@ -44,3 +47,25 @@ async def test_an_ordinary_sleep_is_no_gap() -> None:
     seen, _ = await told(GAP_SECONDS)
     assert seen[0] == Ticked()
     assert GAP_SECONDS > 2 * LONGEST_SLEEP_SECONDS
+
+
+async def test_what_is_put_off_is_performed_when_no_event_is_left() -> None:
+    clock = Clock()
+    seen: list[type] = []
+    loop = Loop(
+        machine.initial(NodeName("one"), now=clock.at), clock=clock, perform=lambda action: seen.append(type(action))
+    )
+    loop.observe(lambda _before, event, _after, _actions: seen.append(type(event)))
+    loop.post(ConfigLoaded(spec=spec(always=(process("work", role=Role.ALWAYS),)), source="test"))
+    loop.post(Ticked())
+    running = asyncio.create_task(loop.run())
+    async with asyncio.timeout(10):
+        while Spawn not in seen:
+            await asyncio.sleep(0)
+    assert seen[:4] == [ConfigLoaded, Ticked, ConfigureLog, Spawn]
+    run = next(iter(loop.state.runs))
+    loop.post(ShutdownRequested(reason="test"))
+    loop.post(Spawned(run=run, pid=1))
+    loop.post(Exited(run=run, code=0, signal=None))
+    loop.post(Emptied(run=run, chance=0.5))
+    assert await running == 0

@@ -4,7 +4,7 @@ import pytest
 
 from supervisor.core.events import FirstRead, TermRecord
 from supervisor.core.names import ElectionName, Token
-from supervisor.etcd.election import MAX_OPERATIONS, Candidacy, Claim, Ending
+from supervisor.etcd.election import MAX_OPERATIONS, Candidacy, Claim, Closing, Ending
 from tests.etcd.support import CALL_SECONDS, enter, grant, opened, prove, resign, spec
 from tests.etcd_server import EtcdServer
 
@@ -59,8 +59,12 @@ async def test_records_are_closed_where_they_are_and_forgotten_on_request(etcd: 
         mine = await enter(store, "e", await grant(store), b"")
         await prove(store, mine, b"started")
         token = mine.create_revision
-        records = [TermRecord(token=token, value=b"over"), TermRecord(token=Token(1), value=b"over")]
-        await store.close_records(E, records, timeout_seconds=CALL_SECONDS)
+        closing = Closing(
+            election=E, records=(TermRecord(token=token, value=b"over"), TermRecord(token=Token(1), value=b"over"))
+        )
+        others = [Closing(election=ElectionName(f"o{n}"), records=closing.records) for n in range(MAX_OPERATIONS)]
+        outcomes = await store.close_records([closing, *others], timeout_seconds=CALL_SECONDS)
+        assert outcomes == [None] * (MAX_OPERATIONS + 1)
         etcd.etcdctl("put", f"{namespace}.log/e/note", "a stranger's")
         end = Ending(election=E, lease=mine.lease, create_revision=token, forget=(token, Token(2)))
         other = await enter(store, "e", await grant(store), b"")
