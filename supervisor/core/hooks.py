@@ -251,9 +251,9 @@ def _settle(draft: Draft, e: Election, p: Process) -> Election:
     done = p.phase is ProcessPhase.COMPLETED
     if name == ELECTED and e.term is not None and noted == str(e.term):
         return _note(draft, e, name, f"{_DONE if done else _FAILED}{e.term}")
-    if name == DEMOTED and p.term is not None and noted == str(p.term):
+    if name == DEMOTED and e.term is not None and noted == str(e.term):
         cut_short = not done and (e.lost or e.struck)
-        return _note(draft, e, name, f"{_LATE if cut_short else _DONE}{p.term}")
+        return _note(draft, e, name, f"{_LATE if cut_short else _DONE}{e.term}")
     return e
 
 
