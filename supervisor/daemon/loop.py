@@ -1,9 +1,9 @@
 """The only caller of ``step``: next event, step, publish, perform.
 
 Promises: events are answered one at a time, in the order they were posted, after a Woke when we did not run for a while;
-observers see every transition, before its
-actions are begun; ``wait`` misses no state. Wakes at least once a second, because asyncio's timers stop while the
-machine is suspended and the core's do not; how late it wakes is the loop's lag.
+observers see every transition, in order, when the actions of it and of the events that waited behind it are under way, for
+those may be what a failover waits for; ``wait`` misses no state. Wakes at least once a second, because asyncio's timers stop
+while the machine is suspended and the core's do not; how late it wakes is the loop's lag.
 """
 
 import asyncio
@@ -41,6 +41,7 @@ class Loop:
         self._events: deque[Event] = deque()
         self._arrived = asyncio.Event()
         self._changed: set[asyncio.Event] = set()
+        self._unshown: list[tuple[State, Event, State, tuple[Action, ...]]] = []
         self._schedule = Schedule()
         self._ticked_at = self._stepped_at = clock()
 
@@ -60,10 +61,12 @@ class Loop:
             while self._events:
                 code = self._step(self._events.popleft())
                 if code is not None:
+                    self._show()
                     return code
                 if not self._events or self._clock() > turn_ends:
                     # Others post while we work off a burst, and what was asked for is to be sent: give them their turn.
                     await asyncio.sleep(0)
+                    self._show()
                     turn_ends = self._clock() + LONGEST_TURN_SECONDS
             due = self._schedule.next_due(self.state, after=self._ticked_at)
             await self._sleep(due)
@@ -99,15 +102,20 @@ class Loop:
         if isinstance(event, Ticked):
             self._ticked_at = now
         self.state, actions = machine.step(before, event, now=now)
-        for observer in self._observers:
-            observer(before, event, self.state, actions)
-        for waiting in self._changed:
-            waiting.set()
+        self._unshown.append((before, event, self.state, actions))
         for action in actions:
             if isinstance(action, Exit):
                 return action.code
             self._perform(action)
         return None
+
+    def _show(self) -> None:
+        shown, self._unshown = self._unshown, []
+        for transition in shown:
+            for observer in self._observers:
+                observer(*transition)
+        for waiting in self._changed:
+            waiting.set()
 
     async def _sleep(self, due: Instant | None) -> None:
         asked = LONGEST_SLEEP_SECONDS if due is None else min(LONGEST_SLEEP_SECONDS, due - self._clock())
