@@ -5,9 +5,11 @@
 The gap runs from the last line of the old leader process to the first of the new; both write CLOCK_BOOTTIME every
 millisecond. In turns, so that what else the machine does strikes both alike:
 
-- supervisor: two nodes; ``supervisor resign`` at the one that leads. The gap contains SIGTERM by the guardian, the proof
-  that nothing of the term is left, the deletion of the key, the watch of the other node, the transaction that proves its
-  win and puts the term on record, the guardian's arming and its fork, and the process's own start.
+- supervisor: two nodes; the one that leads is asked what ``supervisor resign`` asks, over the same socket, by this process:
+  the command's own end would take a core for as long as the gap lasts, and the other side has no such command. The gap
+  contains SIGTERM by the guardian, the proof that nothing of the term is left, the deletion of the key, the watch of the
+  other node, the transaction that proves its win and puts the term on record, beside it the guardian's arming and the
+  fork of the process, its release, and the process's own start.
 - ``etcdctl lock NAME COMMAND``: two of them; SIGTERM to the command of the one that holds the lock, since etcdctl itself,
   struck by SIGTERM, dies and leaves its command running. The gap contains the end of the command, the deletion of the
   key, the watch of the other, its read, the fork, and the process's own start.
@@ -29,6 +31,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from supervisor.control.client import Client
 from tests.etcd_server import EtcdServer
 
 RUNS = 15
@@ -132,8 +135,8 @@ class Supervisors:
     def _resign(self, pid: int) -> None:
         environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
         node = next(home for home in self._homes if f"SUPERVISOR_NODE={home.name}".encode() in environment)
-        argv = [sys.executable, "-m", "supervisor", "resign", "job", "--socket", str(node / "s")]
-        subprocess.run(argv, check=True, stdout=subprocess.DEVNULL, timeout=PATIENCE_SECONDS)
+        with Client(node / "s") as connected:
+            connected.resign("job", PATIENCE_SECONDS)
 
     def close(self) -> None:
         """Both end, and their processes with them."""

@@ -4,12 +4,12 @@
 starts each without waiting for the last; where one must not begin before another is *done*, the core waits for the
 confirming event before it asks:
 
-    Prove    -> FirstRead before Arm                           no term without a win that is proven and on record
-    Arm      -> Armed     before the first Spawn of a term     no leader process without a dead-man's switch
-    Remember -> TokenRemembered, likewise                     no token that a later one could be below
+    Prove    -> FirstRead before any exec of a term            no process without a win that is proven and on record
+    Arm      -> Armed     likewise                             none without a dead-man's switch
+    Remember -> TokenRemembered, likewise                      no token that a later one could be below
     Exited + Emptied      before the next Spawn of a process   no two incarnations at once
-    Emptied of every run  before Disarm                        the switch stays armed while anything lives
-    Disarm   -> Disarmed  before Resign                        the key goes last
+    Emptied of every run  before Disarmed                      the switch stays armed while anything lives
+    Vacate   -> Disarmed  before Resign                        the key goes last
     Resigned (all)        before RevokeLease at shutdown       the same, for the lease
     LeaseRevoked          before the local etcd is stopped     the store outlives those who need it
 
@@ -68,6 +68,13 @@ class Disarm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Vacate:
+    """The term is ending: start nothing more of it, and disarm it as soon as its containment is empty. -> Disarmed."""
+
+    term: Term
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Spawn:
     """Start a child. -> Spawned | SpawnFailed; then Exited; then Emptied."""
 
@@ -77,6 +84,15 @@ class Spawn:
     """The term whose kill-by rules it; None for follower and always processes."""
     variables: tuple[tuple[str, str], ...]
     """SUPERVISOR_* of this run."""
+    held: bool = False
+    """Make it ready, and stop it just before exec until Release."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """Let a held run go on to exec. No answer but Spawned | SpawnFailed; an ended run is nobody."""
+
+    run: RunId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,7 +285,7 @@ class Exit:
 
 
 Action = (
-    Arm | Extend | Disarm | Spawn | SignalRun | KillRun | StartProbe | StopProbe | ConfigureLog
+    Arm | Extend | Disarm | Vacate | Spawn | Release | SignalRun | KillRun | StartProbe | StopProbe | ConfigureLog
     | Connect | Identify | RaiseRevision | Remember | GrantLease | Renew | RevokeLease | ConfirmKeys | AskLease
     | Campaign | Prove | CloseRecords | Proclaim | Resign
     | Exit

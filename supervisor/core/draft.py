@@ -95,6 +95,8 @@ class Draft:
         self.doomed: Overlay[LeaseId, DoomedLease] = Overlay(state.doomed)
         self.runs: Overlay[RunId, ProcessId] = Overlay(state.runs)
         self.members: Overlay[ElectionName, tuple[ProcessId, ...]] = Overlay(state.members)
+        self.prepared = 0
+        """Terms whose preparing this step has begun; what is held for them is not counted yet."""
         self.dirty: set[ElectionName] = set()
         """Elections to reconcile, with their processes. The empty name stands for the always processes."""
 

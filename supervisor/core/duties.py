@@ -11,8 +11,8 @@ processes take long to start would be late by those of all others. In this order
 3. arming terms and noting their tokens; then starting processes; then the words for our keys. Each in the order asked for.
 
 Promises: what the third kind waits for is events that are here already, and proofs of other wins that are on their way, for
-``PATIENCE_SECONDS`` at most: a single win is put off by nothing; of one run or term nothing overtakes: an order to end it has all of it that was put off, and all before that, done first. An
-extension may overtake an Arm, for a deadline only ever moves later.
+``PATIENCE_SECONDS`` at most: ``FEW_PROOFS`` wins are put off by nothing; of one run or term nothing overtakes: an order to end it has
+all of it that was put off, and all before that, done first. An extension may overtake an Arm, for a deadline only ever moves later.
 Does not: perform anything, or look at a clock.
 """
 
@@ -31,6 +31,9 @@ AT_ONCE: Final = 120
 PATIENCE_SECONDS: Final = 0.2
 """That a proven win waits for the proofs of others. They were asked for with it, and are answered within milliseconds of each
 other unless something is wrong; forks on every core would be what they wait for."""
+
+FEW_PROOFS: Final = 4
+"""As many wins at once keep nothing waiting: their terms are prepared while they are being proven (``preparing``)."""
 
 
 def gather(state: State, waiting: deque[ev.Event]) -> ev.Event:
@@ -84,7 +87,7 @@ class Backlog:
         if not (self._terms or self._starts or self._words):
             self._since = None
             return None
-        if not self._unproven:
+        if len(self._unproven) <= FEW_PROOFS:
             return now
         self._since = self._since if self._since is not None else now
         return Instant(self._since + PATIENCE_SECONDS)
@@ -107,7 +110,8 @@ class Backlog:
         """
         match action:
             case ac.Prove(election=name):
-                if state.elections[name].phase is ElectionPhase.PROVING:
+                e = state.elections.get(name)
+                if e is not None and e.phase is ElectionPhase.PROVING:
                     self._unproven.add(name)
                 return (action,)
             case ac.Arm(term=term):

@@ -12,8 +12,8 @@ step was *requested*, only what is known now. What is due without an event of it
 reload, to disarm when the last process is gone) is in ``reconcile``.
 """
 
-from supervisor.core import hooks, records, takeover, timing, tokens, waiting
-from supervisor.core.actions import Arm, Prove, Resign
+from supervisor.core import preparing, records, takeover, timing, tokens, waiting
+from supervisor.core.actions import Prove, Resign
 from supervisor.core.draft import Draft
 from supervisor.core.events import (
     Armed,
@@ -33,10 +33,9 @@ from supervisor.core.events import (
     ResignRequested,
 )
 from supervisor.core.evolve import replace
-from supervisor.core.names import Instant, LeaseId, Term, candidate_key, record_key
+from supervisor.core.names import Instant, LeaseId
 from supervisor.core.records import Mark
 from supervisor.core.restarts import retry_seconds
-from supervisor.core.spec import DEFAULT_NAMESPACE
 from supervisor.core.state import Election, ElectionPhase, Session
 
 QUEUED = frozenset({ElectionPhase.FOLLOWING, ElectionPhase.PROVING})
@@ -90,42 +89,27 @@ def prove(draft: Draft, e: Election) -> Election:
     e = replace(e, asked=True, retry_at=None, on_record=True, proofs=e.proofs + 1, proof_asked_at=draft.now)
     if e.phase is not ElectionPhase.LEADING:
         since = draft.now if e.phase is not ElectionPhase.PROVING else e.since
-        e = replace(e, phase=ElectionPhase.PROVING, since=since, cause="first in the queue")
+        session = draft.session_of(e.lease)
+        prepare = preparing.may_prepare(draft, e, session)
+        draft.prepared += prepare
+        e = replace(e, phase=ElectionPhase.PROVING, since=since, cause="first in the queue", prepare=prepare)
+        if prepare and e.term is None and session is not None:
+            e = preparing.arm(draft, e, session, _last_words(draft, e))
     return draft.put_election(e)
 
 
 def lead(draft: Draft, e: Election, session: Session) -> Election:
-    """The office is proven ours: arm the guardian. Processes follow its acknowledgement."""
-    assert e.create_revision is not None
-    assert e.lease is not None
-    name, connected = e.spec.name, draft.base.store.connected
-    namespace = connected.namespace if connected else DEFAULT_NAMESPACE
-    term = Term(name, e.create_revision)
-    margin = timing.safety_margin_seconds(e.spec, session.granted_seconds)
+    """The office is proven ours: arm the guardian, unless it was. Processes follow its acknowledgement."""
     session = _confirmed_by_proof(draft, e, session)
-    in_term = replace(e, term=term)
-    draft.do(
-        Arm(
-            term=term,
-            lease=e.lease,
-            lease_deadline=session.trust_deadline,
-            margin_seconds=margin,
-            candidate_key=candidate_key(namespace, name, e.lease),
-            record_key=record_key(namespace, name, e.create_revision),
-            stopped_record=_record(draft, replace(e, cause="the daemon died", won_at=draft.now), Mark.STOPPED),
-            undo=hooks.undo(draft, in_term, session.granted_seconds),
-        )
-    )
-    tokens.remember(draft, name, e.create_revision, term=True)
+    if e.term is None:
+        e = preparing.arm(draft, e, session, _last_words(draft, e))
     return draft.put_election(
         replace(
             e,
             phase=ElectionPhase.LEADING,
             since=draft.now,
             cause="won",
-            term=term,
             won_at=draft.now,
-            armed=False,
             asked=False,
             standby=False,
             campaign_deadline=None,
@@ -148,6 +132,7 @@ def step_down(draft: Draft, e: Election, cause: str, *, lost: bool = False, key_
             cause=cause,
             lost=lost,
             key_lost=key_lost,
+            vacating=False,
             disarming=False,
             asked=False,
             waits_for=(),
@@ -185,6 +170,13 @@ def resign(draft: Draft, e: Election, cause: str) -> Election:
     )
 
 
+def abandon(draft: Draft, e: Election, cause: str, *, key_lost: bool = False) -> Election:
+    """Leave the queue; what was prepared for the term is ended first."""
+    if e.term is not None:
+        return step_down(draft, e, cause, lost=True, key_lost=key_lost)
+    return resign(draft, replace(e, key_lost=e.key_lost or key_lost), cause)
+
+
 # --- what the session says -----------------------------------------------------------------------------------------
 
 
@@ -205,7 +197,7 @@ def lease_lost(draft: Draft, lease: LeaseId, cause: str) -> None:
         elif e.phase is ElectionPhase.RESIGNING and e.on_record:
             draft.put_election(replace(e, key_lost=True))  # the key needs no deleting any more; its record needs an end
         elif e.phase is ElectionPhase.PROVING and e.on_record:
-            resign(draft, replace(e, key_lost=True), cause)
+            abandon(draft, e, cause, key_lost=True)
         elif e.phase is not ElectionPhase.DETACHED:
             detach(draft, e, cause)
 
@@ -286,9 +278,9 @@ def on_armed(draft: Draft, e: Election, event: Armed) -> None:
 
 def on_struck(draft: Draft, e: Election, event: KillByStruck) -> None:
     """The guardian will start nothing of this term any more, however well its lease is: it was frozen, or we were slow."""
-    if e.term == event.term and e.phase in HELD:
+    if e.term == event.term and e.phase in (*HELD, ElectionPhase.PROVING):
         e = draft.put_election(replace(e, struck=True))
-        if e.phase is ElectionPhase.LEADING:
+        if e.phase is not ElectionPhase.STEPPING_DOWN:
             step_down(draft, e, "kill-by passed", lost=True)
 
 
@@ -375,6 +367,11 @@ def _record(draft: Draft, e: Election, mark: Mark) -> bytes:
     return records.build(draft.base, e, mark, ttl_seconds=ttl, margin_seconds=margin)
 
 
+def _last_words(draft: Draft, e: Election) -> bytes:
+    """What the guardian puts on record when we are dead."""
+    return _record(draft, replace(e, cause="the daemon died", won_at=draft.now), Mark.STOPPED)
+
+
 def _confirmed_by_proof(draft: Draft, e: Election, session: Session) -> Session:
     """The proof is the first sight of the key. Beside other terms, the older sight of theirs counts for all."""
     if any(o.lease == e.lease and o.phase in HELD for o in draft.elections.freeze().values()):
@@ -386,8 +383,11 @@ def _confirmed_by_proof(draft: Draft, e: Election, session: Session) -> Session:
 def _gone(draft: Draft, e: Election) -> None:
     """No key of ours is left."""
     keyless = e.key_lost or draft.session_of(e.lease) is None
+    revision = e.create_revision or 0
     e = detach(draft, e, e.cause)
-    if keyless:
+    behind = any(c.create_revision > revision for c in e.queue)
+    if keyless or behind:
+        # Whoever comes next has its win to write: our own coming back can wait until it has.
         _pause(draft, e)
 
 
@@ -395,6 +395,8 @@ def _after_reading_first(draft: Draft, e: Election, first: Candidate | None, eve
     session = draft.session_of(e.lease)
     if first is None or (e.create_revision is not None and first.create_revision > e.create_revision):
         key_vanished(draft, e, "our key was deleted")
+    elif not _is_ours(e, first) and e.term is not None:
+        abandon(draft, e, "another key is older")
     elif not _is_ours(e, first):
         follow(draft, e, "queued behind the leader")
     elif session is None or session.lost:
@@ -416,7 +418,7 @@ def key_vanished(draft: Draft, e: Election, cause: str) -> None:
     elif e.phase is ElectionPhase.RESIGNING:
         pass  # what we have asked for; its answer is on the way
     elif e.phase is ElectionPhase.PROVING and e.on_record:
-        resign(draft, replace(e, key_lost=True), cause)
+        abandon(draft, e, cause, key_lost=True)
     elif e.phase in QUEUED or e.phase is ElectionPhase.CAMPAIGNING:
         _pause(draft, detach(draft, e, cause))
 

@@ -145,6 +145,8 @@ class Exited:
     """Exit code, or None when a signal ended it."""
     signal: int | None
     core_dumped: bool = False
+    empty: bool = False
+    """Nothing of the run is left alive: Emptied is the next that is heard of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,11 +9,11 @@ Rules of this file: events name a run, and a run that is not the process's prese
 """
 
 from supervisor.core import restarts
-from supervisor.core.actions import ConfigureLog, KillRun, SignalRun, Spawn, StartProbe, StopProbe
+from supervisor.core.actions import ConfigureLog, KillRun, Release, SignalRun, Spawn, StartProbe, StopProbe
 from supervisor.core.draft import Draft
 from supervisor.core.events import Emptied, Exited, ProbeFailed, ProbeSucceeded, Spawned, SpawnFailed
 from supervisor.core.evolve import replace
-from supervisor.core.names import Instant, ProcessId, Term
+from supervisor.core.names import Instant, ProcessId, RunId, Term
 from supervisor.core.spec import ProcessSpec, UnhealthyAction
 from supervisor.core.state import Health, LastExit, Process, ProcessPhase
 
@@ -25,13 +25,21 @@ HEALTH = "health"
 
 
 def start(
-    draft: Draft, p: Process, spec: ProcessSpec, term: Term | None, variables: tuple[tuple[str, str], ...]
+    draft: Draft,
+    p: Process,
+    spec: ProcessSpec,
+    term: Term | None,
+    variables: tuple[tuple[str, str], ...],
+    *,
+    held: bool = False,
 ) -> Process:
-    """Ask for a child of this spec."""
+    """Ask for a child of this spec; ``held``: up to the point where it would exec."""
     assert not p.alive
     run = draft.new_run(p.id)
     draft.do(ConfigureLog(process=p.id, log=spec.log))
-    draft.do(Spawn(run=run, spec=spec, term=term, variables=variables))
+    draft.do(Spawn(run=run, spec=spec, term=term, variables=variables, held=held))
+    if held:
+        draft.base = replace(draft.base, held=draft.base.held | {run})
     return draft.put_process(
         replace(
             p,
@@ -50,9 +58,18 @@ def start(
             kill_at=None,
             killed=False,
             failed=False,
+            held=held,
             retry_at=None,
         )
     )
+
+
+def release(draft: Draft, p: Process) -> Process:
+    """Let a held child go on to exec."""
+    assert p.run is not None
+    draft.do(Release(run=p.run))
+    draft.base = replace(draft.base, held=draft.base.held - {p.run})
+    return draft.put_process(replace(p, held=False, since=draft.now))
 
 
 def stop(draft: Draft, p: Process, *, kill_by: Instant | None = None, failed: bool = False) -> Process:
@@ -65,6 +82,8 @@ def stop(draft: Draft, p: Process, *, kill_by: Instant | None = None, failed: bo
     kill_at = Instant(draft.now + p.spec.stop.timeout_seconds)
     if kill_by is not None:
         kill_at = min(kill_at, kill_by)
+    if p.held:
+        kill_at = draft.now  # nothing of the command runs yet: there is nobody to ask
     if p.phase in (ProcessPhase.STARTING, ProcessPhase.RUNNING):
         _stop_probes(draft, p)
         if kill_at > draft.now:
@@ -96,7 +115,7 @@ def vanished(draft: Draft, p: Process) -> None:
     """Proven dead by whoever ended everything: a start that was under way included, whose answer never comes."""
     assert p.run is not None
     _stop_probes(draft, p)
-    draft.runs.drop(p.run)
+    _forget_run(draft, p.run)
     rest(draft, p)
 
 
@@ -124,7 +143,15 @@ def on_spawned(draft: Draft, p: Process, event: Spawned) -> None:
 
 
 def on_spawn_failed(draft: Draft, p: Process, event: SpawnFailed) -> None:
-    """It never ran, so there is nothing to clear."""
+    """It never ran, so there is nothing to clear. One that was held is no failed start: it is tried when its term has begun."""
+    if p.held:
+        assert p.run is not None
+        _forget_run(draft, p.run)
+        e = draft.elections.get(p.id.election)
+        if e is not None:
+            draft.put_election(replace(e, prepare=False))
+        rest(draft, p)
+        return
     last = LastExit(at=draft.now, code=None, signal=None, core_dumped=False, ran_seconds=0.0, detail=event.detail)
     _over(draft, replace(p, last_exit=last), chance=event.chance)
 
@@ -137,7 +164,7 @@ def on_exited(draft: Draft, p: Process, event: Exited) -> None:
     if p.phase in (ProcessPhase.STARTING, ProcessPhase.RUNNING):
         _stop_probes(draft, p)
         p = replace(p, phase=ProcessPhase.CLEARING, since=draft.now, ready=False)
-    if not p.killed and p.run is not None:
+    if not p.killed and not event.empty and p.run is not None:
         draft.do(KillRun(run=p.run))
         p = replace(p, killed=True)
     draft.put_process(p)
@@ -178,10 +205,18 @@ def on_probe(draft: Draft, p: Process, event: ProbeSucceeded | ProbeFailed) -> N
 def _over(draft: Draft, p: Process, *, chance: float) -> None:
     """The child is gone for good; what follows depends on whether it was asked to go."""
     assert p.run is not None
-    draft.runs.drop(p.run)
+    _forget_run(draft, p.run)
     asked = p.phase is ProcessPhase.STOPPING and not p.failed
     gone = replace(
-        p, run=None, pid=None, ready=False, health=Health.STARTING, kill_at=None, killed=False, ready_by=None
+        p,
+        run=None,
+        pid=None,
+        ready=False,
+        health=Health.STARTING,
+        kill_at=None,
+        killed=False,
+        held=False,
+        ready_by=None,
     )
     if asked:
         rest(draft, gone)
@@ -208,6 +243,12 @@ def _over(draft: Draft, p: Process, *, chance: float) -> None:
             draft.put_process(replace(gone, phase=phase))
         case restarts.GiveUp():
             draft.put_process(replace(gone, phase=ProcessPhase.GAVE_UP))
+
+
+def _forget_run(draft: Draft, run: RunId) -> None:
+    draft.runs.drop(run)
+    if run in draft.base.held:
+        draft.base = replace(draft.base, held=draft.base.held - {run})
 
 
 def _begin_watching(draft: Draft, p: Process) -> Process:

@@ -9,9 +9,9 @@ is being stopped. Running it twice in a row does nothing the second time.
 
 import math
 
-from supervisor.core import diff, document, hooks, lifecycle, timing, variables, waiting
+from supervisor.core import diff, document, hooks, lifecycle, preparing, timing, variables, waiting
 from supervisor.core import election as elections
-from supervisor.core.actions import Campaign, Connect, Disarm, Exit, Proclaim
+from supervisor.core.actions import Campaign, Connect, Disarm, Exit, Proclaim, Vacate
 from supervisor.core.draft import Draft
 from supervisor.core.evolve import replace
 from supervisor.core.names import ElectionName, Instant, ProcessId, ProcessName, Role, Term
@@ -169,7 +169,7 @@ def _campaign(draft: Draft, e: Election) -> None:
 
 def _queued(draft: Draft, e: Election, reason: str) -> None:
     if reason:
-        elections.resign(draft, e, reason)
+        elections.abandon(draft, e, reason)
     elif e.phase is ElectionPhase.FOLLOWING and e.campaign_deadline is not None and draft.now >= e.campaign_deadline:
         elections.resign(draft, e, "the campaign timed out and is renewed")
     elif e.phase is ElectionPhase.PROVING:
@@ -197,6 +197,10 @@ def _leading(draft: Draft, e: Election, reason: str) -> None:
 
 
 def _stepping_down(draft: Draft, e: Election) -> None:
+    if not e.vacating and not draft.base.guardian_lost and not hooks.undoing(draft, e):
+        assert e.term is not None
+        draft.do(Vacate(term=e.term))
+        e = draft.put_election(replace(e, vacating=True))
     if any(p.alive and p.term == e.term for p in _processes_of(draft, e.spec.name)):
         if not e.lost:
             _proclaim(draft, e)
@@ -205,6 +209,9 @@ def _stepping_down(draft: Draft, e: Election) -> None:
     elif draft.base.guardian_lost:
         # Who could disarm is dead, and the shell has proven every containment empty.
         elections.stopped(draft, e)
+    elif e.retry_at is None and not e.disarming:
+        # The guardian's word is on its way, unless it finds what we do not know of: then it is asked who that is.
+        draft.put_election(replace(e, retry_at=Instant(draft.now + elections.RETRY_SECONDS)))
     elif not e.disarming and _due(draft, e.retry_at):
         assert e.term is not None
         draft.do(Disarm(term=e.term))
@@ -259,12 +266,24 @@ def _running(draft: Draft, p: Process, desired: tuple[ProcessSpec, Term | None] 
     if desired is None or desired[1] != p.term:
         if not _leans_on(draft, p) or _kill_by(draft, p) is not None:
             lifecycle.stop(draft, p, kill_by=_kill_by(draft, p))
+    elif p.held:
+        _held(draft, p, desired[0])
     elif diff.needs_restart(p.spec, desired[0]):
         lifecycle.stop(draft, p)
     elif p.ready_by is not None and draft.now >= p.ready_by and not p.ready:
         lifecycle.stop(draft, p, failed=True)
     elif p.spec is not desired[0] and p.spec != desired[0]:
         lifecycle.refresh(draft, p, desired[0])
+
+
+def _held(draft: Draft, p: Process, spec: ProcessSpec) -> None:
+    e = draft.elections[p.id.election]
+    if spec != p.spec or not _clear(draft, e):
+        lifecycle.stop(draft, p)
+    elif _may_execute(e):
+        if p.term is not None:
+            hooks.entered(draft, e, p.term)
+        lifecycle.release(draft, p)
 
 
 def _stopping(draft: Draft, p: Process) -> None:
@@ -285,9 +304,13 @@ def _idle(draft: Draft, p: Process, spec: ProcessSpec, term: Term | None) -> Non
         return
     if not _due(draft, p.retry_at) or not _needs_met(draft, p, spec):
         return
-    if term is not None and (e := draft.elections.get(p.id.election)) is not None:
+    e = draft.elections.get(p.id.election)
+    held = e is not None and term is not None and not _may_execute(e)
+    if held and len(draft.base.held) >= preparing.MOST_HELD:
+        return
+    if e is not None and term is not None and not held:
         hooks.entered(draft, e, term)
-    lifecycle.start(draft, p, spec, term, variables.of_run(draft, spec, term))
+    lifecycle.start(draft, p, spec, term, variables.of_run(draft, spec, term), held=held)
 
 
 def _desired(draft: Draft, p: Process) -> tuple[ProcessSpec, Term | None] | None:
@@ -305,7 +328,7 @@ def _desired(draft: Draft, p: Process) -> tuple[ProcessSpec, Term | None] | None
     if e is None:
         return None
     if p.id.name in e.spec.leader:
-        if not e.opened or not _may_lead(draft, p):
+        if not (_may_execute(e) or preparing.holds(e)) or (not p.alive and not _clear(draft, e)):
             return None
         return e.spec.leader[p.id.name], e.term
     wanted = e.spec.follower.get(p.id.name)
@@ -319,9 +342,17 @@ def _desired(draft: Draft, p: Process) -> tuple[ProcessSpec, Term | None] | None
 def _may_lead(draft: Draft, p: Process) -> bool:
     """Whether a process, or a hook, of the leader role may run; to begin, it must also have the node for itself."""
     e = draft.elections.get(p.id.election)
-    if e is None or e.phase is not ElectionPhase.LEADING or not e.armed or not e.remembered or e.waits_for:
-        return False
-    return p.alive or not (_any_alive(draft, e, leader=False) or _unchecked(draft, e))
+    return e is not None and preparing.may_run(e) and (p.alive or _clear(draft, e))
+
+
+def _may_execute(e: Election) -> bool:
+    """Whether a leader process may: as a hook may, and after the hook that comes before it."""
+    return preparing.may_run(e) and e.opened
+
+
+def _clear(draft: Draft, e: Election) -> bool:
+    """Whether nothing stands in the way of a leader process."""
+    return not _any_alive(draft, e, leader=False) and not _unchecked(draft, e)
 
 
 def _unchecked(draft: Draft, e: Election) -> bool:

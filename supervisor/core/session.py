@@ -221,10 +221,7 @@ def _retire(draft: Draft, session: Session) -> None:
 
 
 def _alive_under(draft: Draft, lease: LeaseId) -> bool:
-    return any(
-        e.lease == lease and e.phase in (ElectionPhase.LEADING, ElectionPhase.STEPPING_DOWN)
-        for e in draft.elections.values()
-    )
+    return any(e.lease == lease and e.term is not None for e in draft.elections.values())
 
 
 def _unfit(draft: Draft, event: LeaseGranted) -> str:

@@ -123,6 +123,8 @@ class Process:
     """In STOPPING: when SIGKILL follows."""
     killed: bool = False
     """KillRun was asked for this run."""
+    held: bool = False
+    """Made ready, and waits just before exec for ``Release``: nothing of the command runs yet."""
     failed: bool = False
     """It is being stopped because it failed (not ready in time, unhealthy): the restart budget decides what follows."""
     restarts: int = 0
@@ -204,12 +206,16 @@ class Election:
     create_revision: Token | None = None
     """Of our key while it is believed to exist."""
     term: Term | None = None
-    """The term led or being stepped down from."""
+    """The term led, being stepped down from, or while PROVING prepared for: armed, and its processes held."""
     won_at: Instant | None = None
     armed: bool = False
     """The guardian holds the term's kill-by."""
+    prepare: bool = False
+    """The term's first processes are made ready, and held, while the proof of the win is under way (``preparing``)."""
     remembered: bool = False
     """The term's token is noted for daemons to come."""
+    vacating: bool = False
+    """The guardian was told that the term ends, and says Disarmed as soon as it is empty."""
     disarming: bool = False
     lost: bool = False
     """The term ended against our will: its processes have until kill-by, whatever their own stop timeout says."""
@@ -399,6 +405,8 @@ class State:
     next_run: int = 1
     runs: Mapping[RunId, ProcessId] = field(default_factory=dict)
     """Whose child a live run is."""
+    held: frozenset[RunId] = frozenset()
+    """The runs that wait just before exec."""
     members: Mapping[ElectionName, tuple[ProcessId, ...]] = field(default_factory=dict)
     """The processes of each election; those of none under the empty name. An index of ``processes``."""
     stopping: str = ""

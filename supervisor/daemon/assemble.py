@@ -24,6 +24,7 @@ from supervisor.core.state import Election, ElectionPhase, State
 from supervisor.daemon import clock
 from supervisor.daemon.children import Children
 from supervisor.daemon.loop import Loop
+from supervisor.daemon.order import Order
 from supervisor.daemon.ports import DaemonPorts
 from supervisor.daemon.reload import Reloader
 from supervisor.daemon.store_calls import StoreCalls
@@ -67,7 +68,7 @@ class Daemon:
             wall_offset_seconds=clock.wall_offset_seconds(),
             seen=self._tokens.read(),
         )
-        self.loop = Loop(initial, clock=clock.now, perform=self._perform)
+        self.loop = Loop(initial, clock=clock.now, perform=Order(self._begin).pass_on)
         self.reloader = Reloader(
             file,
             node=node,
@@ -128,7 +129,7 @@ class Daemon:
 
     # --- the core's actions and the guardian's news
 
-    def _perform(self, action: ac.Action) -> None:
+    def _begin(self, action: ac.Action) -> None:
         assert self._children is not None
         assert self._store is not None
         assert self._link is not None

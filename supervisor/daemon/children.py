@@ -86,6 +86,10 @@ class Children:
                 self._link.extend(lease, deadline)
             case ac.Disarm(term=term):
                 self._link.disarm(term)
+            case ac.Vacate(term=term):
+                self._link.vacate(term)
+            case ac.Release(run=run):
+                self._link.release(run)
             case ac.Spawn():
                 self._spawn(action)
             case ac.SignalRun(run=run, signal=signal):
@@ -120,7 +124,7 @@ class Children:
             identity = resolve_user(action.spec.user) if action.spec.user else None
             environment = build_environment(action.spec, action.variables, self._base, identity)
             fds = self._logs.open(action.spec.id, action.run, owner=identity.uid if identity else None)
-            request = _request(action.run, action.spec, action.term, environment, identity)
+            request = _request(action.run, action.spec, action.term, environment, identity, held=action.held)
             self._specs[action.run] = action.spec
             self._link.spawn(request, fds[0], fds[1])
         except (UnknownName, EnvironmentFileError, OSError, ValueError) as error:
@@ -178,6 +182,7 @@ def _request(
     identity: Identity | None,
     *,
     command: tuple[str, ...] | None = None,
+    held: bool = False,
 ) -> SpawnRequest:
     """A spec with everything looked up, so that the guardian has nothing to resolve and nothing to wait for."""
     return SpawnRequest(
@@ -195,6 +200,7 @@ def _request(
         stop_signal=signal_number(spec.stop.signal),
         stop_timeout_seconds=spec.stop.timeout_seconds,
         last=spec.id.election == "" and spec.id.name == LOCAL_ETCD_NAME,
+        held=held,
     )
 
 

@@ -1,9 +1,9 @@
 """The only caller of ``step``: next event, step, publish, perform.
 
 Promises: events are answered in the order they were posted, those that may share a step together, after a Woke when we did
-not run for a while; observers see every transition, before its actions are begun; what ``core.duties`` puts off is performed
-when no event is left, in its order; ``wait`` misses no state. Wakes at least once a second, because asyncio's timers stop while the
-machine is suspended and the core's do not; how late it wakes is the loop's lag.
+not run for a while; observers see every transition, in order, when its actions are under way, for those may be what a failover
+waits for; what ``core.duties`` puts off is performed when no event is left, in its order; ``wait`` misses no state. Wakes at least
+once a second, because asyncio's timers stop while the machine is suspended and the core's do not; how late it wakes is the loop's lag.
 """
 
 import asyncio
@@ -114,16 +114,18 @@ class Loop:
         self.state, actions = machine.step(before, event, now=now)
         self._schedule.note(before, self.state)
         self._backlog.hear(event)
+        code = None
+        for asked in actions:
+            for action in self._backlog.admit(asked, self.state):
+                if isinstance(action, Exit):
+                    code = action.code
+                else:
+                    self._perform(action)
         for observer in self._observers:
             observer(before, event, self.state, actions)
         for waiting in self._changed:
             waiting.set()
-        for asked in actions:
-            for action in self._backlog.admit(asked, self.state):
-                if isinstance(action, Exit):
-                    return action.code
-                self._perform(action)
-        return None
+        return code
 
     async def _sleep(self, due: Instant | None) -> None:
         now = self._clock()

@@ -10,6 +10,7 @@ it is read. Does not: judge a token (``core.tokens`` does).
 import asyncio
 import contextlib
 import json
+import queue
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,6 +33,7 @@ class TokenFile:
         self._post = post
         self._waiting: list[ac.Remember] = []
         self._writing: asyncio.Task[None] | None = None
+        self._writer: _Writer | None = None
 
     def read(self) -> dict[str, SeenToken]:
         """What daemons before us have seen; none when there is no file. Raises OSError when it cannot be read or written.
@@ -58,6 +60,9 @@ class TokenFile:
         """Have what waits written."""
         if self._writing is not None:
             await asyncio.gather(self._writing, return_exceptions=True)
+        if self._writer is not None:
+            self._writer.end()
+            self._writer = None
 
     async def _write(self) -> None:
         while self._waiting:
@@ -70,10 +75,39 @@ class TokenFile:
 
     async def _append(self, lines: bytes) -> str:
         """Why it could not be written; empty when it was."""
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[str] = loop.create_future()
+        if self._writer is None:
+            self._writer = _Writer(self._path)
+        done = self._writer.append(lines)
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                return await done
+        except TimeoutError:
+            self._writer.end()  # when it can; the next line gets another
+            self._writer = None
+            return f"{self._path}: the disk did not take it within {PATIENCE_SECONDS:g} s"
 
-        def run() -> None:
+
+class _Writer:
+    """A thread that appends, kept between two terms: to start one is a part of a failover that can be had before."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._wanted: queue.SimpleQueue[tuple[bytes, asyncio.Future[str]] | None] = queue.SimpleQueue()
+        threading.Thread(target=self._run, name="tokens", daemon=True).start()
+
+    def append(self, lines: bytes) -> asyncio.Future[str]:
+        """Done with why it could not be written; empty when it was."""
+        done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._wanted.put((lines, done))
+        return done
+
+    def end(self) -> None:
+        """When what was asked for is written."""
+        self._wanted.put(None)
+
+    def _run(self) -> None:
+        while (wanted := self._wanted.get()) is not None:
+            lines, done = wanted
             try:
                 with self._path.open("ab", buffering=0) as file:
                     file.write(lines)
@@ -82,14 +116,12 @@ class TokenFile:
             else:
                 outcome = ""
             with contextlib.suppress(RuntimeError):  # the loop has ended
-                loop.call_soon_threadsafe(lambda: done.done() or done.set_result(outcome))  # type: ignore[func-returns-value]
+                done.get_loop().call_soon_threadsafe(_settle, done, outcome)
 
-        threading.Thread(target=run, name="tokens", daemon=True).start()
-        try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                return await done
-        except TimeoutError:
-            return f"{self._path}: the disk did not take it within {PATIENCE_SECONDS:g} s"
+
+def _settle(done: asyncio.Future[str], outcome: str) -> None:
+    if not done.done():
+        done.set_result(outcome)
 
 
 def _line(place: str, note: SeenToken) -> bytes:

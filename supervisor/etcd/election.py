@@ -319,6 +319,8 @@ def _only(op: rpc_pb2.ResponseOp) -> Candidate | None:
 
 async def _together(calls: Sequence[Coroutine[None, None, T]]) -> list[T]:
     """The results of all, in order; when one or more fail, the first failure after all have ended."""
+    if len(calls) == 1:
+        return [await calls[0]]  # without a task of its own, which is a turn of the loop
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
     results: list[T] = []
     for outcome in outcomes:

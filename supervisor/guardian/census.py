@@ -7,6 +7,7 @@ Does not: know about runs or terms.
 """
 
 import os
+import select
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
@@ -84,6 +85,19 @@ def everyone() -> dict[int, Living]:
     return {pid: process for pid in pids if (process := look(pid)) is not None}
 
 
+def own_children() -> dict[int, Living] | None:
+    """Our own children by pid, zombies included; None where the kernel does not list them (CONFIG_PROC_CHILDREN).
+
+    Exact, for a process of one thread that reaps its children itself: nobody leaves the list while we read it, and who
+    becomes our child meanwhile is added at its end.
+    """
+    me = os.getpid()
+    listed = read_file(f"/proc/{me}/task/{me}/children")
+    if listed is None:
+        return None
+    return {pid: process for pid in map(int, listed.split()) if (process := look(pid)) is not None}
+
+
 def descendants(roots: Iterable[int], processes: dict[int, Living]) -> Iterator[Living]:
     """Those below the given pids (and they themselves), by parent."""
     children: dict[int, list[Living]] = {}
@@ -114,6 +128,13 @@ def cgroup_path(pid: int) -> str | None:
         if line.startswith(b"0::"):
             return os.fsdecode(line[3:])
     return None
+
+
+def readable(fd: int) -> bool:
+    """Not by select(): it knows no descriptor above 1023."""
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def send(process: Living, signo: int) -> bool:

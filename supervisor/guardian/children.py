@@ -16,7 +16,7 @@ from supervisor.guardian.containment import Box, Containment
 from supervisor.guardian.linux import Inherited, boottime
 from supervisor.guardian.loop import Loop
 from supervisor.guardian.record import changing_record
-from supervisor.guardian.spawn import Failure, Forked, fork_exec, read_report
+from supervisor.guardian.spawn import OPEN, Failure, Forked, fork_exec, read_report
 
 _FIRST_RETRY_SECONDS = 0.01
 _LAST_RETRY_SECONDS = 0.2
@@ -37,6 +37,8 @@ class Run:
     learning: bool = True
     """Whether exec succeeded is not known yet."""
     failure: Failure | None = None
+    released: bool = False
+    """The gate is open. It is so for good."""
     exited: bool = False
     killing: bool = False
     retry_seconds: float = _FIRST_RETRY_SECONDS
@@ -54,12 +56,21 @@ class Children:
         self._runs: dict[int, Run] = {}
         self._changed = False
         self._helpers_ended: list[int] = []
+        self._untold: dict[int, int] = {}
+        """Statuses of main pids that were reaped in this turn."""
+        self._emptied_terms: set[str] = set()
+        self._unclosed: list[int] = []
 
     # --- what is there -----------------------------------------------------------------------------------------------
 
     def orders(self) -> list[say.Spawn]:
         """The orders whose runs are not proven empty."""
         return [run.order for run in self._runs.values()]
+
+    def order(self, number: int) -> say.Spawn | None:
+        """The order of a run that is not proven empty."""
+        run = self._runs.get(number)
+        return None if run is None else run.order
 
     def of_term(self, term: str) -> set[int]:
         """The runs of a term that are not proven empty."""
@@ -69,6 +80,11 @@ class Children:
         """The runs whose main pid has ended, while something of them may be alive."""
         return {number for number, run in self._runs.items() if run.exited}
 
+    def emptied_terms(self) -> set[str]:
+        """Terms of which a run was proven empty since the last call, and no other is left."""
+        emptied, self._emptied_terms = self._emptied_terms, set()
+        return emptied - {run.order.term for run in self._runs.values()} if emptied else emptied
+
     def names(self, runs: set[int]) -> tuple[str, ...]:
         """``pid (name)`` of those alive in these runs."""
         return self._containment.names(runs & self._runs.keys())
@@ -77,6 +93,7 @@ class Children:
 
     def spawn(self, order: say.Spawn, stdout: int, stderr: int) -> None:
         """Start a child. The descriptors stay the caller's to close."""
+        self.clear_away()
         if order.run in self._runs:
             self.refuse(order, "order", 0, f"run {order.run} exists already")
             return
@@ -96,10 +113,28 @@ class Children:
             return
         self._containment.enter(order.run, forked.pid)
         run = self._runs[order.run] = Run(order=order, box=box, forked=forked)
-        self._loop.watch(forked.report_fd, select.POLLIN, lambda: self._learn(run))
+        # Its end only, by exec or death: to be woken by what is in it would take the CPU from who is about to exec.
+        self._loop.watch(forked.report_fd, 0, lambda: self._learn(run))
         if box.events_fd is not None:
             events_fd = box.events_fd
             self._loop.watch(events_fd, select.POLLPRI, lambda: self._cgroup_changed(events_fd))
+
+    def release(self, number: int, refusal: str | None) -> None:
+        """Let a held run execute its command, or, when there is a reason against it, end it. Nobody once it has ended."""
+        run = self._runs.get(number)
+        if run is None or run.forked.gate_fd < 0 or run.released or run.exited:
+            return
+        if refusal is not None or run.killing:
+            self.kill({number})
+            return
+        run.released = True
+        with suppress(BrokenPipeError):  # it failed before it came to the gate
+            os.write(run.forked.gate_fd, OPEN)
+
+    def is_held(self, number: int) -> bool:
+        """Whether nothing of the run's command can have been executed."""
+        run = self._runs.get(number)
+        return run is not None and run.forked.gate_fd >= 0 and not run.released
 
     def refuse(self, order: say.Spawn, stage: str, number: int, message: str) -> None:
         """Answer an order that is not, or could not be, followed. ``number`` is an errno, or 0."""
@@ -152,13 +187,15 @@ class Children:
         return pid in self._helpers_ended
 
     def settle(self) -> None:
-        """At the end of a turn: kill what is to be killed, and see who is empty. One look at /proc serves all runs."""
+        """At the end of a turn: kill what is to be killed, and see who is empty. One look serves all runs."""
         self._strike()
         if not self._changed:
             return
         self._changed = False
         waiting = [number for number, run in self._runs.items() if run.exited]
-        for number in sorted(self._containment.empty(waiting)):
+        empty = self._containment.empty(waiting)
+        self._tell_exits(empty)
+        for number in sorted(empty):
             self._emptied(self._runs.pop(number))
 
     def kill_everything(self) -> None:
@@ -194,6 +231,9 @@ class Children:
                 return
         self._loop.unwatch(run.forked.report_fd)
         os.close(run.forked.report_fd)
+        if run.forked.gate_fd >= 0:
+            os.close(run.forked.gate_fd)
+            run.released = True
         run.learning = False
         run.failure = read_report(run.report, run.order)
         if run.failure is None:
@@ -208,23 +248,36 @@ class Children:
         self._containment.reaped(run.order.run)
         if run.failure is not None:
             return
-        code = os.waitstatus_to_exitcode(status)
-        self._tell(
-            say.Exited(
-                run=run.order.run,
+        self._untold[run.order.run] = status
+
+    def _tell_exits(self, empty: set[int]) -> None:
+        """Who has ended, and whether that was all of it: then there is nothing to be killed."""
+        untold, self._untold = self._untold, {}
+        for number, status in untold.items():
+            code = os.waitstatus_to_exitcode(status)
+            exited = say.Exited(
+                run=number,
                 code=code if code >= 0 else None,
                 signal=-code if code < 0 else None,
                 core=os.WCOREDUMP(status),
-            ),
-            (),
-        )
+                empty=number in empty,
+            )
+            self._tell(exited, ())
 
     def _emptied(self, run: Run) -> None:
         number = run.order.run
-        if run.box.events_fd is not None:
-            self._loop.unwatch(run.box.events_fd)
-        self._containment.close(number)
+        if run.order.term is not None:
+            self._emptied_terms.add(run.order.term)
         if run.failure is None:
             self._tell(say.Emptied(run=number), ())
         else:
             self.refuse(run.order, run.failure.stage, run.failure.number, run.failure.message)
+        if run.box.events_fd is not None:
+            self._loop.unwatch(run.box.events_fd)
+        self._unclosed.append(number)
+
+    def clear_away(self) -> None:
+        """Remove what held the runs that are over. After all news of a turn: somebody waits for those."""
+        over, self._unclosed = self._unclosed, []
+        for number in over:
+            self._containment.close(number)

@@ -2,8 +2,9 @@
 
 Promises: "empty" is observed. A run is empty when its main pid is reaped and (a) its cgroup is unpopulated, where there
 are cgroups, and (b) no child of the guardian is left that may be of the run. The guardian is a child subreaper: whoever
-double-forks becomes its child, and stays one (as a zombie at last) until the guardian itself reaps it. So a look through
-/proc that finds no such child proves that there was none when the look began, and then there cannot be one later.
+double-forks becomes its child, and stays one (as a zombie at last) until the guardian itself reaps it. So a look at
+the guardian's own children that finds none of the run proves that there was none when the look began, and then there
+cannot be one later.
 An orphan is ascribed by what was seen of it before, its cgroup, the marker in its environment, or its session. One that
 hides all four is suspected of every run that is older than it: blocked on, and killed with the first of them.
 Does not: notice work handed to someone else's daemon (``systemd-run``, ``docker run``).
@@ -23,6 +24,7 @@ from supervisor.guardian.census import (
     everyone,
     kill_all,
     look,
+    own_children,
     send,
     variable,
 )
@@ -122,7 +124,8 @@ class Containment:
         boxes = [self._boxes[run] for run in runs]
         candidates = {b.run for b in boxes if b.reaped and not (b.directory and cgroup.populated(b.directory))}
         if candidates:
-            for process, owners in self._our_children(everyone()):
+            found = own_children()
+            for process, owners in self._our_children(everyone() if found is None else found):
                 # Zombies count: one that hides a child born during the look is reaped first, and then looked again.
                 candidates -= owners if not process.zombie else owners or set(candidates)
         return candidates

@@ -49,6 +49,7 @@ class Guardian:
         self._farewell: Farewell | None = None
         self._daemon_fd = _pidfd_of_peer(sock)
         self._next_strike: float | None = None
+        self._vacating: set[str] = set()
 
     def run(self) -> None:
         """Return when the daemon is gone, or has said Quit, and nothing of it is left."""
@@ -62,9 +63,12 @@ class Guardian:
                 self._loop.turn()
                 self._children.reap()
                 self._children.settle()
+                self._see_vacated()
+                self._children.clear_away()
                 if self._farewell is not None:
                     self._farewell.advance()
                     self._children.settle()
+                    self._children.clear_away()
         except BaseException:
             self._children.kill_everything()
             raise
@@ -126,8 +130,12 @@ class Guardian:
                 self._terms.leases(boottime())
             case say.Disarm(term=term):
                 self._disarm(term)
+            case say.Vacate(term=term):
+                self._vacate(term)
             case say.Spawn():
                 self._spawn(order, descriptors)
+            case say.Release(run=run):
+                self._release(run)
             case say.Undo():
                 self._undos.note(order)
             case say.Signal(run=run, signo=signo):
@@ -166,11 +174,22 @@ class Guardian:
             isolate=self._isolate,
         )
 
-    def _spawn(self, order: say.Spawn, descriptors: list[int]) -> None:
-        refusal = None if order.term is None else self._terms.refusal(order.term, boottime())
+    def _refusal(self, term: str | None) -> str | None:
+        """Why nothing of this term may be executed now; None when it may."""
         if self._quitting:
-            self._children.refuse(order, "term", 0, "the guardian is ending")
-        elif refusal is not None:
+            return "the guardian is ending"
+        if term is None:
+            return None
+        return f"term {term} is ending" if term in self._vacating else self._terms.refusal(term, boottime())
+
+    def _release(self, number: int) -> None:
+        order = self._children.order(number)
+        if order is not None:
+            self._children.release(number, self._refusal(order.term))
+
+    def _spawn(self, order: say.Spawn, descriptors: list[int]) -> None:
+        refusal = self._refusal(order.term)
+        if refusal is not None:
             self._children.refuse(order, "term", 0, f"not started: {refusal}")
         elif len(descriptors) != _SPAWN_DESCRIPTORS:
             self._children.refuse(order, "output", 0, "stdout and stderr did not come with the order")
@@ -196,9 +215,7 @@ class Guardian:
         self._children.settle()
         runs = self._children.of_term(term)
         if not runs:
-            self._terms.disarm(term, boottime())
-            self._undos.forget(term)
-            self.tell(say.Disarmed(term=term))
+            self._disarmed(term)
             return
         # A run counts until its emptiness is proven, even in the instant when nobody can be named.
         names = self._children.names(runs) or tuple(f"run {run}, not yet proven empty" for run in sorted(runs))
@@ -206,6 +223,23 @@ class Guardian:
         if len(names) > len(shown):
             shown = (*shown, f"{len(names) - len(shown)} more")
         self.tell(say.DisarmRefused(term=term, blockers=shown))
+
+    def _vacate(self, term: str) -> None:
+        if self._children.of_term(term):
+            self._vacating.add(term)
+        else:
+            self._disarmed(term)
+
+    def _see_vacated(self) -> None:
+        """Terms that are to end, and are empty now: who waits for it need not ask."""
+        for term in self._children.emptied_terms() & self._vacating:
+            self._disarmed(term)
+
+    def _disarmed(self, term: str) -> None:
+        self._vacating.discard(term)
+        self._terms.disarm(term, boottime())
+        self._undos.forget(term)
+        self.tell(say.Disarmed(term=term))
 
     def _strike(self) -> set[str]:
         """Kill the terms that are past their kill-by, return them, and be called again at the next."""

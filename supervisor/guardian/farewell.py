@@ -83,6 +83,9 @@ class Farewell:
         self._children.kill({order.run for order in self._children.orders() if not order.last or self._last_stopped})
 
     def _stop(self, order: Spawn) -> None:
+        if self._children.is_held(order.run):
+            self._children.kill({order.run})
+            return
         self._children.signal(order.run, order.stop_signal)
         kill_at = boottime() + order.stop_timeout_seconds
         reserve = self._undos.reserve_seconds(order.term)

@@ -9,7 +9,6 @@ Does not: fork, decide, or wait for answers: news are events of the core, given 
 
 import asyncio
 import os
-import select
 import signal
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -22,7 +21,7 @@ from supervisor.core.names import Instant, LeaseId, RunId, Term
 from supervisor.core.spec import EtcdSpec
 from supervisor.guardian import cgroup
 from supervisor.guardian import protocol as say
-from supervisor.guardian.census import look
+from supervisor.guardian.census import look, readable
 from supervisor.guardian.containment import RUN_VARIABLE, run_directory
 from supervisor.guardian.launch import GuardianStartError, Launched, launch
 from supervisor.guardian.leftovers import Remains
@@ -57,6 +56,8 @@ class SpawnRequest:
     stop_timeout_seconds: float = 10.0
     last: bool = False
     """The local etcd: stopped after everything else, for the others' leases are revoked there."""
+    held: bool = False
+    """Made ready, and stopped just before exec until ``release``."""
 
 
 @dataclass(slots=True)
@@ -143,6 +144,11 @@ class GuardianLink:
         self._terms[str(term)] = term
         self._send(say.Disarm(term=str(term)))
 
+    def vacate(self, term: Term) -> None:
+        """-> Disarmed, as soon as nothing of the term is left."""
+        self._terms[str(term)] = term
+        self._send(say.Vacate(term=str(term)))
+
     def spawn(self, request: SpawnRequest, stdout_fd: int, stderr_fd: int) -> None:
         """-> Spawned | SpawnFailed; Exited; Emptied. The descriptors stay yours: close them when this returns.
 
@@ -168,6 +174,10 @@ class GuardianLink:
         self._live[request.run] = _Live(directory=run_directory(top, term, request.run, request.scope) if top else "")
         self._wire.send(packet, descriptors)
         self._watch_writable()
+
+    def release(self, run: RunId) -> None:
+        """Let a held run execute its command. -> Spawned | SpawnFailed; an ended run is nobody."""
+        self._send(say.Release(run=run))
 
     def signal(self, run: RunId, signo: int) -> None:
         """No answer; an ended run is nobody."""
@@ -306,10 +316,10 @@ class GuardianLink:
             case say.SpawnFailed(run=run, message=message):
                 self._live.pop(RunId(run), None)
                 self._on_event(self._failed(RunId(run), message))
-            case say.Exited(run=run, code=code, signal=signo, core=core):
+            case say.Exited(run=run, code=code, signal=signo, core=core, empty=empty):
                 if (live := self._live.get(RunId(run))) is not None:
                     live.exited = True
-                self._on_event(events.Exited(run=RunId(run), code=code, signal=signo, core_dumped=core))
+                self._on_event(events.Exited(run=RunId(run), code=code, signal=signo, core_dumped=core, empty=empty))
             case say.Emptied(run=run):
                 _close(self._live.pop(RunId(run), _Live()))
                 self._on_event(events.Emptied(run=RunId(run), chance=self._chance()))
@@ -342,7 +352,7 @@ class GuardianLink:
             live.pid, live.pidfd = pid, descriptors[0]
             process = look(pid)
             # Not readable: still alive after the look, so the start time is its own.
-            if process is not None and not _readable(live.pidfd):
+            if process is not None and not readable(live.pidfd):
                 live.start = process.start
         self._on_event(events.Spawned(run=run, pid=pid))
 
@@ -411,13 +421,6 @@ class GuardianLink:
         remains.remove()
 
 
-def _readable(fd: int) -> bool:
-    """Not by select(): it knows no descriptor above 1023."""
-    poll = select.poll()
-    poll.register(fd, select.POLLIN)
-    return bool(poll.poll(0))
-
-
 def _order(request: SpawnRequest) -> say.Spawn:
     return say.Spawn(
         run=request.run,
@@ -434,6 +437,7 @@ def _order(request: SpawnRequest) -> say.Spawn:
         stop_signal=request.stop_signal,
         stop_timeout_seconds=request.stop_timeout_seconds,
         last=request.last,
+        held=request.held,
     )
 
 

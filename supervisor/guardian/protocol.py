@@ -13,7 +13,7 @@ from typing import Final
 
 from supervisor.guardian.record import record
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 MAX_PACKET_BYTES: Final = 180_000
 """Below the kernel's default socket buffer (212,992, of which it keeps some), so that no tuning is ever needed."""
@@ -72,6 +72,13 @@ class Disarm:
 
 
 @record
+class Vacate:
+    """The term is ending: start nothing more of it, and as soon as nothing of it is left alive, forget it. -> Disarmed."""
+
+    term: str
+
+
+@record
 class Spawn:
     """Start a child with the two descriptors as stdout and stderr. -> Spawned | SpawnFailed; Exited; Emptied."""
 
@@ -92,6 +99,15 @@ class Spawn:
     stop_timeout_seconds: float
     last: bool
     """Stopped after everything else when the daemon is dead: the local etcd, which the revocation needs."""
+    held: bool
+    """Made ready, and stopped just before exec until Release. Whatever else comes ends it unexecuted."""
+
+
+@record
+class Release:
+    """Let a held run go on to exec, if its term still may. -> Spawned | SpawnFailed; an ended run is nobody."""
+
+    run: int
 
 
 @record
@@ -213,12 +229,13 @@ class SpawnFailed:
 
 @record
 class Exited:
-    """The main pid was reaped. ``code`` None: ended by ``signal``."""
+    """The main pid was reaped. ``code`` None: ended by ``signal``. ``empty``: nothing is left, and Emptied comes next."""
 
     run: int
     code: int | None
     signal: int | None
     core: bool
+    empty: bool
 
 
 @record
@@ -250,7 +267,7 @@ class Dropped:
     reason: str
 
 
-Order = Hello | Arm | Extend | Disarm | Spawn | Undo | Signal | Kill | Store | Ping | Quit
+Order = Hello | Arm | Extend | Disarm | Vacate | Spawn | Release | Undo | Signal | Kill | Store | Ping | Quit
 News = (
     Ready
     | Failed
@@ -268,7 +285,7 @@ News = (
 Message = Order | News
 
 _CLASSES: Final = (
-    *(Hello, Arm, Extend, Disarm, Spawn, Undo, Signal, Kill, Store, Ping, Quit),
+    *(Hello, Arm, Extend, Disarm, Vacate, Spawn, Release, Undo, Signal, Kill, Store, Ping, Quit),
     *(Ready, Failed, Armed, Disarmed, DisarmRefused, Spawned, SpawnFailed, Exited, Emptied, Struck, Pong, Dropped),
 )
 _BY_NAME: Final[dict[str, Callable[..., Message]]] = {c.__name__: c for c in _CLASSES}

@@ -27,6 +27,9 @@ _NOT_SUPPORTED: Final = frozenset({errno.ENOSYS, errno.EINVAL, errno.EPERM, errn
 _born_inside: Final = {True}
 """Emptied for good when the kernel refuses."""
 _DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_ALL_SIGNALS: Final = signal.valid_signals()
+OPEN: Final = b"o"
+"""What lets a held child go on."""
 _EXEC: Final = b"x"
 """Written just before exec: the end of the pipe means success after it, and a premature death without it."""
 
@@ -47,6 +50,8 @@ class Forked:
     pid: int
     report_fd: int
     """Non-blocking; give what it brings, up to its end, to ``read_report``."""
+    gate_fd: int
+    """Of a held child: write ``OPEN`` and it goes on to exec, close it and it ends. -1: it was not held."""
 
 
 def fork_exec(
@@ -54,20 +59,30 @@ def fork_exec(
 ) -> Forked:
     """Fork. OSError when the system has no room for one more process or descriptor."""
     report_fd, write_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        wait_fd, gate_fd = os.pipe2(os.O_CLOEXEC) if order.held else (-1, -1)
+    except OSError:
+        os.close(report_fd)
+        os.close(write_fd)
+        raise
     guardian = os.getpid()
     # Until the child has the default dispositions no signal may reach it: a handler of ours would swallow it.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
     try:
         pid, inside = _fork(procs)
         if pid == 0:
-            _child(order, marks, (stdout, stderr), None if inside else procs, inherited, guardian, write_fd)
+            _child(order, marks, (stdout, stderr), None if inside else procs, inherited, guardian, write_fd, wait_fd)
     except OSError:
         os.close(report_fd)
+        if gate_fd >= 0:
+            os.close(gate_fd)
         raise
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(write_fd)
-    return Forked(pid=pid, report_fd=report_fd)
+        if wait_fd >= 0:
+            os.close(wait_fd)
+    return Forked(pid=pid, report_fd=report_fd, gate_fd=gate_fd)
 
 
 def _fork(procs: str | None) -> tuple[int, bool]:
@@ -104,6 +119,7 @@ def _child(
     inherited: Inherited,
     guardian: int,
     report_fd: int,
+    wait_fd: int,
 ) -> NoReturn:
     stage = "containment"
     try:
@@ -124,9 +140,9 @@ def _child(
         if order.directory:
             os.chdir(order.directory)
         stage = "output"
-        _redirect(output, report_fd)
+        _redirect(output, {report_fd, wait_fd})
         stage = "exec"
-        _execute(order.argv, {**dict(order.environment), **marks}, report_fd)
+        _execute(order.argv, {**dict(order.environment), **marks}, report_fd, wait_fd)
     except BaseException as error:  # noqa: BLE001 # whatever it is: this is the child, and it must not live on as a guardian
         number = error.errno or 0 if isinstance(error, OSError) else 0
         text = f"{stage}\0{number}\0{error}".encode(errors="replace")[:_REPORT_BYTES]
@@ -146,26 +162,28 @@ def _become(order: Spawn) -> None:
         os.setresuid(order.uid, order.uid, order.uid)
 
 
-def _redirect(output: tuple[int, int], report_fd: int) -> None:
-    """0, 1, 2 and the report; everything else is closed. The guardian sees to it that all of ours are above 2."""
+def _redirect(output: tuple[int, int], kept: set[int]) -> None:
+    """0, 1, 2 and what is kept; everything else is closed. The guardian sees to it that all of ours are above 2."""
     null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
     for target, source in enumerate((null, *output)):
         os.dup2(source, target, inheritable=True)
-    if close_all_but(report_fd):
+    if close_all_but(*(fd for fd in kept if fd > 2)):
         return
     for name in os.listdir("/proc/self/fd"):  # the listing's own descriptor is among them, closed by now
-        if int(name) > 2 and int(name) != report_fd:
+        if int(name) > 2 and int(name) not in kept:
             try:
                 os.close(int(name))
             except OSError:
                 continue
 
 
-def _execute(argv: tuple[str, ...], environment: Mapping[str, str], report_fd: int) -> NoReturn:
+def _execute(argv: tuple[str, ...], environment: Mapping[str, str], report_fd: int, wait_fd: int) -> NoReturn:
     """Look the program up on the child's own PATH, as execvpe(3) does, but never hand a script to a shell."""
     refused: OSError | None = None
     candidates = list(_candidates(argv[0], environment.get("PATH", _DEFAULT_PATH)))
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    if wait_fd >= 0 and os.read(wait_fd, 1) != OPEN:
+        os._exit(127)  # the gate was closed, or its keeper died
     os.write(report_fd, _EXEC)
     for path in candidates:
         try:

@@ -28,7 +28,7 @@ FAULTS = [
     ac.RevokeLease,
     ac.Spawn,
 ]
-MUTES = [ac.Renew, ac.GrantLease, ac.Campaign, ac.Prove, ac.Resign, ac.Arm, ac.Proclaim]
+MUTES = [ac.Renew, ac.GrantLease, ac.Campaign, ac.Prove, ac.Resign, ac.Arm, ac.Remember, ac.Release, ac.Proclaim]
 
 VARIANTS: list[Spec] = [
     spec(election(follower=(process("standby", role=Role.FOLLOWER),))),
@@ -168,7 +168,7 @@ class Fleet(RuleBasedStateMachine):
 
 
 def _leads(node: World, name: str) -> bool:
-    return any(c.spec.role is Role.LEADER and c.spec.id.election == name for c in node.children.values())
+    return any(c.spec.role is Role.LEADER and not c.held and c.spec.id.election == name for c in node.children.values())
 
 
 TestFleet = Fleet.TestCase

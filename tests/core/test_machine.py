@@ -158,8 +158,8 @@ def test_shutdown_keeps_the_order_and_ends() -> None:
     world.post(ev.ShutdownRequested(reason="SIGTERM"))
     assert world.exit_code == 0
     order = [line.split("< ")[1].split("(")[0] for line in world.log if "< " in line]
-    duties = [o for o in order if o in ("SignalRun", "Disarm", "Resign", "RevokeLease", "Exit")]
-    assert duties == ["SignalRun", "Disarm", "Resign", "RevokeLease", "Exit"]
+    duties = [o for o in order if o in ("SignalRun", "Vacate", "Resign", "RevokeLease", "Exit")]
+    assert duties == ["SignalRun", "Vacate", "Resign", "RevokeLease", "Exit"]
 
 
 def test_a_stubborn_child_keeps_the_key_until_it_is_killed() -> None:

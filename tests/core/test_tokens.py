@@ -32,7 +32,8 @@ def test_a_term_waits_for_its_token_to_be_noted() -> None:
     world = World(muted={ac.Remember})
     world.load(spec(election()))
     assert world.state.elections[JOB].armed
-    assert world.state.processes[WORK].phase is ProcessPhase.STOPPED
+    assert world.state.processes[WORK].held
+    assert world.running() == []
     world.release()
     assert world.state.processes[WORK].phase is ProcessPhase.RUNNING
     assert world.state.seen[PLACE].token == world.tokens[JOB]

@@ -97,9 +97,11 @@ class Child:
     spec: ProcessSpec
     term: Term | None
     obeys: bool = True
+    held: bool = False
+    """Not executed yet."""
 
 
-GUARDIAN = (ac.Arm, ac.Disarm, ac.Extend, ac.Spawn, ac.SignalRun, ac.KillRun)
+GUARDIAN = (ac.Arm, ac.Disarm, ac.Vacate, ac.Release, ac.Extend, ac.Spawn, ac.SignalRun, ac.KillRun)
 
 
 @dataclass
@@ -145,6 +147,10 @@ class World:
     log: list[str] = field(default_factory=list)
     children: dict[RunId, Child] = field(default_factory=dict)
     armed: dict[Term, tuple[LeaseId, float]] = field(default_factory=dict)
+    proven: set[tuple[ElectionName, Token]] = field(default_factory=set)
+    """Wins that the store has told of."""
+    remembered: set[tuple[ElectionName, Token]] = field(default_factory=set)
+    vacating: set[Term] = field(default_factory=set)
     deadlines: dict[LeaseId, float] = field(default_factory=dict)
     store: FakeStore = field(default_factory=FakeStore)
     next_lease: int = 0x10
@@ -214,12 +220,29 @@ class World:
         if isinstance(event, ev.ConfigLoaded):
             terms = (e.term for e in before.elections.values() if e.term and "@elected" not in e.spec.hooks)
             self.opened_by_reload.update(terms)
+        for one in event.events if isinstance(event, ev.Together) else (event,):
+            if isinstance(one, sev.TokenRemembered):
+                self.remembered.add((one.election, one.token))
         self.state, todo = machine.step(before, event, now=Instant(self.now))
         self.log.append(f"{self.now:9.3f} > {_show(event)}")
         self.log += [f"{'':9} < {_show(action)}" for action in todo]
         for action in todo:
+            if isinstance(action, ac.Release) or (isinstance(action, ac.Spawn) and action.term and not action.held):
+                self._check_wanted(action.run)
+            if isinstance(action, ac.Vacate) and action.term in self.armed:
+                self._check_undone(action.term)
             self._answer(action)
         self.check()
+
+    def _check_wanted(self, run: RunId) -> None:
+        """Something of a term is to be executed: what the core knows allows it."""
+        p = next(p for p in self.state.processes.values() if p.run == run)
+        e = self.state.elections[p.id.election]
+        demoted = p.id.is_hook and e.phase is ElectionPhase.STEPPING_DOWN
+        assert demoted or e.phase is ElectionPhase.LEADING, f"{p.id} is to be executed while {e.phase}"
+        assert e.armed, f"{p.id} is to be executed, and the guardian has not said Armed"
+        assert e.remembered, f"{p.id} is to be executed, and its token is not remembered"
+        assert not e.waits_for, f"{p.id} is to be executed beside a predecessor"
 
     # --- the store and the guardian
 
@@ -328,6 +351,8 @@ class World:
             records[a.create_revision] = a.record
         told = tuple(ev.TermRecord(token=t, value=records[t]) for t in sorted(records, reverse=True))
         first = queue[0] if queue else None
+        if first is not None and first.create_revision == a.create_revision:
+            self.proven.add((a.election, a.create_revision))
         raft_term = self.store.raft_term
         self.pending.append(ev.FirstRead(election=a.election, first=first, records=told, raft_term=raft_term))
 
@@ -416,6 +441,16 @@ class World:
         self.armed.pop(a.term, None)
         self.pending.append(ev.Disarmed(term=a.term))
 
+    def _on_vacate(self, a: ac.Vacate) -> None:
+        self.vacating.add(a.term)
+        self._see_vacated()
+
+    def _see_vacated(self) -> None:
+        for term in self.vacating - {c.term for c in self.children.values()}:
+            self.vacating.discard(term)
+            self.armed.pop(term, None)
+            self.pending.append(ev.Disarmed(term=term))
+
     def _on_spawn(self, a: ac.Spawn) -> None:
         if ac.Spawn in self.failing:
             if a.spec.id.is_hook:
@@ -426,17 +461,34 @@ class World:
         assert not any(c.spec.id == a.spec.id for c in self.children.values()), "two children of one process"
         if a.spec.role is Role.LEADER:
             assert a.term in self.armed, "a leader process without an armed guardian"
+            assert a.term not in self.vacating, "a leader process in a term that is ending"
         if a.term is not None:
-            self._check_opened(a)
             self.spawned.setdefault(a.term, []).append(str(a.spec.id))
-        self.children[a.run] = Child(run=a.run, spec=a.spec, term=a.term, obeys=not self.stubborn)
-        self.pending.append(ev.Spawned(run=a.run, pid=int(a.run) + 5000))
+        child = self.children[a.run] = Child(run=a.run, spec=a.spec, term=a.term, obeys=not self.stubborn, held=a.held)
+        if not a.held:
+            self._executed(child)
         if a.spec.id.is_hook:
             self.hook_variables[a.spec.id.name] = dict(a.variables)
             if self.hook_code is not None:
                 self.end(a.run, code=self.hook_code)
 
-    def _check_opened(self, a: ac.Spawn) -> None:
+    def _on_release(self, a: ac.Release) -> None:
+        if a.run in self.children:
+            assert self.children[a.run].held, "released twice, or never held"
+            self.children[a.run].held = False
+            self._executed(self.children[a.run])
+
+    def _executed(self, child: Child) -> None:
+        """Its command runs from now on."""
+        if child.term is not None:
+            place = (child.term.election, child.term.token)
+            assert place in self.proven, "a leader process before the win is proven"
+            assert place in self.remembered, "a leader process before its token is remembered"
+            assert child.term in self.armed, "a leader process without an armed guardian"
+            self._check_opened(child)
+        self.pending.append(ev.Spawned(run=child.run, pid=int(child.run) + 5000))
+
+    def _check_opened(self, a: Child) -> None:
         """No process of a term before its hook *elected* has succeeded in it."""
         e = self.state.elections[a.spec.id.election]
         if not a.spec.id.is_hook and "@elected" in e.spec.hooks and a.term not in self.opened_by_reload:
@@ -445,6 +497,8 @@ class World:
     def _check_undone(self, term: Term) -> None:
         """No key goes before *demoted* has run, while there was time for it in the term."""
         e = self.state.elections[term.election]
+        if term not in self.armed:
+            return
         lease, margin = self.armed[term]
         if "@demoted" not in e.spec.hooks or e.struck or e.key_lost or self.now >= self.deadlines[lease] - margin - 1e-6:
             return
@@ -455,7 +509,7 @@ class World:
             assert ran, "the guardian was disarmed before the hook demoted had run"
 
     def _on_signalrun(self, a: ac.SignalRun) -> None:
-        if a.run in self.children and self.children[a.run].obeys:
+        if a.run in self.children and self.children[a.run].obeys and not self.children[a.run].held:
             self.end(a.run, code=0)
 
     def _on_killrun(self, a: ac.KillRun) -> None:
@@ -470,10 +524,14 @@ class World:
     def end(self, run: RunId, *, code: int | None = None, signal: int | None = None) -> None:
         """A child ends and leaves nothing behind."""
         child = self.children.pop(run)
-        if child.spec.id.is_hook:
-            self.hooks_run.append((str(child.spec.id), child.term, code))
-        self.pending.append(ev.Exited(run=run, code=code, signal=signal))
-        self.pending.append(ev.Emptied(run=run, chance=0.5))
+        if child.held:
+            self.pending.append(ev.SpawnFailed(run=run, detail="killed before it was executed", chance=0.5))
+        else:
+            if child.spec.id.is_hook:
+                self.hooks_run.append((str(child.spec.id), child.term, code))
+            self.pending.append(ev.Exited(run=run, code=code, signal=signal))
+            self.pending.append(ev.Emptied(run=run, chance=0.5))
+        self._see_vacated()
 
     def crash(self, name: str, *, code: int | None = None, signal: int | None = 9) -> None:
         """The child of this process ends by itself."""
@@ -509,6 +567,9 @@ class World:
         for e in self.state.elections.values():
             roles = {c.spec.role for c in self.children.values() if c.spec.id.election == e.spec.name} - {Role.ALWAYS}
             assert len(roles) < 2, "leader and follower processes at once"
+            held = {c.spec.id for c in self.children.values() if c.held and c.spec.id.election == e.spec.name}
+            prepared = e.phase in (ElectionPhase.PROVING, ElectionPhase.LEADING, ElectionPhase.STEPPING_DOWN)
+            assert prepared or not held, f"a child is held while {e.phase}"
             if e.phase in (ElectionPhase.DETACHED, ElectionPhase.CAMPAIGNING, ElectionPhase.RESIGNING):
                 assert Role.LEADER not in roles, f"a leader child while {e.phase}"
         assert timing is not None
@@ -520,8 +581,8 @@ class World:
         return self.state.elections[ElectionName(name)].phase
 
     def running(self) -> list[str]:
-        """The processes that have a child now."""
-        return sorted(str(c.spec.id) for c in self.children.values())
+        """The processes that have a child now whose command runs."""
+        return sorted(str(c.spec.id) for c in self.children.values() if not c.held)
 
 
 def share(*worlds: World) -> None:

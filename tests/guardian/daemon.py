@@ -32,8 +32,11 @@ async def main() -> None:
         request = SpawnRequest(
             run=RunId(number), scope=f"run.{number}", term=_term(run.get("term")), argv=tuple(run["argv"]),
             environment=dict(os.environ), stop_timeout_seconds=run.get("stop", 0.5), last=run.get("last", False),
+            held=run.get("held", False),
         )  # fmt: skip
         link.spawn(request, 2, 2)
+        if request.held:
+            continue
         while not isinstance(event := await news.get(), events.Spawned):
             assert not isinstance(event, events.SpawnFailed), event
         pids.append(event.pid)

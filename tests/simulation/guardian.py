@@ -46,6 +46,8 @@ class Child:
     alive: bool = True
     """Anything of it."""
     main: bool = True
+    held: bool = False
+    """Not executed yet: it can do no harm."""
     told: bool = False
     killed: bool = False
 
@@ -66,6 +68,7 @@ class Guardian(Actor):
         "quitting",
         "terms",
         "until",
+        "vacating",
     )
 
     def __init__(self, machine: Machine, tell: Callable[[ev.Event], None]) -> None:
@@ -79,6 +82,7 @@ class Guardian(Actor):
         self.until: dict[LeaseId, float] = {}
         self.leases: dict[int, float] = {}
         self.endings: dict[str, say.Arm] = {}
+        self.vacating: dict[str, Term] = {}
         self.open: set[str] = set()
         """Terms that are not ended on record."""
         self._tell = tell
@@ -133,12 +137,25 @@ class Guardian(Actor):
         self.margins.pop(name, None)
         self.news(ev.Disarmed(term=a.term))
 
+    def vacate(self, a: ac.Vacate) -> None:
+        """-> Disarmed, in its time."""
+        self.vacating[str(a.term)] = a.term
+        self.see_vacated()
+
+    def see_vacated(self) -> None:
+        """Terms that are to end, and are empty."""
+        for name in self.vacating.keys() - {c.name for c in self.machine.children.values()}:
+            term = self.vacating.pop(name)
+            self.terms.disarm(name, self.machine.local())
+            self.margins.pop(name, None)
+            self.news(ev.Disarmed(term=term))
+
     def spawn(self, a: ac.Spawn) -> None:
         """-> Spawned | SpawnFailed, then Exited, then Emptied."""
         self.strike()
         name = "" if a.term is None else str(a.term)
         random = self.kernel.random
-        refused = name and self.terms.refusal(name, self.machine.local())
+        refused = name and (name in self.vacating or self.terms.refusal(name, self.machine.local()))
         if refused or self.quitting or (self.machine.link.noise and random() < 0.01):
             self.news(ev.SpawnFailed(run=a.run, detail="no", chance=random()))
             return
@@ -149,10 +166,29 @@ class Guardian(Actor):
         if random() < 0.1:
             child.takes = 4.0 * random()
         self.machine.children[a.run] = child
-        self.machine.judge.child_started(self.machine, child)
-        self.later(0.001 + 0.002 * random(), self._spawned, child)
+        if a.held:
+            child.held, child.leaves = True, False
+        else:
+            self._executed(child)
 
-        if a.spec.id.is_hook:
+    def release(self, a: ac.Release) -> None:
+        """-> Spawned, or SpawnFailed when the term has ended meanwhile."""
+        self.strike()
+        child = self.machine.children.get(a.run)
+        if child is None or not child.held or not child.alive:
+            return
+        if child.name in self.vacating or self.terms.refusal(child.name, self.machine.local()):
+            self.machine.kill(child)
+            return
+        child.held = False
+        self._executed(child)
+
+    def _executed(self, child: Child) -> None:
+        self.machine.judge.child_started(self.machine, child)
+        self.later(0.001 + 0.002 * self.kernel.random(), self._spawned, child)
+
+        if child.spec.id.is_hook:
+            random = self.kernel.random
             code = 0 if random() < 0.9 else 1
             takes = 0.5 * random() ** 3 if random() < 0.95 else 30.0
             self.machine.later(takes, self.machine.exit, child, code)
@@ -169,7 +205,7 @@ class Guardian(Actor):
 
     def ask(self, child: Child) -> None:
         """The stop signal."""
-        if child.main and child.obeys and not child.told:
+        if child.main and child.obeys and not child.told and not child.held:
             child.told = True
             self.machine.later(child.takes, self.machine.exit, child, 0)
 
@@ -181,13 +217,20 @@ class Guardian(Actor):
 
     def exited(self, child: Child, code: int | None) -> None:
         """The main process was reaped."""
+        if child.held:
+            return
         self.news(ev.Exited(run=child.run, code=code, signal=None if code is not None else 9))
 
     def emptied(self, child: Child) -> None:
         """Proven."""
         if self.machine.children.get(child.run) is child:
             del self.machine.children[child.run]
-        self.news(ev.Emptied(run=child.run, chance=self.kernel.random()))
+        chance = self.kernel.random()
+        if child.held:
+            self.news(ev.SpawnFailed(run=child.run, detail="killed before it was executed", chance=chance))
+        else:
+            self.news(ev.Emptied(run=child.run, chance=chance))
+        self.see_vacated()
         self.advance()
 
     # --- terms
@@ -224,7 +267,7 @@ class Guardian(Actor):
         self.endings = {t.term: t for lease in self.leases for t in self.terms.endings(lease, now)}
         self.open = set(self.endings)
         for child in list(self.machine.children.values()):
-            if not child.main:
+            if not child.main or child.held:
                 self.machine.kill(child)
             self.ask(child)
             self.later(child.spec.stop.timeout_seconds, self.machine.kill, child)

@@ -2,7 +2,7 @@
 
 Every invariant speaks of children as they really are, in true time, not as anybody believes them to be:
 
-1. no leader child is started but in a term that its guardian holds, before that term's kill-by;
+1. no leader child is executed but in a term that its guardian holds, before that term's kill-by;
 2. every one is dead by kill-by, and a bound for a guardian that is late, while the guardian runs;
 3. leader children of one election never live on two machines at once;
 4. the tokens of an election's terms rise;
@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from supervisor.core.actions import Release
 from supervisor.core.names import ElectionName, LeaseId, Role, Term
 from supervisor.core.state import ElectionPhase, ProcessPhase, State
 from tests.simulation.etcd import Etcd
@@ -85,7 +86,7 @@ class Judge:
 
     def child_dead(self, machine: Machine, child: Child) -> None:
         """Nothing of it is left."""
-        if child.term is None:
+        if child.term is None or child.held:
             return
         self.alive[child.term.election].remove((machine, child))
         self.moves += 1
@@ -150,13 +151,23 @@ class Judge:
         """The guardian holds it."""
         self.seen["armed"] += 1
 
-    def led(self, term: Term, state: State) -> None:
-        """The core leads; whether it waits for anybody."""
+    def told(self, name: ElectionName, before: State, state: State) -> None:
+        """The answer to a proof came: whether the core leads now, and waits for anybody."""
+        e = state.elections.get(name)
+        if e is None or e.phase is not ElectionPhase.LEADING or before.elections[name].phase is ElectionPhase.LEADING:
+            return
         self.seen["led"] += 1
-        e = state.elections[term.election]
         for waited in e.waits_for:
-            _, why = self.etcd.gone.get((term.election, waited.token), (0.0, "not gone"))
+            _, why = self.etcd.gone.get((name, waited.token), (0.0, "not gone"))
             self.seen[f"waited after: {why}"] += 1
+
+    def released(self, machine: Machine, a: Release, state: State) -> None:
+        """A held child is let go: its term is proven, armed, remembered and nobody's successor any more."""
+        self.seen["released"] += 1
+        p = next(p for p in state.processes.values() if p.run == a.run)
+        e = state.elections[p.id.election]
+        if e.phase is not ElectionPhase.LEADING or not (e.armed and e.remembered) or e.waits_for or p.term != e.term:
+            self.broken(f"{machine.name} lets {p.id} of {p.term} go while {e.phase}")
 
     def key_given_up(self, machine: Machine, term: str) -> None:
         """By our own hand."""

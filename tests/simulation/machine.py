@@ -307,6 +307,8 @@ class Daemon(Actor):
         if self.kernel.trace is not None:
             self._trace(event, actions)
         self.machine.judge.stepped()
+        if isinstance(event, ev.FirstRead):
+            self.machine.judge.told(event.election, before, self.state)
         for action in actions:
             PERFORM[type(action)](self, action)
 
@@ -373,7 +375,6 @@ class Daemon(Actor):
         self.guardian.due(work, (action,))
 
     def arm(self, a: ac.Arm) -> None:
-        self.machine.judge.led(a.term, self.state)
         self.order(self.guardian.arm, a)
 
     def extend(self, a: ac.Extend) -> None:
@@ -382,12 +383,19 @@ class Daemon(Actor):
     def disarm(self, a: ac.Disarm) -> None:
         self.order(self.guardian.disarm, a)
 
+    def vacate(self, a: ac.Vacate) -> None:
+        self.order(self.guardian.vacate, a)
+
     def spawn(self, a: ac.Spawn) -> None:
         if self.guardian.dead:
             self.later(0.0, self._take, ev.SpawnFailed(run=a.run, detail="gone", chance=0.5))
             return
         self.asked[a.run] = False
         self.order(self.guardian.spawn, a)
+
+    def release(self, a: ac.Release) -> None:
+        self.machine.judge.released(self.machine, a, self.state)
+        self.order(self.guardian.release, a)
 
     def signal(self, a: ac.SignalRun) -> None:
         self.order(self.guardian.signal, a)
@@ -559,7 +567,7 @@ def _same(one: object, other: object) -> bool:
 
 
 PERFORM: dict[type, Callable[..., None]] = {
-    ac.Arm: Daemon.arm, ac.Extend: Daemon.extend, ac.Disarm: Daemon.disarm, ac.Spawn: Daemon.spawn,
+    ac.Arm: Daemon.arm, ac.Extend: Daemon.extend, ac.Disarm: Daemon.disarm, ac.Vacate: Daemon.vacate, ac.Spawn: Daemon.spawn, ac.Release: Daemon.release,
     ac.SignalRun: Daemon.signal, ac.KillRun: Daemon.kill, ac.Exit: Daemon.exit,
     ac.StartProbe: Daemon.nothing, ac.StopProbe: Daemon.nothing, ac.ConfigureLog: Daemon.nothing, ac.Connect: Daemon.nothing,
     ac.Remember: Daemon.remember, ac.Identify: Daemon.nothing, ac.RaiseRevision: Daemon.nothing,
