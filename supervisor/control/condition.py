@@ -90,7 +90,8 @@ def _before_campaign(state: State, e: Election, now: Instant) -> str:
     if e.refused:
         return "a fencing token above all that were seen"
     if e.hold_until is not None and now < e.hold_until:
-        return f"the cool-down after a give-up, {duration(e.hold_until - now)} more"
+        what = "the cool-down after a give-up" if e.giveups else "its next campaign"
+        return f"{what}, {duration(e.hold_until - now)} more"
     session = state.sessions.get(e.spec.ttl_seconds)
     if session is None or session.lease is None or session.lost:
         detail = session.detail if session else ""

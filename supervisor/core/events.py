@@ -291,6 +291,19 @@ class CampaignFailed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignEnded:
+    """A Campaign call that had put our key into the queue has ended (``etcd.campaign: rpc``). It proves nothing."""
+
+    election: ElectionName
+    lease: LeaseId
+    create_revision: Token
+    broken: bool
+    """It was cut off. The member that held it deletes the key as soon as it notices, be it much later."""
+    detail: str
+    chance: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueueChanged:
     """The watch shows an election's queue as of ``revision``, oldest first. A hint, not a proof."""
 
@@ -435,7 +448,7 @@ Event = (
     | LeaseGranted | LeaseGrantFailed | Renewed | RenewFailed | LeaseGone | LeaseRevoked | LeaseRevokeFailed
     | StoreUnreachable | StoreReachable | StoreConfirmed | EndpointsSeen | StoreIdentified
     | TokenRemembered | RevisionRaised | PermissionsSeen
-    | Campaigned | CampaignFailed | QueueChanged | FirstRead | ReadFirstFailed
+    | Campaigned | CampaignFailed | CampaignEnded | QueueChanged | FirstRead | ReadFirstFailed
     | KeysConfirmed | KeysUnconfirmed | LeaseSeen | LeaseUnseen | RecordsClosed | CloseRecordsFailed
     | Proclaimed | ProclaimFailed | Resigned | ResignFailed
     | Together

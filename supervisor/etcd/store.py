@@ -7,12 +7,13 @@ events until it is cancelled. Does not: connect before it is used, or turn outco
 import asyncio
 from collections.abc import Callable, Sequence
 
-from supervisor.core.events import Campaigned, Event, FirstRead
+from supervisor.core.events import Campaigned, CampaignEnded, Event, FirstRead
 from supervisor.core.names import ElectionName, Instant, LeaseId, Token
-from supervisor.core.spec import EtcdSpec
+from supervisor.core.spec import CampaignWay, EtcdSpec
+from supervisor.etcd.campaigns import CampaignCalls
 from supervisor.etcd.channel import Channels
 from supervisor.etcd.election import Candidacy, Claim, Closing, Elections, Ending, Word
-from supervisor.etcd.errors import StoreError
+from supervisor.etcd.errors import LeaseNotFound, StoreError
 from supervisor.etcd.lease import Grant, LeaseKeeper, Look, Renewal
 from supervisor.etcd.raising import raise_revision
 from supervisor.etcd.rounds import Rounds, identify
@@ -29,7 +30,15 @@ class EtcdStore:
         self._asks_who_we_are = spec.auth is not None or (spec.tls is not None and spec.tls.cert is not None)
         self._leases = LeaseKeeper(self._channels, clock)
         self._elections = Elections(self._channels)
-        self._watch = QueueWatch(self._channels, on_event)
+        by_call = spec.campaign is CampaignWay.RPC
+        self._calls = CampaignCalls(self._channels, self._elections, on_event) if by_call else None
+
+        def hear(event: Event) -> None:
+            if self._calls is not None:
+                self._calls.hear(event)
+            on_event(event)
+
+        self._watch = QueueWatch(self._channels, hear)
         self._rounds = Rounds(self._channels, on_event)
 
     async def run(self) -> None:
@@ -59,10 +68,15 @@ class EtcdStore:
 
     async def renew(self, lease: LeaseId, *, timeout_seconds: float) -> Renewal:
         """See ``LeaseKeeper.renew``."""
-        return await self._leases.renew(lease, timeout_seconds=timeout_seconds)
+        try:
+            return await self._leases.renew(lease, timeout_seconds=timeout_seconds)
+        except LeaseNotFound:
+            self._end_calls(lease)
+            raise
 
     async def revoke(self, lease: LeaseId, *, timeout_seconds: float) -> None:
         """See ``LeaseKeeper.revoke``."""
+        self._end_calls(lease)
         await self._leases.revoke(lease, timeout_seconds=timeout_seconds)
 
     async def look(self, lease: LeaseId, *, timeout_seconds: float) -> Look:
@@ -70,7 +84,9 @@ class EtcdStore:
         return await self._leases.look(lease, timeout_seconds=timeout_seconds)
 
     async def campaign(self, batch: Sequence[Candidacy], *, timeout_seconds: float) -> list[Campaigned | StoreError]:
-        """See ``Elections.campaign``."""
+        """See ``Elections.campaign`` and ``CampaignCalls.campaign``."""
+        if self._calls is not None:
+            return await self._calls.campaign(batch, timeout_seconds=timeout_seconds)
         return await self._elections.campaign(batch, timeout_seconds=timeout_seconds)
 
     async def prove(self, batch: Sequence[Claim], *, timeout_seconds: float) -> list[FirstRead | StoreError]:
@@ -93,9 +109,20 @@ class EtcdStore:
 
     async def resign(self, end: Ending, *, timeout_seconds: float) -> None:
         """See ``Elections.resign``."""
+        if self._calls is not None:
+            self._calls.end(end.election, end.lease)
         await self._elections.resign(end, timeout_seconds=timeout_seconds)
+
+    def end_calls(self) -> list[CampaignEnded]:
+        """End every Campaign call that still blocks, and tell what that means."""
+        return [] if self._calls is None else self._calls.end_all()
+
+    def _end_calls(self, lease: LeaseId) -> None:
+        if self._calls is not None:
+            self._calls.end_all(lease)
 
     async def close(self) -> None:
         """End the keepalive stream and every connection; verbs under way fail, later ones are refused."""
+        self.end_calls()
         self._leases.close()
         await self._channels.close()

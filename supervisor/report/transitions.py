@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from supervisor.core import alarms, versions
 from supervisor.core import events as ev
 from supervisor.core import store_events as sev
+from supervisor.core.advice import advice
 from supervisor.core.names import HOOK_MARK, grant_line
 from supervisor.core.state import Election, ElectionPhase, LastExit, Process, ProcessPhase, State
 from supervisor.core.written import written
@@ -94,6 +95,10 @@ _PHASES = {
 def _config(before: State, after: State) -> Iterator[LogLine]:
     if after.generation != before.generation:
         yield LogLine(level=Level.INFO, message="configuration adopted", fields={"source": after.source})
+        known = advice(before.spec) if before.spec is not None else ()
+        for text in advice(after.spec) if after.spec is not None else ():
+            if text not in known:
+                yield LogLine(level=Level.WARN, message=text)
     if after.rejected_at is not None and after.rejected_at != before.rejected_at:
         yield LogLine(level=Level.ERROR, message="configuration refused; what runs goes on")
         for problem in after.problems:
