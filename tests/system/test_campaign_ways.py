@@ -59,8 +59,8 @@ def test_a_waiting_daemon_that_is_killed_leaves_nobody_in_the_queue(
     two = node("two", by_call(text))
     until(lambda: follows(two), "the second waits in its call")
     os.kill(two.daemon.pid, signal.SIGKILL)
-    queue = lambda: etcd.etcdctl("get", "--prefix", "--keys-only", f"{namespace}/job/").split()  # noqa: E731
-    until(lambda: len(queue()) == 1, "its key is gone")
+    listed = ("get", "--prefix", "--keys-only", f"{namespace}/job/")
+    until(lambda: len(etcd.etcdctl(*listed).split()) == 1, "its key is gone")
     assert one.election()["role"] == "leader"
 
 
