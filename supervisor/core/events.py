@@ -11,6 +11,7 @@ from supervisor.core.names import ElectionName, Instant, LeaseId, ProcessId, Run
 from supervisor.core.spec import Spec
 from supervisor.core.store_events import (
     EndpointsSeen,
+    GatewaySeen,
     PermissionsSeen,
     RevisionRaised,
     StoreIdentified,
@@ -447,7 +448,7 @@ Event = (
     | Spawned | SpawnFailed | Exited | Emptied | ProbeSucceeded | ProbeFailed
     | LeaseGranted | LeaseGrantFailed | Renewed | RenewFailed | LeaseGone | LeaseRevoked | LeaseRevokeFailed
     | StoreUnreachable | StoreReachable | StoreConfirmed | EndpointsSeen | StoreIdentified
-    | TokenRemembered | RevisionRaised | PermissionsSeen
+    | TokenRemembered | RevisionRaised | PermissionsSeen | GatewaySeen
     | Campaigned | CampaignFailed | CampaignEnded | QueueChanged | FirstRead | ReadFirstFailed
     | KeysConfirmed | KeysUnconfirmed | LeaseSeen | LeaseUnseen | RecordsClosed | CloseRecordsFailed
     | Proclaimed | ProclaimFailed | Resigned | ResignFailed

@@ -62,6 +62,7 @@ def _dispatch(draft: Draft, event: ev.Event) -> None:
             ev.ConfigLoaded() | ev.ConfigRejected() | ev.ShutdownRequested() | ev.GuardianLost() | ev.Ticked() | ev.Woke()
             | ev.StoreReachable() | ev.StoreUnreachable() | ev.StoreConfirmed() | ev.RestartRequested()
             | sev.EndpointsSeen() | sev.StoreIdentified() | sev.TokenRemembered() | sev.RevisionRaised() | sev.PermissionsSeen()
+            | sev.GatewaySeen()
         ):  # fmt: skip
             _on_daemon(draft, event)
         case (
@@ -91,7 +92,8 @@ def _on_daemon(
     draft: Draft,
     event: ev.ConfigLoaded | ev.ConfigRejected | ev.ShutdownRequested | ev.GuardianLost | ev.Ticked | ev.Woke
     | ev.StoreReachable | ev.StoreUnreachable | ev.StoreConfirmed | ev.RestartRequested
-    | sev.EndpointsSeen | sev.StoreIdentified | sev.TokenRemembered | sev.RevisionRaised | sev.PermissionsSeen,
+    | sev.EndpointsSeen | sev.StoreIdentified | sev.TokenRemembered | sev.RevisionRaised | sev.PermissionsSeen
+    | sev.GatewaySeen,
 ) -> None:  # fmt: skip
     base, now = draft.base, draft.now
     match event:
@@ -125,6 +127,8 @@ def _on_daemon(
             tokens.on_raised(draft, event)
         case sev.PermissionsSeen():
             members.on_permissions(draft, event)
+        case sev.GatewaySeen():
+            members.on_gateway(draft, event)
         case sev.EndpointsSeen():
             members.on_seen(draft, event)
         case ev.RestartRequested(process=process):

@@ -69,3 +69,11 @@ class PermissionsSeen:
     """Which of our ranges etcd's user may not read and write; told when that changes."""
 
     missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySeen:
+    """Whether etcd's HTTP gateway would serve the guardian; told when that changes."""
+
+    refusal: str
+    """Why not, in etcd's words; empty: it would."""

@@ -14,6 +14,7 @@ from supervisor.etcd.campaigns import CampaignCalls
 from supervisor.etcd.channel import Channels
 from supervisor.etcd.election import Candidacy, Claim, Closing, Elections, Ending, Word
 from supervisor.etcd.errors import LeaseNotFound, StoreError
+from supervisor.etcd.gateway import GatewayWatch
 from supervisor.etcd.lease import Grant, LeaseKeeper, Look, Renewal
 from supervisor.etcd.raising import raise_revision
 from supervisor.etcd.rounds import Rounds, identify
@@ -40,6 +41,8 @@ class EtcdStore:
 
         self._watch = QueueWatch(self._channels, hear)
         self._rounds = Rounds(self._channels, on_event)
+        tls = spec.tls if spec.tls is not None and spec.tls.cert is not None else None
+        self._gateway = None if tls is None else GatewayWatch(self._channels, tls, on_event)
 
     async def run(self) -> None:
         """Watch the namespace, and how each endpoint is, until cancelled; see ``watch`` and ``rounds``."""
@@ -47,6 +50,8 @@ class EtcdStore:
             group.create_task(self._rounds.run(), name="rounds of etcd's members")
             if self._asks_who_we_are:
                 group.create_task(self._rounds.watch_permissions(), name="permissions")
+            if self._gateway is not None:
+                group.create_task(self._gateway.run(), name="the HTTP gateway")
             group.create_task(self._watch.run(), name="watch of the queues")
 
     @property

@@ -58,6 +58,8 @@ def _news(event: ev.Event, before: State) -> Iterator[LogLine]:
                 yield LogLine(level=Level.ERROR, message=text)
             if before.store.missing and not missing:
                 yield LogLine(level=Level.INFO, message="etcd's user may use all it needs again")
+        case sev.GatewaySeen(refusal=refusal) if refusal != before.store.gateway:
+            yield _gateway(refusal)
         case sev.RevisionRaised(problem=problem):
             text = (
                 f"the local etcd could not be raised: {problem}" if problem else "the local etcd's revision was raised"
@@ -81,6 +83,22 @@ def _news(event: ev.Event, before: State) -> Iterator[LogLine]:
                 yield from _news(one, before)
         case _:
             pass
+
+
+def _gateway(refusal: str) -> LogLine:
+    """What nobody would notice before the daemon dies."""
+    if not refusal:
+        return LogLine(level=Level.INFO, message="etcd's HTTP gateway would serve the guardian again")
+    remedy = (
+        "give this node a client certificate without one: a subject such as /O=supervisor, and its names in subjectAltName"
+        if "CommonName" in refusal
+        else "switch it on"
+    )
+    text = (
+        f"etcd's HTTP gateway would refuse the guardian: {refusal}; should this daemon die, its leases cannot be given back and "
+        f"the next leader waits for the TTL: {remedy}"
+    )
+    return LogLine(level=Level.WARN, message=text)
 
 
 _PHASES = {
