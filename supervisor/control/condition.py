@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from supervisor.control import leaders, views
 from supervisor.control.words import duration, last_exit
 from supervisor.core import alarms
+from supervisor.core.advice import nobody
 from supervisor.core.document import process_health
 from supervisor.core.names import ElectionName, Instant, ProcessId, Role, grant_line
 from supervisor.core.state import Election, ElectionPhase, Health, Process, ProcessPhase, State
@@ -148,6 +149,8 @@ def _of_daemon(state: State) -> Iterator[views.Reason]:
 
 
 def _of_store(state: State, now: Instant) -> Iterator[views.Reason]:
+    if text := nobody(state.store):
+        yield views.Reason(kind=views.UNHEALTHY, subject="etcd", text=text)
     for prefix in state.store.missing:
         text = f"its user may not read and write {prefix}: {grant_line(prefix)}"
         yield views.Reason(kind=views.UNHEALTHY, subject="etcd", text=text)

@@ -4,6 +4,7 @@ Promises: pure; one sentence each, with what to do. Does not: keep a file from b
 """
 
 from supervisor.core.spec import CampaignWay, Spec
+from supervisor.core.state import Store
 
 MOST_CALLS = 20
 """Campaign calls that one node had better have waiting at once."""
@@ -19,3 +20,10 @@ def advice(spec: Spec) -> tuple[str, ...]:
             "leave 'campaign' out",
         )
     return ()
+
+
+def nobody(store: Store) -> str:
+    """Why a node may use nothing at all: it says who it is to nobody. Empty when that is not it."""
+    if len(store.missing) < 3 or store.connected is None or store.connected.auth is not None:
+        return ""
+    return "no etcd.auth is set, and etcd asks for a user: set etcd.auth.user and etcd.auth.password_file"

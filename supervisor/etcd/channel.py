@@ -207,6 +207,12 @@ class Channels:
             # Expired, lost in a restart of the member, or older than a change of roles: all mended by a new login.
             if not self._login.forget(token):
                 raise
+        except PermissionDenied as error:
+            # So etcd calls who shows a certificate without a CommonName and no token: auth was switched on meanwhile.
+            if token:
+                raise
+            if not self._login.forget(token):
+                raise PermissionDenied(f"{error}; or set etcd.auth.user and etcd.auth.password_file") from None
         return await attempt(endpoint, _metadata(await self._login.token(endpoint, self)))
 
 

@@ -42,7 +42,7 @@ class GatewayWatch:
 
     async def run(self) -> NoReturn:
         """Ask until cancelled."""
-        known = ""
+        known: str | None = None  # told at first in any case, as permissions are
         while True:
             refusal = await self._ask()
             if refusal is not None and refusal != known:

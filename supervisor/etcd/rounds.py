@@ -75,7 +75,9 @@ class Rounds:
 
     async def watch_permissions(self) -> NoReturn:
         """Find out which ranges may not be used: at first, when something was denied, and as long as one is missing."""
-        known: tuple[str, ...] = ()
+        known: tuple[str, ...] | None = (
+            None  # told at first in any case: another connection may have found another user
+        )
         while True:
             self._channels.denied.clear()
             try:
