@@ -144,17 +144,21 @@ class QueueWatch:
         try:
             await asyncio.wait({reading}, timeout=quiet_seconds)
             while not reading.done():
-                # A frozen or cut-off member looks like one with nothing to say. Since 3.4 it can be asked.
-                asking: asyncio.Future[object] = asyncio.ensure_future(call.write(ask))
-                under_way = [reading, asking]
-                # The write must end too, though its answer be here: gRPC ends the call of a write that is cancelled.
-                await asyncio.wait(under_way, timeout=answer_seconds / 2)
-                if not (reading.done() and asking.done()):
-                    nothing = await self._nothing_since(start, endpoint, timeout_seconds=answer_seconds / 2)
-                    if not asking.done() or not (nothing or reading.done()):
+                # A frozen or cut-off member looks like one with nothing to say. Since 3.4 it can be asked; again, when it
+                # turns out that it did not owe an answer to the first question, but would to another.
+                for _ in range(2):
+                    under_way.append(asyncio.ensure_future(call.write(ask)))
+                    # The write must end too, though its answer be here: gRPC ends the call of a write that is cancelled.
+                    await asyncio.wait(under_way, timeout=answer_seconds / 4)
+                    answered = all(future.done() for future in under_way)
+                    if answered or await self._nothing_since(start, endpoint, timeout_seconds=answer_seconds / 4):
+                        break
+                else:
+                    if not all(future.done() for future in under_way):
                         raise TimedOut(f"{what}: silent for {quiet_seconds + answer_seconds:g} s")
-                    self._confirm()
-                    await asyncio.wait({reading}, timeout=quiet_seconds)
+                under_way = [reading, *(future for future in under_way[1:] if not future.done())]
+                self._confirm()
+                await asyncio.wait({reading}, timeout=quiet_seconds)
             return self._checked(endpoint, await self._channels.answer(lambda: reading, what))
         finally:
             for future in under_way:
@@ -167,7 +171,6 @@ class QueueWatch:
         It withholds progress from a watch whose first revision is still to come (etcd PR 20229, in the releases since
         June 2025). A stream that had missed something would have begun by now, and would answer.
         """
-        began = asyncio.get_running_loop().time()
         try:
             member = next(m for m in self._channels.members if m.endpoint is endpoint)
             reply = await self._channels.ask(
@@ -179,12 +182,7 @@ class QueueWatch:
             )
         except (StopIteration, StoreError):
             return False
-        if reply.header.revision < start:
-            return True
-        await asyncio.sleep(
-            timeout_seconds - (asyncio.get_running_loop().time() - began)
-        )  # what is on its way may come
-        return False
+        return reply.header.revision < start
 
     def _checked(self, endpoint: Endpoint, response: rpc_pb2.WatchResponse | object) -> rpc_pb2.WatchResponse:
         """A response that is one, and no cancellation."""
