@@ -95,8 +95,9 @@ class EtcdLeaderElection:
                 self._electionName, self._leaseId, self._candidateValue, deadline=timeout
             )
         except grpc.aio.AioRpcError as ex:
-            # The page looks for the code alone. The server's own deadline may be the faster one, and comes as UNKNOWN.
-            late = ex.code() is grpc.StatusCode.DEADLINE_EXCEEDED or "deadline exceeded" in (ex.details() or "")
+            # The page looks for the one code. The server's own deadline may be the faster one, and comes as one of the others.
+            late = ex.code() in (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
+            late = late or "deadline exceeded" in (ex.details() or "")
             if not late:
                 raise
             await self._EndLease()
