@@ -10,6 +10,7 @@ from supervisor.core import alarms, versions
 from supervisor.core import events as ev
 from supervisor.core import store_events as sev
 from supervisor.core.advice import advice, nobody
+from supervisor.core.evolve import replace
 from supervisor.core.names import HOOK_MARK, grant_line
 from supervisor.core.state import Election, ElectionPhase, LastExit, Process, ProcessPhase, State
 from supervisor.core.written import written
@@ -56,7 +57,7 @@ def _news(event: ev.Event, before: State) -> Iterator[LogLine]:
             for prefix in (p for p in missing if p not in before.store.missing):
                 text = f"etcd's user may not read and write {prefix}: {grant_line(prefix)}"
                 yield LogLine(level=Level.ERROR, message=text)
-            if (text := nobody(after.store)) and not nobody(before.store):
+            if (text := nobody(replace(before.store, missing=missing))) and not nobody(before.store):
                 yield LogLine(level=Level.ERROR, message=text)
             if before.store.missing and not missing:
                 yield LogLine(level=Level.INFO, message="etcd's user may use all it needs again")
