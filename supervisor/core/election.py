@@ -18,7 +18,6 @@ from supervisor.core.draft import Draft
 from supervisor.core.events import (
     Armed,
     Campaigned,
-    CampaignEnded,
     CampaignFailed,
     Candidate,
     Disarmed,
@@ -39,6 +38,7 @@ from supervisor.core.records import Mark
 from supervisor.core.restarts import retry_seconds
 from supervisor.core.spec import DEFAULT_NAMESPACE
 from supervisor.core.state import Election, ElectionPhase, Session
+from supervisor.core.store_events import CampaignEnded
 
 QUEUED = frozenset({ElectionPhase.FOLLOWING, ElectionPhase.PROVING})
 HELD = frozenset({ElectionPhase.LEADING, ElectionPhase.STEPPING_DOWN})

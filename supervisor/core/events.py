@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from supervisor.core.names import ElectionName, Instant, LeaseId, ProcessId, RunId, Term, Token
 from supervisor.core.spec import Spec
 from supervisor.core.store_events import (
+    CampaignEnded,
     EndpointsSeen,
     GatewaySeen,
     PermissionsSeen,
@@ -287,19 +288,6 @@ class CampaignFailed:
 
     election: ElectionName
     lease: LeaseId
-    detail: str
-    chance: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CampaignEnded:
-    """A Campaign call that had put our key into the queue has ended (``etcd.campaign: rpc``). It proves nothing."""
-
-    election: ElectionName
-    lease: LeaseId
-    create_revision: Token
-    broken: bool
-    """It was cut off. The member that held it deletes the key as soon as it notices, be it much later."""
     detail: str
     chance: float
 

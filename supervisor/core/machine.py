@@ -74,7 +74,7 @@ def _dispatch(draft: Draft, event: ev.Event) -> None:
         case ev.Armed() | ev.Disarmed() | ev.DisarmRefused() | ev.KillByStruck():
             _on_election(draft, draft.elections.get(event.term.election), event)
         case (
-            ev.Campaigned() | ev.CampaignFailed() | ev.CampaignEnded() | ev.QueueChanged() | ev.FirstRead() | ev.ReadFirstFailed()
+            ev.Campaigned() | ev.CampaignFailed() | sev.CampaignEnded() | ev.QueueChanged() | ev.FirstRead() | ev.ReadFirstFailed()
             | ev.Proclaimed() | ev.ProclaimFailed() | ev.Resigned() | ev.ResignFailed() | ev.ResignRequested()
             | ev.RecordsClosed() | ev.CloseRecordsFailed()
         ):  # fmt: skip
@@ -190,7 +190,7 @@ def _on_session(
 def _on_election(
     draft: Draft,
     e: Election | None,
-    event: ev.Armed | ev.Disarmed | ev.DisarmRefused | ev.KillByStruck | ev.Campaigned | ev.CampaignFailed | ev.CampaignEnded | ev.QueueChanged
+    event: ev.Armed | ev.Disarmed | ev.DisarmRefused | ev.KillByStruck | ev.Campaigned | ev.CampaignFailed | sev.CampaignEnded | ev.QueueChanged
     | ev.FirstRead | ev.ReadFirstFailed | ev.Proclaimed | ev.ProclaimFailed | ev.Resigned | ev.ResignFailed
     | ev.ResignRequested | ev.RecordsClosed | ev.CloseRecordsFailed,
 ) -> None:  # fmt: skip
@@ -209,7 +209,7 @@ def _on_election(
             elections.on_campaigned(draft, e, event)
         case ev.CampaignFailed():
             elections.on_campaign_failed(draft, e, event)
-        case ev.CampaignEnded():
+        case sev.CampaignEnded():
             elections.on_campaign_ended(draft, e, event)
         case ev.QueueChanged():
             elections.on_queue(draft, e, event)

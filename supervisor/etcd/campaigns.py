@@ -23,8 +23,9 @@ from dataclasses import dataclass
 import grpc
 import grpc.aio
 
-from supervisor.core.events import Campaigned, CampaignEnded, Candidate, Event, QueueChanged
+from supervisor.core.events import Campaigned, Candidate, Event, QueueChanged
 from supervisor.core.names import ElectionName, LeaseId, Token
+from supervisor.core.store_events import CampaignEnded
 from supervisor.etcd import keys
 from supervisor.etcd.channel import Channels
 from supervisor.etcd.election import Candidacy, Elections, Ending

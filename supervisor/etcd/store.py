@@ -7,9 +7,10 @@ events until it is cancelled. Does not: connect before it is used, or turn outco
 import asyncio
 from collections.abc import Callable, Sequence
 
-from supervisor.core.events import Campaigned, CampaignEnded, Event, FirstRead
+from supervisor.core.events import Campaigned, Event, FirstRead
 from supervisor.core.names import ElectionName, Instant, LeaseId, Token
 from supervisor.core.spec import CampaignWay, EtcdSpec
+from supervisor.core.store_events import CampaignEnded
 from supervisor.etcd.campaigns import CampaignCalls
 from supervisor.etcd.channel import Channels
 from supervisor.etcd.election import Candidacy, Claim, Closing, Elections, Ending, Word

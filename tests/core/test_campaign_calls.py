@@ -21,11 +21,11 @@ def by_call(desired: Spec) -> Spec:
     return replace(desired, etcd=replace(desired.etcd, campaign=CampaignWay.RPC))
 
 
-def ended(world: World, *, broken: bool) -> ev.CampaignEnded:
+def ended(world: World, *, broken: bool) -> sev.CampaignEnded:
     e = world.state.elections[JOB]
     assert e.lease is not None
     assert e.create_revision is not None
-    return ev.CampaignEnded(
+    return sev.CampaignEnded(
         election=JOB, lease=e.lease, create_revision=e.create_revision, broken=broken, detail="gone", chance=0.0
     )
 

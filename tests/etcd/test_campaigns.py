@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
-from supervisor.core.events import Campaigned, CampaignEnded, QueueChanged
+from supervisor.core.events import Campaigned, QueueChanged
 from supervisor.core.names import ElectionName, LeaseId
 from supervisor.core.spec import CampaignWay, EtcdSpec
+from supervisor.core.store_events import CampaignEnded
 from supervisor.etcd.campaigns import CampaignCalls
 from supervisor.etcd.election import Candidacy
 from supervisor.etcd.errors import LeaseNotFound, StoreError
