@@ -12,8 +12,9 @@ from supervisor.cli.text import safe
 from supervisor.config.load import load
 from supervisor.config.problems import ConfigError
 from supervisor.core import timing
+from supervisor.core.advice import advice
 from supervisor.core.names import HOOK_MARK, ProcessName
-from supervisor.core.spec import ElectionSpec, ProcessSpec, Spec
+from supervisor.core.spec import CampaignWay, ElectionSpec, ProcessSpec, Spec
 
 
 @click.command()
@@ -45,11 +46,13 @@ def summary(spec: Spec) -> list[str]:
         # A local etcd gets its endpoints when it is started.
         discovered = f"SRV records of {spec.etcd.discovery_srv}" if spec.etcd.discovery_srv is not None else ""
         where = ", ".join(spec.etcd.endpoints) or discovered or "local, run by the supervisor itself"
-        found.append(f"  etcd      {where}; namespace {spec.etcd.namespace}")
+        way = "; candidates enter by Campaign calls" if spec.etcd.campaign is CampaignWay.RPC else ""
+        found.append(f"  etcd      {where}; namespace {spec.etcd.namespace}{way}")
     else:
         found.append("  etcd      not needed: no elections")
     if spec.processes:
         found.append(f"  always    {_names(spec.processes)}")
+    found += [f"  warning   {text}" for text in advice(spec)]
     for name in sorted(spec.elections):
         found += ["", *_election(spec.elections[name])]
     return found

@@ -59,6 +59,7 @@ def _etcd(etcd: schema.Etcd) -> EtcdSpec:
         namespace=_or(etcd.namespace, EtcdSpec().namespace),
         tls=None if tls is None else TlsSpec(ca=tls.ca, cert=tls.cert, key=tls.key, server_name=tls.server_name),
         auth=None if auth is None else AuthSpec(user=auth.user, password_file=auth.password_file),
+        campaign=_or(etcd.campaign, EtcdSpec().campaign),
     )
 
 

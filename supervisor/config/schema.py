@@ -20,7 +20,7 @@ from pydantic_core import CoreSchema, SchemaValidator, ValidationError, core_sch
 from supervisor.config import units, values
 from supervisor.config.problems import MAX_PROBLEMS, Refused
 from supervisor.config.tree import Empty, Kind, Leaf, Plain, Steps
-from supervisor.core.spec import GiveUp, ReloadPolicy, RestartPolicy, UnhealthyAction
+from supervisor.core.spec import CampaignWay, GiveUp, ReloadPolicy, RestartPolicy, UnhealthyAction
 
 T = TypeVar("T")
 
@@ -89,7 +89,7 @@ def _log_size(text: str) -> int:
     return size
 
 
-def _one_of(enum: type[RestartPolicy | GiveUp | ReloadPolicy | UnhealthyAction]) -> Whole:
+def _one_of(enum: type[CampaignWay | RestartPolicy | GiveUp | ReloadPolicy | UnhealthyAction]) -> Whole:
     return _single(lambda text: enum(values.choice(text, [str(member) for member in enum])))
 
 
@@ -194,6 +194,7 @@ class Etcd:
     namespace: Annotated[str, _single(values.namespace)] | None = None
     tls: Tls | None = None
     auth: Auth | None = None
+    campaign: Annotated[CampaignWay, _one_of(CampaignWay)] | None = None
 
 
 @section

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from supervisor.control import leaders, views
 from supervisor.control.words import duration, last_exit
 from supervisor.core import alarms
+from supervisor.core.advice import nobody
 from supervisor.core.document import process_health
 from supervisor.core.names import ElectionName, Instant, ProcessId, Role, grant_line
 from supervisor.core.state import Election, ElectionPhase, Health, Process, ProcessPhase, State
@@ -90,7 +91,8 @@ def _before_campaign(state: State, e: Election, now: Instant) -> str:
     if e.refused:
         return "a fencing token above all that were seen"
     if e.hold_until is not None and now < e.hold_until:
-        return f"the cool-down after a give-up, {duration(e.hold_until - now)} more"
+        what = "the cool-down after a give-up" if e.giveups else "its next campaign"
+        return f"{what}, {duration(e.hold_until - now)} more"
     session = state.sessions.get(e.spec.ttl_seconds)
     if session is None or session.lease is None or session.lost:
         detail = session.detail if session else ""
@@ -147,6 +149,8 @@ def _of_daemon(state: State) -> Iterator[views.Reason]:
 
 
 def _of_store(state: State, now: Instant) -> Iterator[views.Reason]:
+    if text := nobody(state.store):
+        yield views.Reason(kind=views.UNHEALTHY, subject="etcd", text=text)
     for prefix in state.store.missing:
         text = f"its user may not read and write {prefix}: {grant_line(prefix)}"
         yield views.Reason(kind=views.UNHEALTHY, subject="etcd", text=text)

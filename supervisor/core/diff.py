@@ -7,7 +7,15 @@ token) and *re-campaign* (stop, prove empty, resign, campaign anew); each change
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
-from supervisor.core.spec import LIVE_PROCESS_FIELDS, ElectionSpec, ProcessSpec, ReloadPolicy, Spec
+from supervisor.core.spec import (
+    LIVE_PROCESS_FIELDS,
+    CampaignWay,
+    ElectionSpec,
+    EtcdSpec,
+    ProcessSpec,
+    ReloadPolicy,
+    Spec,
+)
 
 RECAMPAIGN_ELECTION_FIELDS = frozenset({"ttl_seconds", "lost_grace_seconds", "safety_margin_seconds"})
 """The lease and the guardian's kill-by are made of these; a term cannot change them under its own feet."""
@@ -63,7 +71,7 @@ def diff(old: Spec | None, new: Spec) -> tuple[Change, ...]:
         old = Spec(node=new.node)
     # The same cluster by another way is the same etcd: a reload is refused when it is not (``moving``).
     local = old.local_etcd is not None or new.local_etcd is not None
-    moved = old.etcd != new.etcd if local else old.etcd.namespace != new.etcd.namespace
+    moved = old.etcd != new.etcd if local else _candidacy(old.etcd) != _candidacy(new.etcd)
     changes: list[Change] = []
     if old.etcd != new.etcd and not moved and old.elections:
         changes.append(Change(cost=Cost.LIVE, what="etcd", keys=_keys(old.etcd, new.etcd)))
@@ -81,6 +89,11 @@ def diff(old: Spec | None, new: Spec) -> tuple[Change, ...]:
             changes.append(Change(cost=Cost.LIVE, what=what, keys=own))
     changes += _process_changes(old, new)
     return tuple(changes)
+
+
+def _candidacy(etcd: EtcdSpec) -> tuple[str, CampaignWay]:
+    """What a key in a queue was made by: no candidacy outlives a change of it."""
+    return etcd.namespace, etcd.campaign
 
 
 def _process_changes(old: Spec, new: Spec) -> list[Change]:

@@ -37,6 +37,7 @@ from supervisor.core.names import Instant, LeaseId
 from supervisor.core.records import Mark
 from supervisor.core.restarts import retry_seconds
 from supervisor.core.state import Election, ElectionPhase, Session
+from supervisor.core.store_events import CampaignEnded
 
 QUEUED = frozenset({ElectionPhase.FOLLOWING, ElectionPhase.PROVING})
 HELD = frozenset({ElectionPhase.LEADING, ElectionPhase.STEPPING_DOWN})
@@ -212,6 +213,8 @@ def on_campaigned(draft: Draft, e: Election, event: Campaigned) -> None:
     refused = tokens.refusal(draft, e, event.create_revision)
     if (e := replace(e, create_revision=event.create_revision, asked=False, refused=refused)).refused:
         resign(draft, tokens.on_low(draft, e), "its token is too low")
+    elif e.queue_revision > event.create_revision and not any(_is_ours(e, c) for c in e.queue):
+        key_vanished(draft, e, "our key was deleted")  # the watch was faster than this answer
     elif _is_ours(e, event.first):
         prove(draft, e)
     else:
@@ -227,6 +230,19 @@ def on_campaign_failed(draft: Draft, e: Election, event: CampaignFailed) -> None
         return
     pause = retry_seconds(1, event.chance)
     draft.put_election(replace(e, asked=False, retry_at=Instant(draft.now + pause), cause=event.detail))
+
+
+def on_campaign_ended(draft: Draft, e: Election, event: CampaignEnded) -> None:
+    """A reason to look for the proof; or, cut off, to give up a key that its member would delete under our feet."""
+    if e.lease != event.lease or e.create_revision != event.create_revision:
+        return
+    if event.broken and e.phase in QUEUED:
+        # A call that breaks as soon as it is made must not make us a loop.
+        tries = 1 if draft.now - e.since > e.spec.ttl_seconds else 4
+        pause = Instant(draft.now + retry_seconds(tries, event.chance))
+        resign(draft, replace(e, hold_until=pause), f"its Campaign call was cut off: {event.detail}")
+    elif not event.broken and e.phase is ElectionPhase.FOLLOWING:
+        prove(draft, e)
 
 
 def on_first_read(draft: Draft, e: Election, event: FirstRead) -> None:

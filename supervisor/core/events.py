@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from supervisor.core.names import ElectionName, Instant, LeaseId, ProcessId, RunId, Term, Token
 from supervisor.core.spec import Spec
 from supervisor.core.store_events import (
+    CampaignEnded,
     EndpointsSeen,
+    GatewaySeen,
     PermissionsSeen,
     RevisionRaised,
     StoreIdentified,
@@ -436,8 +438,8 @@ Event = (
     | Spawned | SpawnFailed | Exited | Emptied | ProbeSucceeded | ProbeFailed
     | LeaseGranted | LeaseGrantFailed | Renewed | RenewFailed | LeaseGone | LeaseRevoked | LeaseRevokeFailed
     | StoreUnreachable | StoreReachable | StoreConfirmed | EndpointsSeen | StoreIdentified
-    | TokenRemembered | RevisionRaised | PermissionsSeen
-    | Campaigned | CampaignFailed | QueueChanged | FirstRead | ReadFirstFailed
+    | TokenRemembered | RevisionRaised | PermissionsSeen | GatewaySeen
+    | Campaigned | CampaignFailed | CampaignEnded | QueueChanged | FirstRead | ReadFirstFailed
     | KeysConfirmed | KeysUnconfirmed | LeaseSeen | LeaseUnseen | RecordsClosed | CloseRecordsFailed
     | Proclaimed | ProclaimFailed | Resigned | ResignFailed
     | Together

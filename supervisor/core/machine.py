@@ -62,6 +62,7 @@ def _dispatch(draft: Draft, event: ev.Event) -> None:
             ev.ConfigLoaded() | ev.ConfigRejected() | ev.ShutdownRequested() | ev.GuardianLost() | ev.Ticked() | ev.Woke()
             | ev.StoreReachable() | ev.StoreUnreachable() | ev.StoreConfirmed() | ev.RestartRequested()
             | sev.EndpointsSeen() | sev.StoreIdentified() | sev.TokenRemembered() | sev.RevisionRaised() | sev.PermissionsSeen()
+            | sev.GatewaySeen()
         ):  # fmt: skip
             _on_daemon(draft, event)
         case (
@@ -73,7 +74,7 @@ def _dispatch(draft: Draft, event: ev.Event) -> None:
         case ev.Armed() | ev.Disarmed() | ev.DisarmRefused() | ev.KillByStruck():
             _on_election(draft, draft.elections.get(event.term.election), event)
         case (
-            ev.Campaigned() | ev.CampaignFailed() | ev.QueueChanged() | ev.FirstRead() | ev.ReadFirstFailed()
+            ev.Campaigned() | ev.CampaignFailed() | sev.CampaignEnded() | ev.QueueChanged() | ev.FirstRead() | ev.ReadFirstFailed()
             | ev.Proclaimed() | ev.ProclaimFailed() | ev.Resigned() | ev.ResignFailed() | ev.ResignRequested()
             | ev.RecordsClosed() | ev.CloseRecordsFailed()
         ):  # fmt: skip
@@ -91,7 +92,8 @@ def _on_daemon(
     draft: Draft,
     event: ev.ConfigLoaded | ev.ConfigRejected | ev.ShutdownRequested | ev.GuardianLost | ev.Ticked | ev.Woke
     | ev.StoreReachable | ev.StoreUnreachable | ev.StoreConfirmed | ev.RestartRequested
-    | sev.EndpointsSeen | sev.StoreIdentified | sev.TokenRemembered | sev.RevisionRaised | sev.PermissionsSeen,
+    | sev.EndpointsSeen | sev.StoreIdentified | sev.TokenRemembered | sev.RevisionRaised | sev.PermissionsSeen
+    | sev.GatewaySeen,
 ) -> None:  # fmt: skip
     base, now = draft.base, draft.now
     match event:
@@ -125,6 +127,8 @@ def _on_daemon(
             tokens.on_raised(draft, event)
         case sev.PermissionsSeen():
             members.on_permissions(draft, event)
+        case sev.GatewaySeen():
+            members.on_gateway(draft, event)
         case sev.EndpointsSeen():
             members.on_seen(draft, event)
         case ev.RestartRequested(process=process):
@@ -186,7 +190,7 @@ def _on_session(
 def _on_election(
     draft: Draft,
     e: Election | None,
-    event: ev.Armed | ev.Disarmed | ev.DisarmRefused | ev.KillByStruck | ev.Campaigned | ev.CampaignFailed | ev.QueueChanged
+    event: ev.Armed | ev.Disarmed | ev.DisarmRefused | ev.KillByStruck | ev.Campaigned | ev.CampaignFailed | sev.CampaignEnded | ev.QueueChanged
     | ev.FirstRead | ev.ReadFirstFailed | ev.Proclaimed | ev.ProclaimFailed | ev.Resigned | ev.ResignFailed
     | ev.ResignRequested | ev.RecordsClosed | ev.CloseRecordsFailed,
 ) -> None:  # fmt: skip
@@ -205,6 +209,8 @@ def _on_election(
             elections.on_campaigned(draft, e, event)
         case ev.CampaignFailed():
             elections.on_campaign_failed(draft, e, event)
+        case sev.CampaignEnded():
+            elections.on_campaign_ended(draft, e, event)
         case ev.QueueChanged():
             elections.on_queue(draft, e, event)
         case ev.FirstRead():

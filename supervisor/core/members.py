@@ -6,12 +6,17 @@ middle of a call).
 
 from supervisor.core.draft import Draft
 from supervisor.core.evolve import replace
-from supervisor.core.store_events import EndpointsSeen, PermissionsSeen
+from supervisor.core.store_events import EndpointsSeen, GatewaySeen, PermissionsSeen
 
 
 def on_permissions(draft: Draft, event: PermissionsSeen) -> None:
     """Take it over."""
     draft.base = replace(draft.base, store=replace(draft.base.store, missing=event.missing))
+
+
+def on_gateway(draft: Draft, event: GatewaySeen) -> None:
+    """Take it over."""
+    draft.base = replace(draft.base, store=replace(draft.base.store, gateway=event.refusal))
 
 
 def on_seen(draft: Draft, event: EndpointsSeen) -> None:

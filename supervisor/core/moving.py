@@ -14,7 +14,7 @@ from supervisor.core.actions import Connect, Identify
 from supervisor.core.draft import Draft
 from supervisor.core.events import ConfigLoaded
 from supervisor.core.evolve import replace
-from supervisor.core.spec import EtcdSpec, Spec
+from supervisor.core.spec import CampaignWay, EtcdSpec, Spec
 from supervisor.core.state import ElectionPhase
 from supervisor.core.store_events import StoreIdentified
 
@@ -41,7 +41,8 @@ def on_identified(draft: Draft, event: StoreIdentified) -> None:
         return
     adopt(draft, held)
     before = draft.base.store.connected
-    if before is not None and before.namespace == event.etcd.namespace and event.cluster == draft.base.store.cluster:
+    same = before is not None and _candidacy(before) == _candidacy(event.etcd)  # else they leave by the old way first
+    if same and event.cluster == draft.base.store.cluster:
         draft.base = replace(draft.base, store=replace(draft.base.store, connected=event.etcd))
         draft.do(Connect(etcd=event.etcd))
 
@@ -73,7 +74,11 @@ def _is_move(draft: Draft, wanted: Spec) -> bool:
 
 def _way(etcd: EtcdSpec) -> EtcdSpec:
     """All that says how etcd is reached, and nothing else."""
-    return replace(etcd, namespace="")
+    return replace(etcd, namespace="", campaign=CampaignWay.TRANSACTION)
+
+
+def _candidacy(etcd: EtcdSpec) -> tuple[str, CampaignWay]:
+    return etcd.namespace, etcd.campaign
 
 
 def _problem(ours: str, event: StoreIdentified) -> str:

@@ -116,7 +116,9 @@ def _reason_to_leave(draft: Draft, e: Election) -> str:
     if base.spec is None or wanted is None:
         return "removed from the file"
     if base.store.connected is not base.spec.etcd and base.store.connected != base.spec.etcd:
-        return "the file names another etcd"
+        was = base.store.connected
+        changes = () if was is None else diff.changed_fields(was, base.spec.etcd)
+        return "the file changes etcd.campaign" if changes == ("campaign",) else "the file names another etcd"
     if diff.needs_recampaign(e.spec, wanted):
         return f"the file changes {', '.join(diff.changed_fields(e.spec, wanted))}"
     return ""

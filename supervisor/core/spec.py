@@ -47,6 +47,15 @@ class ReloadPolicy(StrEnum):
     """Any change ends the term: stop, resign, campaign anew."""
 
 
+class CampaignWay(StrEnum):
+    """How a candidate enters its queue; the key it leaves there is the same."""
+
+    TRANSACTION = "transaction"
+    """One KV transaction, many elections at once: the way of etcd's Go client and ``etcdctl elect``."""
+    RPC = "rpc"
+    """The Election service's Campaign, one call per election, which blocks until its turn comes."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsSpec:
     """Files of the TLS connection to etcd; all absolute paths, or None where not used."""
@@ -79,6 +88,7 @@ class EtcdSpec:
     """Key prefix without a trailing slash."""
     tls: TlsSpec | None = None
     auth: AuthSpec | None = None
+    campaign: CampaignWay = CampaignWay.TRANSACTION
 
 
 class ProbeKind(StrEnum):

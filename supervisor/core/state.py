@@ -368,6 +368,8 @@ class Store:
     """Each endpoint, every name looked up, as last seen."""
     missing: tuple[str, ...] = ()
     """Ranges of keys that etcd's user may not read and write."""
+    gateway: str = ""
+    """Why etcd's HTTP gateway would refuse the guardian; empty: it would not, as far as is known."""
     versions: frozenset[str] = frozenset()
     """Every version of etcd met so far: each is warned of once."""
 

@@ -5,7 +5,7 @@ A part of ``events``, which names them all; apart because no election's story ne
 
 from dataclasses import dataclass
 
-from supervisor.core.names import ElectionName, Token
+from supervisor.core.names import ElectionName, LeaseId, Token
 from supervisor.core.spec import EtcdSpec
 
 
@@ -69,3 +69,24 @@ class PermissionsSeen:
     """Which of our ranges etcd's user may not read and write; told when that changes."""
 
     missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySeen:
+    """Whether etcd's HTTP gateway would serve the guardian; told when that changes."""
+
+    refusal: str
+    """Why not, in etcd's words; empty: it would."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignEnded:
+    """A Campaign call that had put our key into the queue has ended (``etcd.campaign: rpc``). It proves nothing."""
+
+    election: ElectionName
+    lease: LeaseId
+    create_revision: Token
+    broken: bool
+    """It was cut off. The member that held it deletes the key as soon as it notices, be it much later."""
+    detail: str
+    chance: float

@@ -63,6 +63,8 @@ class StoreCalls:
         self._running = self._group.create_task(self._store.run(), name="etcd watch")
         if old is not None and task is not None:
             task.cancel()
+            for ended in old.end_calls():
+                self._post(ended)
             self._group.create_task(old.close(), name="etcd close")
 
     async def close(self) -> None:

@@ -53,6 +53,7 @@ class Channels:
         self.members.start(self.directory.addresses)
         self.denied = asyncio.Event()
         """Set when something was refused for want of a permission."""
+        self.names_user = spec.auth is not None
         self._login = Login(spec.auth)
         self._closed = False
 
@@ -206,7 +207,14 @@ class Channels:
         except AuthFailed:
             # Expired, lost in a restart of the member, or older than a change of roles: all mended by a new login.
             if not self._login.forget(token):
+                self.denied.set()
                 raise
+        except PermissionDenied as error:
+            # So etcd calls who shows a certificate without a CommonName and no token: auth was switched on meanwhile.
+            if token:
+                raise
+            if not self._login.forget(token):
+                raise PermissionDenied(f"{error}; or set etcd.auth.user and etcd.auth.password_file") from None
         return await attempt(endpoint, _metadata(await self._login.token(endpoint, self)))
 
 

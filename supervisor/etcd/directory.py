@@ -80,7 +80,7 @@ class Directory:
         given = list(self._given)
         if self._spec.discovery_srv is not None:
             try:
-                given = await _aside(lambda: _discover(self._spec))
+                given = await aside(lambda: _discover(self._spec))
             except (OSError, ValueError, subprocess.SubprocessError) as error:
                 problems.append(str(error))
                 given = []
@@ -103,7 +103,7 @@ async def _addresses(given: Address) -> Sequence[Address] | str:
     if is_numeric(given):
         return [given]
     try:
-        answers = await _aside(lambda: socket.getaddrinfo(given.host, given.port, type=socket.SOCK_STREAM))
+        answers = await aside(lambda: socket.getaddrinfo(given.host, given.port, type=socket.SOCK_STREAM))
     except OSError as error:
         return f"the name {given.host} cannot be looked up: {error.strerror or error}"
     hosts = sorted({str(answer[4][0]) for answer in answers})
@@ -139,7 +139,7 @@ def _discover(spec: EtcdSpec) -> list[Address]:
     return found
 
 
-async def _aside(call: Callable[[], T]) -> T:
+async def aside(call: Callable[[], T]) -> T:
     """A call that blocks, in a thread that nobody waits for at the end: the resolver's patience is not ours."""
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[T] = loop.create_future()

@@ -15,7 +15,7 @@ from supervisor.core.events import Event
 from supervisor.core.store_events import PermissionsSeen
 from supervisor.etcd import keys
 from supervisor.etcd.channel import Channels
-from supervisor.etcd.errors import Rejected, StoreError, TimedOut, Undecided
+from supervisor.etcd.errors import AuthFailed, Rejected, StoreError, TimedOut, Undecided
 from supervisor.etcd.members import Member
 from supervisor.etcd.permissions import missing
 from supervisor.pb.etcd import rpc_pb2
@@ -75,14 +75,18 @@ class Rounds:
 
     async def watch_permissions(self) -> NoReturn:
         """Find out which ranges may not be used: at first, when something was denied, and as long as one is missing."""
-        known: tuple[str, ...] = ()
+        known: tuple[str, ...] | None = (
+            None  # told at first in any case: another connection may have found another user
+        )
         while True:
             self._channels.denied.clear()
             try:
                 found = await missing(self._channels, timeout_seconds=PERMISSIONS_TIMEOUT_SECONDS)
-            except StoreError:
-                await asyncio.sleep(ILL_EVERY_SECONDS)
-                continue
+            except StoreError as error:
+                if self._channels.names_user or not isinstance(error, AuthFailed):
+                    await asyncio.sleep(ILL_EVERY_SECONDS)
+                    continue
+                found = keys.ranges(self._channels.namespace)  # etcd asks for a user: who names none may use nothing
             if found != known:
                 known = found
                 self._on_event(PermissionsSeen(missing=found))

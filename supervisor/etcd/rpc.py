@@ -1,6 +1,6 @@
-"""etcd's Election service, for interoperation and for servers that expose nothing else.
+"""etcd's Election service as it is: all five verbs, for interoperation.
 
-The daemon enters and leaves queues by transactions (``election``) and not by this service, because:
+The daemon enters and leaves queues by transactions (``election``), or enters by Campaign alone (``campaigns``), because:
 
 - A returned Campaign is no proof of a win. The server never reads the candidate's key again: after the lease lapsed it
   blocks for ever, or succeeds without a key (etcd#11051, #12334, #19597).

@@ -9,10 +9,13 @@ from collections.abc import Callable, Sequence
 
 from supervisor.core.events import Campaigned, Event, FirstRead
 from supervisor.core.names import ElectionName, Instant, LeaseId, Token
-from supervisor.core.spec import EtcdSpec
+from supervisor.core.spec import CampaignWay, EtcdSpec
+from supervisor.core.store_events import CampaignEnded
+from supervisor.etcd.campaigns import CampaignCalls
 from supervisor.etcd.channel import Channels
 from supervisor.etcd.election import Candidacy, Claim, Closing, Elections, Ending, Word
-from supervisor.etcd.errors import StoreError
+from supervisor.etcd.errors import LeaseNotFound, StoreError
+from supervisor.etcd.gateway import GatewayWatch
 from supervisor.etcd.lease import Grant, LeaseKeeper, Look, Renewal
 from supervisor.etcd.raising import raise_revision
 from supervisor.etcd.rounds import Rounds, identify
@@ -29,8 +32,18 @@ class EtcdStore:
         self._asks_who_we_are = spec.auth is not None or (spec.tls is not None and spec.tls.cert is not None)
         self._leases = LeaseKeeper(self._channels, clock)
         self._elections = Elections(self._channels)
-        self._watch = QueueWatch(self._channels, on_event)
+        by_call = spec.campaign is CampaignWay.RPC
+        self._calls = CampaignCalls(self._channels, self._elections, on_event) if by_call else None
+
+        def hear(event: Event) -> None:
+            if self._calls is not None:
+                self._calls.hear(event)
+            on_event(event)
+
+        self._watch = QueueWatch(self._channels, hear)
         self._rounds = Rounds(self._channels, on_event)
+        tls = spec.tls if spec.tls is not None and spec.tls.cert is not None else None
+        self._gateway = None if tls is None else GatewayWatch(self._channels, tls, on_event)
 
     async def run(self) -> None:
         """Watch the namespace, and how each endpoint is, until cancelled; see ``watch`` and ``rounds``."""
@@ -38,6 +51,8 @@ class EtcdStore:
             group.create_task(self._rounds.run(), name="rounds of etcd's members")
             if self._asks_who_we_are:
                 group.create_task(self._rounds.watch_permissions(), name="permissions")
+            if self._gateway is not None:
+                group.create_task(self._gateway.run(), name="the HTTP gateway")
             group.create_task(self._watch.run(), name="watch of the queues")
 
     @property
@@ -59,10 +74,15 @@ class EtcdStore:
 
     async def renew(self, lease: LeaseId, *, timeout_seconds: float) -> Renewal:
         """See ``LeaseKeeper.renew``."""
-        return await self._leases.renew(lease, timeout_seconds=timeout_seconds)
+        try:
+            return await self._leases.renew(lease, timeout_seconds=timeout_seconds)
+        except LeaseNotFound:
+            self._end_calls(lease)
+            raise
 
     async def revoke(self, lease: LeaseId, *, timeout_seconds: float) -> None:
         """See ``LeaseKeeper.revoke``."""
+        self._end_calls(lease)
         await self._leases.revoke(lease, timeout_seconds=timeout_seconds)
 
     async def look(self, lease: LeaseId, *, timeout_seconds: float) -> Look:
@@ -70,7 +90,9 @@ class EtcdStore:
         return await self._leases.look(lease, timeout_seconds=timeout_seconds)
 
     async def campaign(self, batch: Sequence[Candidacy], *, timeout_seconds: float) -> list[Campaigned | StoreError]:
-        """See ``Elections.campaign``."""
+        """See ``Elections.campaign`` and ``CampaignCalls.campaign``."""
+        if self._calls is not None:
+            return await self._calls.campaign(batch, timeout_seconds=timeout_seconds)
         return await self._elections.campaign(batch, timeout_seconds=timeout_seconds)
 
     async def prove(self, batch: Sequence[Claim], *, timeout_seconds: float) -> list[FirstRead | StoreError]:
@@ -93,9 +115,20 @@ class EtcdStore:
 
     async def resign(self, end: Ending, *, timeout_seconds: float) -> None:
         """See ``Elections.resign``."""
+        if self._calls is not None:
+            self._calls.end(end.election, end.lease)
         await self._elections.resign(end, timeout_seconds=timeout_seconds)
+
+    def end_calls(self) -> list[CampaignEnded]:
+        """End every Campaign call that still blocks, and tell what that means."""
+        return [] if self._calls is None else self._calls.end_all()
+
+    def _end_calls(self, lease: LeaseId) -> None:
+        if self._calls is not None:
+            self._calls.end_all(lease)
 
     async def close(self) -> None:
         """End the keepalive stream and every connection; verbs under way fail, later ones are refused."""
+        self.end_calls()
         self._leases.close()
         await self._channels.close()

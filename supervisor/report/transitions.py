@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from supervisor.core import alarms, versions
 from supervisor.core import events as ev
 from supervisor.core import store_events as sev
+from supervisor.core.advice import advice, nobody
+from supervisor.core.evolve import replace
 from supervisor.core.names import HOOK_MARK, grant_line
 from supervisor.core.state import Election, ElectionPhase, LastExit, Process, ProcessPhase, State
 from supervisor.core.written import written
@@ -55,8 +57,12 @@ def _news(event: ev.Event, before: State) -> Iterator[LogLine]:
             for prefix in (p for p in missing if p not in before.store.missing):
                 text = f"etcd's user may not read and write {prefix}: {grant_line(prefix)}"
                 yield LogLine(level=Level.ERROR, message=text)
+            if (text := nobody(replace(before.store, missing=missing))) and not nobody(before.store):
+                yield LogLine(level=Level.ERROR, message=text)
             if before.store.missing and not missing:
                 yield LogLine(level=Level.INFO, message="etcd's user may use all it needs again")
+        case sev.GatewaySeen(refusal=refusal) if refusal != before.store.gateway:
+            yield _gateway(refusal)
         case sev.RevisionRaised(problem=problem):
             text = (
                 f"the local etcd could not be raised: {problem}" if problem else "the local etcd's revision was raised"
@@ -82,6 +88,22 @@ def _news(event: ev.Event, before: State) -> Iterator[LogLine]:
             pass
 
 
+def _gateway(refusal: str) -> LogLine:
+    """What nobody would notice before the daemon dies."""
+    if not refusal:
+        return LogLine(level=Level.INFO, message="etcd's HTTP gateway would serve the guardian again")
+    remedy = (
+        "give this node a client certificate without one: a subject such as /O=supervisor, and its names in subjectAltName"
+        if "CommonName" in refusal
+        else "switch it on"
+    )
+    text = (
+        f"etcd's HTTP gateway would refuse the guardian: {refusal}; should this daemon die, its leases cannot be given back and "
+        f"the next leader waits for the TTL: {remedy}"
+    )
+    return LogLine(level=Level.WARN, message=text)
+
+
 _PHASES = {
     ElectionPhase.FOLLOWING: "following",
     ElectionPhase.LEADING: "became leader",
@@ -94,6 +116,10 @@ _PHASES = {
 def _config(before: State, after: State) -> Iterator[LogLine]:
     if after.generation != before.generation:
         yield LogLine(level=Level.INFO, message="configuration adopted", fields={"source": after.source})
+        known = advice(before.spec) if before.spec is not None else ()
+        for text in advice(after.spec) if after.spec is not None else ():
+            if text not in known:
+                yield LogLine(level=Level.WARN, message=text)
     if after.rejected_at is not None and after.rejected_at != before.rejected_at:
         yield LogLine(level=Level.ERROR, message="configuration refused; what runs goes on")
         for problem in after.problems:

@@ -348,6 +348,18 @@ def test_check_of_a_good_file(say: Said, tmp_path: Path) -> None:
     ]
 
 
+def test_check_warns_of_many_campaign_calls(say: Said, tmp_path: Path) -> None:
+    elections = "".join(f"  e{i}: {{}}\n" for i in range(21))
+    text = f'etcd: {{endpoints: ["10.0.0.1:2379"], campaign: rpc}}\nelections:\n{elections}'
+    (tmp_path / "f.yaml").write_text(text)
+    code, out, _ = say("check", tmp_path / "f.yaml", "--node", "n")
+    assert code == 0
+    assert "; candidates enter by Campaign calls" in out
+    assert [line for line in out.splitlines() if "warning" in line and "with 21 elections" in line]
+    (tmp_path / "f.yaml").write_text(text.replace("  e20: {}\n", ""))
+    assert "warning" not in say("check", tmp_path / "f.yaml", "--node", "n")[1]
+
+
 def test_check_of_a_file_that_needs_no_etcd(say: Said, tmp_path: Path) -> None:
     (tmp_path / "f.yaml").write_text("processes: {a: {command: a}}\n")
     code, out, _ = say("check", tmp_path / "f.yaml", "--node", "n")

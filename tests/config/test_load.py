@@ -17,6 +17,7 @@ from supervisor.config.problems import ConfigError, Problem
 from supervisor.core.names import ElectionName, ProcessId, ProcessName, Role
 from supervisor.core.spec import (
     AuthSpec,
+    CampaignWay,
     ElectionSpec,
     EtcdSpec,
     GiveUp,
@@ -47,6 +48,7 @@ etcd:
   namespace: /teams/a/
   tls: {ca: ca.pem, cert: node.pem, key: node-key.pem, server_name: etcd}
   auth: {user: supervisor, password_file: password}
+  campaign: rpc
 elections:
   billing:
     ttl: 12s
@@ -149,6 +151,7 @@ def test_every_key_arrives_in_the_spec(tmp_path: Path) -> None:
                 server_name="etcd",
             ),
             auth=AuthSpec(user="supervisor", password_file=f"{tmp_path}/password"),
+            campaign=CampaignWay.RPC,
         ),
         elections={
             billing: ElectionSpec(

@@ -35,7 +35,7 @@ SHAPE = {
         "elections: {a: {leader: {hooks: {elected: {command: [x], environment: {¤SUPERVISOR_HOOK: y}}}}}}",
         "SUPERVISOR_HOOK is set by the supervisor",
     ),
-    "not yet: campaign": ("etcd: {¤campaign: rpc}\n" + PROCESS, "'campaign' is not supported by this version"),
+    "campaign": ("etcd: {campaign: ¤grpc}\n" + PROCESS, "campaign: 'grpc' is not one of transaction, rpc"),
     "not yet: grpc": (PROCESS + "    ready: {¤grpc: x}", "'grpc' is not supported by this version"),
     "not yet: notify": (PROCESS + "    ready: {¤notify: true}", "'notify' is not supported by this version"),
     "processes forgotten": ("elections: {a: {leader: {¤api: {command: x}}}}", "declare processes under 'processes:'"),

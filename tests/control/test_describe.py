@@ -167,7 +167,7 @@ DEGRADED: dict[str, tuple[State, tuple[str, str, str]]] = {
     ),
     "cooling down": (
         with_election(
-            states.healthy(), SEARCH, phase=ElectionPhase.DETACHED, hold_until=Instant(NOW + 20), cause="api gave up"
+            states.healthy(), SEARCH, phase=ElectionPhase.DETACHED, hold_until=Instant(NOW + 20), giveups=1, cause="api gave up"
         ),
         (views.UNHEALTHY, "search", "waits for the cool-down after a give-up, 20s more; api gave up"),
     ),

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from supervisor.core.events import Campaigned, Candidate, Event, FirstRead, QueueChanged
 from supervisor.core.names import ElectionName, Instant, LeaseId, Token
-from supervisor.core.spec import AuthSpec, EtcdSpec, TlsSpec
+from supervisor.core.spec import AuthSpec, CampaignWay, EtcdSpec, TlsSpec
 from supervisor.etcd.channel import Channels
 from supervisor.etcd.election import Candidacy, Claim, Ending, Word
 from supervisor.etcd.errors import StoreError
@@ -61,9 +61,13 @@ class Recorder:
 
 
 def spec(
-    *endpoints: str, namespace: str = "/supervisor", tls: TlsSpec | None = None, auth: AuthSpec | None = None
+    *endpoints: str,
+    namespace: str = "/supervisor",
+    tls: TlsSpec | None = None,
+    auth: AuthSpec | None = None,
+    campaign: CampaignWay = CampaignWay.TRANSACTION,
 ) -> EtcdSpec:
-    return EtcdSpec(endpoints=endpoints, namespace=namespace, tls=tls, auth=auth)
+    return EtcdSpec(endpoints=endpoints, namespace=namespace, tls=tls, auth=auth, campaign=campaign)
 
 
 @asynccontextmanager

@@ -1,10 +1,10 @@
 """What the log says of a story, told by a world that answers (``tests.core.world``)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
-from supervisor.core.spec import StopSpec
+from supervisor.core.spec import CampaignWay, StopSpec
 from supervisor.report import transitions
 from tests.core.world import World, election, process, spec
 
@@ -63,3 +63,13 @@ def test_a_crash_says_how_and_after_how_long() -> None:
     world.muted.add(ac.Spawn)
     world.crash("job/work", signal=9)
     assert "warn job/work: killed by signal 9 after 1.2 s" in world.said
+
+
+def test_many_campaign_calls_are_warned_of_once() -> None:
+    world = Told()
+    desired = spec(*(election(f"e{i}") for i in range(21)))
+    desired = replace(desired, etcd=replace(desired.etcd, campaign=CampaignWay.RPC))
+    world.load(desired)
+    world.load(replace(desired, elections={**desired.elections}))
+    world.advance(1)
+    assert len([line for line in world.said if line.startswith("warn etcd.campaign is rpc, with 21 elections")]) == 1

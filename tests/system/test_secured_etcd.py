@@ -1,8 +1,10 @@
 """mTLS, a user and the least rights, end to end with a real daemon: leads, is taken from, and recovers."""
 
 import json
+import os
 import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +14,9 @@ from supervisor.etcd.keys import grants
 from supervisor.guardian.protocol import Store
 from supervisor.guardian.revoke import Endpoint, RevokeError
 from tests.etcd_server import BRISK, EtcdServer, installed
-from tests.pki import files, issue, make
+from tests.pki import files, issue, make, revoke
 from tests.system.nodes import WORK, Make, Node, beats, runs, until
+from tests.system.passage import Passage
 
 pytestmark = [
     pytest.mark.etcd,
@@ -33,15 +36,17 @@ class Guarded:
     def ctl(self, *arguments: str) -> str:
         return self.etcd.etcdctl(*arguments, *ROOT)
 
-    def file(self) -> str:
+    def file(self, *, ttl: str = "3s", cert: str = "unnamed", etcd: str = "", port: int | None = None) -> str:
+        endpoint = self.etcd.endpoint if port is None else f"https://127.0.0.1:{port}"
         script = WORK.format(beats=self.home / "beats")
         return f"""\
 etcd:
-  endpoints: ["{self.etcd.endpoint}"]
-  tls: {{ca: {self.pki}/ca.pem, cert: {self.pki}/unnamed.pem, key: {self.pki}/unnamed-key.pem}}
+  endpoints: ["{endpoint}"]
+  tls: {{ca: {self.pki}/ca.pem, cert: {self.pki}/{cert}.pem, key: {self.pki}/{cert}-key.pem}}
   auth: {{user: node, password_file: {self.home}/password}}
+  {etcd}
 elections:
-  job: {{ttl: 3s, leader: {{processes: {{work: {{command: [sh, -c, '{script}'], stop: {{timeout: 1s}}}}}}}}}}
+  job: {{ttl: {ttl}, leader: {{processes: {{work: {{command: [sh, -c, '{script}'], stop: {{timeout: 1s}}}}}}}}}}
 """
 
     def works(self, one: Node) -> int:
@@ -63,7 +68,7 @@ def guarded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Guarded]
     pki.mkdir()
     make(pki)
     (tmp_path / "password").write_text("node-secret\n")
-    arguments = (*BRISK, "--auth-token-ttl", "2")
+    arguments = (*BRISK, "--auth-token-ttl", "2", "--client-crl-file", str(revoke(pki, "ca")))
     with EtcdServer(tmp_path / "etcd", binaries=binaries, tls=files(pki, "server"), arguments=arguments) as etcd:
         etcd.etcdctl("user", "add", "root:root-secret")
         etcd.etcdctl("role", "add", "root")
@@ -94,11 +99,130 @@ def test_leads_outlives_its_token_and_the_guardian_gives_the_lease_back(node: Ma
 
 
 def test_a_rotated_certificate_is_taken_up(node: Make, guarded: Guarded) -> None:
-    one = node("one", guarded.file())
+    one = node("one", guarded.file(ttl="10s"))
     token = guarded.works(one)
     issue(guarded.pki, "ca", "unnamed", "DNS:node", subject="/O=supervisor")  # anew, over the old files
     guarded.etcd.restart()  # every connection is made anew, with what is on disk now
     assert guarded.still() == [token]
+
+
+def test_a_client_certificate_is_replaced_before_the_old_one_is_revoked(node: Make, guarded: Guarded) -> None:
+    """Without a restart of anybody: the next connection is refused with the old one, and made with what is on disk."""
+    with Passage(guarded.etcd.client_port) as way:
+        one = node("one", guarded.file(ttl="10s", port=way.port))
+        token = guarded.works(one)
+        shutil.copy(guarded.pki / "unnamed.pem", guarded.pki / "old.pem")
+        issue(guarded.pki, "ca", "unnamed", "DNS:node", subject="/O=supervisor")
+        revoke(guarded.pki, "ca", "old")
+        way.cut()
+        assert guarded.still() == [token]
+        assert one.status()["reasons"] == []
+        os.kill(one.daemon.pid, signal.SIGKILL)
+        until(lambda: not guarded.ctl("get", "--prefix", "/supervisor/job/"), "the guardian shows the new one, too")
+
+
+def test_a_server_certificate_of_another_authority_is_accepted_once_ours_is_on_disk(
+    node: Make, guarded: Guarded
+) -> None:
+    with Passage(guarded.etcd.client_port) as way:
+        one = node("one", guarded.file(ttl="10s", port=way.port))
+        token = guarded.works(one)
+        both = (guarded.pki / "ca.pem").read_text() + (guarded.pki / "stranger.pem").read_text()
+        (guarded.pki / "ca.pem").write_text(both)
+        issue(guarded.pki, "stranger", "server", "IP:127.0.0.1,DNS:etcd.internal")  # etcd reads it with every handshake
+        way.cut()
+        assert guarded.still() == [token]
+        assert one.status()["reasons"] == []
+
+
+def test_auth_is_disabled_and_enabled_while_a_term_goes_on(node: Make, guarded: Guarded) -> None:
+    one = node("one", guarded.file(ttl="10s"))
+    token = guarded.works(one)
+    guarded.ctl("auth", "disable")
+    assert guarded.still() == [token]
+    guarded.etcd.etcdctl("auth", "enable")
+    assert guarded.still() == [token]
+    assert one.status()["reasons"] == []
+
+
+def test_a_node_with_a_user_waits_for_auth_to_be_enabled_and_keeps_its_term(node: Make, guarded: Guarded) -> None:
+    guarded.ctl("auth", "disable")
+    one = node("one", guarded.file(ttl="10s"))
+    token = guarded.works(one)
+    guarded.etcd.etcdctl("auth", "enable")
+    assert guarded.still() == [token]
+    assert one.status()["reasons"] == []
+
+
+def test_auth_enabled_over_a_node_without_a_user_is_named_and_mended_by_a_reload(node: Make, guarded: Guarded) -> None:
+    guarded.ctl("auth", "disable")
+    text = guarded.file(ttl="30s")
+    auth = next(line for line in text.splitlines() if line.startswith("  auth:"))
+    one = node("one", text.replace(auth, ""))
+    token = guarded.works(one)
+    guarded.etcd.etcdctl("auth", "enable")
+    until(lambda: "may not read and write /supervisor/" in one.says(), "what is missing")
+    until(lambda: "no etcd.auth is set" in json.dumps(one.status()), "why")
+    one.file.write_text(text)
+    assert one.run("reload").returncode == 0
+    until(lambda: "may use all it needs again" in one.says(), "the return")
+    assert guarded.still() == [token], "in time, so that the term is the same"
+
+
+def test_a_changed_password_is_read_again_when_the_token_has_run_out(node: Make, guarded: Guarded) -> None:
+    one = node("one", guarded.file(ttl="10s"))
+    token = guarded.works(one)
+    (guarded.home / "password").write_text("another-secret\n")
+    subprocess.run(
+        guarded.etcd.etcdctl_command("user", "passwd", "node", "--interactive=false", *ROOT),
+        env=guarded.etcd.etcdctl_environment(), input="another-secret\n", text=True, check=True, capture_output=True,
+    )  # fmt: skip
+    assert guarded.still() == [token]
+    assert "another-secret" not in one.says()
+
+
+def test_candidates_by_call_live_under_the_same_rights(node: Make, guarded: Guarded) -> None:
+    one = node("one", guarded.file(etcd="campaign: rpc"))
+    token = guarded.works(one)
+    two = node("two", guarded.file(etcd="campaign: rpc"))
+    until(lambda: "job: following" in two.says(), "the second waits in its call")
+    assert guarded.still() == [token]  # longer than its own token lives
+    assert one.run("resign", "job").returncode == 0
+    until(lambda: beats(guarded.home / "beats")[-1][0] == "two", "the call's turn, its login long out of date")
+    assert two.status()["reasons"] == []
+
+
+def test_a_revoked_permission_that_returns_in_time_costs_no_term(node: Make, guarded: Guarded) -> None:
+    one = node("one", guarded.file(ttl="10s"))
+    token = guarded.works(one)
+    guarded.ctl("role", "revoke-permission", "node", "/supervisor/", "/supervisor0")
+    line = "etcdctl role grant-permission ROLE --prefix=true readwrite /supervisor/"
+    until(lambda: line in one.says(), "the range and the line")
+    guarded.ctl(*line.replace("ROLE", "node").split()[1:])
+    until(lambda: "may use all it needs again" in one.says(), "the return")
+    assert guarded.still() == [token]
+
+
+def test_a_revoked_record_costs_no_term_at_all(node: Make, guarded: Guarded) -> None:
+    one = node("one", guarded.file())
+    token = guarded.works(one)
+    guarded.ctl("role", "revoke-permission", "node", "/supervisor.log/", "/supervisor.log0")
+    assert guarded.still() == [token]
+    guarded.ctl("role", "grant-permission", "node", "--prefix=true", "readwrite", "/supervisor.log/")
+    assert one.run("resign", "job").returncode == 0
+    until(lambda: beats(guarded.home / "beats")[-1][1] > token, "the next term")
+    record = guarded.ctl("get", f"/supervisor.log/job/{token}", "--print-value-only")
+    assert json.loads(record)["mark"] == "stopped"
+
+
+def test_a_common_name_is_warned_of_once_at_the_start(node: Make, guarded: Guarded) -> None:
+    one = node("one", guarded.file(cert="node"))
+    token = guarded.works(one)
+    until(lambda: "HTTP gateway would refuse the guardian" in one.says(), "the warning")
+    (line,) = (line for line in one.says().splitlines() if "HTTP gateway" in line)
+    assert "CommonName" in line
+    assert "/O=supervisor" in line
+    assert guarded.still() == [token], "until the daemon dies all is well"
 
 
 def test_a_revoked_permission_is_named_with_its_remedy_and_its_return_is_noticed(node: Make, guarded: Guarded) -> None:
