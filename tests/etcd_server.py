@@ -265,7 +265,10 @@ class EtcdServer:
 class EtcdCluster:
     """Several members that elect their leader: ``with EtcdCluster(directory) as c: c.members[0].freeze()``."""
 
-    def __init__(self, directory: Path, *, size: int = 3, binaries: Binaries | None = None) -> None:
+    def __init__(
+        self, directory: Path, *, size: int = 3, binaries: Binaries | None = None, last_wrapper: Sequence[str] = ()
+    ) -> None:
+        """``last_wrapper``: begins the command line of the last member."""
         ports = free_ports(2 * size)
         names = [f"m{i}" for i in range(size)]
         cluster = ",".join(f"{n}=http://127.0.0.1:{ports[2 * i + 1]}" for i, n in enumerate(names))
@@ -277,6 +280,7 @@ class EtcdCluster:
                 ports=(ports[2 * i], ports[2 * i + 1]),
                 cluster=cluster,
                 arguments=BRISK,
+                wrapper=last_wrapper if i == size - 1 else (),
             )
             for i, n in enumerate(names)
         ]

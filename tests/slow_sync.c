@@ -1,4 +1,5 @@
-/* slow_sync FILE PROGRAM ARGUMENTS...: every fsync and fdatasync of the program takes as many ms more as FILE says.
+/* slow_sync FILE PROGRAM ARGUMENTS...: every fsync and fdatasync of the program takes as many ms more as FILE says, and
+ * ends when FILE says less. FILE may go on, after a space, with a word: then only files with that in their path are slow.
  *
  * A disk that is slow, for programs that make their system calls without the C library, as Go's do: seccomp tells us of
  * each call (SECCOMP_RET_USER_NOTIF) and we let it go on after a while. */
@@ -24,15 +25,31 @@
 static const char *delay_file;
 static int listener;
 
-static long delay_ms(void) {
-    char text[32] = "0";
+static long delay_ms(const char *path) {
+    char text[128] = "0";
     int fd = open(delay_file, O_RDONLY | O_CLOEXEC);
     if (fd >= 0) {
         ssize_t n = read(fd, text, sizeof text - 1);
         text[n > 0 ? n : 0] = 0;
         close(fd);
     }
-    return atol(text);
+    char *word = strchr(text, ' ');
+    return word && !strstr(path, word + 1) ? 0 : atol(text);
+}
+
+static void wait_for_disk(const struct seccomp_notif *call) {
+    char link[64], path[4096] = "";
+    snprintf(link, sizeof link, "/proc/%u/fd/%d", call->pid, (int)call->data.args[0]);
+    ssize_t n = readlink(link, path, sizeof path - 1);
+    path[n > 0 ? n : 0] = 0;
+    const struct timespec slice = {0, 10 * 1000000};
+    struct timespec begun, now;
+    clock_gettime(CLOCK_MONOTONIC, &begun);
+    do {
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        long ms = (now.tv_sec - begun.tv_sec) * 1000 + (now.tv_nsec - begun.tv_nsec) / 1000000;
+        if (ms >= delay_ms(path)) return;
+    } while (nanosleep(&slice, NULL) == 0 || errno == EINTR);
 }
 
 static void *serve(void *unused) {
@@ -45,9 +62,7 @@ static void *serve(void *unused) {
             if (errno == EINTR || errno == ENOENT) continue;
             return NULL;
         }
-        long ms = delay_ms();
-        struct timespec pause = {ms / 1000, ms % 1000 * 1000000};
-        nanosleep(&pause, NULL);
+        wait_for_disk(&call);
         memset(&answer, 0, sizeof answer);
         answer.id = call.id;
         answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;

@@ -42,6 +42,7 @@ from supervisor.core.store_events import CampaignEnded
 QUEUED = frozenset({ElectionPhase.FOLLOWING, ElectionPhase.PROVING})
 HELD = frozenset({ElectionPhase.LEADING, ElectionPhase.STEPPING_DOWN})
 RETRY_SECONDS = 0.2
+PROCLAIM_RETRY_SECONDS, PROCLAIM_LEAST_OFTEN_SECONDS = 1.0, 10.0
 LAST_RESIGN_SECONDS = 1.0
 """For a daemon that is ending: who waits for us starts at once when our record says that we stopped, else a TTL later."""
 MAX_COOL_DOWN_SECONDS = 300.0
@@ -115,6 +116,8 @@ def lead(draft: Draft, e: Election, session: Session) -> Election:
             standby=False,
             campaign_deadline=None,
             proclaim_at=draft.now,
+            proclaim_failures=0,
+            proclaim_retry_at=None,
         )
     )
 
@@ -139,6 +142,8 @@ def step_down(draft: Draft, e: Election, cause: str, *, lost: bool = False, key_
             waits_for=(),
             retry_at=None,
             proclaim_at=draft.now,
+            proclaim_failures=0,
+            proclaim_retry_at=None,
         )
     )
 
@@ -349,14 +354,27 @@ def on_resign_requested(draft: Draft, e: Election, _event: ResignRequested) -> N
 def on_proclaimed(draft: Draft, e: Election, event: Proclaimed) -> None:
     """The document stands."""
     if e.create_revision == event.create_revision and e.proclaiming is not None:
-        draft.put_election(replace(e, proclaimed=e.proclaiming, proclaiming=None))
+        stands = replace(e, proclaimed=e.proclaiming, proclaiming=None, proclaim_failures=0, proclaim_retry_at=None)
+        draft.put_election(stands)
 
 
 def on_proclaim_failed(draft: Draft, e: Election, event: ProclaimFailed) -> None:
-    """Unknown what stands there now: write again. If etcd says that the key is not ours, that is the news."""
+    """Unknown what stands there now: write again, ever less often, for each word more is work for an etcd that is slow.
+
+    If etcd says that the key is not ours, that is the news.
+    """
     if e.create_revision != event.create_revision:
         return
-    e = draft.put_election(replace(e, proclaimed=b"", proclaiming=None, proclaim_at=Instant(draft.now + 1.0)))
+    failures = e.proclaim_failures + 1
+    again = Instant(
+        draft.now
+        + retry_seconds(failures, event.chance, least=PROCLAIM_RETRY_SECONDS, most=PROCLAIM_LEAST_OFTEN_SECONDS)
+    )
+    e = draft.put_election(
+        replace(
+            e, proclaimed=b"", proclaiming=None, proclaim_failures=failures, proclaim_retry_at=again, proclaim_at=again
+        )
+    )
     if event.key_gone:
         key_vanished(draft, e, "our key is gone or not ours any more")
 

@@ -406,6 +406,8 @@ class ProclaimFailed:
     create_revision: Token
     key_gone: bool
     detail: str
+    chance: float = 0.0
+    """In [0, 1), for jitter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

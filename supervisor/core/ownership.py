@@ -38,7 +38,7 @@ def reconcile(draft: Draft) -> None:
             draft.put_session(replace(session, confirming_at=draft.now))
             claimed = (e for e in draft.elections.values() if e.lease == lease and e.phase in CLAIMED)
             keys = tuple((e.spec.name, e.create_revision) for e in claimed if e.create_revision is not None)
-            timeout = timing.patience_seconds(session.granted_seconds, again=bool(session.unconfirmed))
+            timeout = timing.sight_patience_seconds(session.granted_seconds)
             draft.do(ConfirmKeys(lease=lease, asked_at=draft.now, keys=keys, timeout_seconds=timeout))
 
 

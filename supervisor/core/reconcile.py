@@ -232,6 +232,8 @@ def _proclaim(draft: Draft, e: Election) -> None:
         # The word that we lead goes out at once: others wait for it.
         first_word = e.phase is ElectionPhase.LEADING and b'"state":"leading"' not in e.proclaimed
         again = draft.now if first_word else min(again, Instant(last + PROCLAIM_AT_MOST_EVERY_SECONDS))
+    if e.proclaim_retry_at is not None:
+        again = max(again, e.proclaim_retry_at)
     if draft.now < again:
         if e.proclaim_at != again:
             draft.elections.put(e.spec.name, replace(e, proclaim_at=again))

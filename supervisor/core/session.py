@@ -210,7 +210,7 @@ def _ask(draft: Draft, session: Session) -> None:
     if session.lease is None:
         draft.do(GrantLease(ttl_seconds=session.ttl_seconds, timeout_seconds=GRANT_TIMEOUT_SECONDS))
     else:
-        timeout = timing.patience_seconds(session.granted_seconds, again=session.failures > 0)
+        timeout = timing.renewal_patience_seconds(session.granted_seconds)
         draft.do(Renew(lease=session.lease, timeout_seconds=timeout))
 
 

@@ -248,6 +248,10 @@ class Election:
     """The document of the unanswered proclaim."""
     proclaim_at: Instant | None = None
     """When the document is written next."""
+    proclaim_failures: int = 0
+    """In a row."""
+    proclaim_retry_at: Instant | None = None
+    """After a failure: not before."""
     blockers: tuple[str, ...] = ()
     """Who keeps the containment from being empty."""
     on_record: bool = False

@@ -16,8 +16,9 @@ from supervisor.core.names import Instant
 from supervisor.core.spec import ElectionSpec
 
 RENEWALS_PER_TTL = 3
-ETCD_ELECTION_SECONDS = 2.6
-"""What an election of etcd's own may take at its default timeouts, and half a second to find the new leader."""
+ETCD_STALL_SECONDS = 4.6
+"""For how long an etcd that recovers may answer nothing: an election of its own takes up to 2.1 s at its default timeouts,
+and half a second to be found out; on a disk that needs 2 s for an fsync, two of them hold up whatever is applied."""
 DEFAULT_SAFETY_MARGIN_SECONDS = 0.5
 SAFETY_MARGIN_SHARE = 0.05
 SHORTEST_SAFETY_MARGIN_SECONDS = 0.05
@@ -31,14 +32,22 @@ def renew_every_seconds(ttl_seconds: float) -> float:
     return ttl_seconds / RENEWALS_PER_TTL
 
 
-def patience_seconds(ttl_seconds: float, *, again: bool) -> float:
-    """How long a renewal, or a look at our keys, may take.
+def renewal_patience_seconds(ttl_seconds: float) -> float:
+    """How long one try of a renewal may take: a third of ``renew_every``.
 
-    At first a third of the interval, so that a frozen member is left within it; ``again``: twice as long, since an
-    etcd with a slow disk answers late, and asking anew would only have to wait anew.
+    Members that do not lead etcd hand a renewal on to the one that does, and wait 7 s for it though another leads by then: so
+    it is put to them anew. Where a slow disk holds it up, it and those that follow it are answered at the same moment.
     """
-    third = renew_every_seconds(ttl_seconds) / 3
-    return max(0.2, 2 * third if again else third)
+    return max(0.2, renew_every_seconds(ttl_seconds) / 3)
+
+
+def sight_patience_seconds(ttl_seconds: float) -> float:
+    """How long a look at our keys may take: until trust in the one before ends.
+
+    A member that is frozen is no reason to ask anew, since others are asked beside it; a change of etcd's leader ends the
+    question; and on a slow disk it is answered late, and who asks anew waits anew.
+    """
+    return max(0.2, 2 * renew_every_seconds(ttl_seconds) - renewal_pause_seconds(ttl_seconds))
 
 
 def renewal_pause_seconds(ttl_seconds: float) -> float:
@@ -46,10 +55,10 @@ def renewal_pause_seconds(ttl_seconds: float) -> float:
 
     What remains until the renew deadline, in the worst case, must outlast an election of etcd's own, or every change of
     its leader moves ours: at a TTL of 5 s a third leaves 1.7 s, and etcd was without a leader for 1.3 to 2.1 s (40 tries at
-    its default election timeout of 1 s).
+    its default election timeout of 1 s). From a TTL of about 10 s it outlasts a slow disk, too.
     """
     every = renew_every_seconds(ttl_seconds)
-    return min(every, max(every / 2, 2 * every - ETCD_ELECTION_SECONDS))
+    return min(every, max(every / 2, 2 * every - ETCD_STALL_SECONDS))
 
 
 def safety_margin_seconds(election: ElectionSpec, ttl_seconds: float) -> float:

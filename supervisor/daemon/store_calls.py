@@ -268,7 +268,11 @@ class StoreCalls:
                 continue
             gone = isinstance(error, KeyNotOurs)
             failed = ev.ProclaimFailed(
-                election=a.election, create_revision=a.create_revision, key_gone=gone, detail=str(error)
+                election=a.election,
+                create_revision=a.create_revision,
+                key_gone=gone,
+                detail=str(error),
+                chance=random.random(),  # noqa: S311 # spreads retries
             )
             self._post(failed)
 

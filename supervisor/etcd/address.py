@@ -36,6 +36,11 @@ class Address:
         return self.scheme in ("unix", "unixs")
 
     @property
+    def is_near(self) -> bool:
+        """Whether it is on this machine, so that nothing is lost on the way."""
+        return self.is_socket or (is_numeric(self) and ipaddress.ip_address(self.host).is_loopback)
+
+    @property
     def label(self) -> str:
         """What messages call it: the endpoint as the file has it, and the address where that is a name."""
         if self.is_socket:

@@ -3,12 +3,13 @@
 Promises: every call ends by its deadline, in a result or in an error of ``errors``; an endpoint that is not there is
 passed over within the same call; one that does not answer in time is not asked again while another is well; a login
 that lapsed is renewed within the call; certificate files that were replaced are read again when a connection fails.
+A call that is *hedged* is put to the next endpoint as well when there is no answer for a moment (``hedge``).
 Does not: ask whether a request may be repeated. A connection that breaks under one leaves open whether it was carried
 out, and the next endpoint is asked the same: every request of ours is safe to repeat.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, TypeVar
 
 import grpc
@@ -30,6 +31,7 @@ from supervisor.etcd.errors import (
     Unreachable,
     from_rpc,
 )
+from supervisor.etcd.hedge import Hedges, pause_seconds
 from supervisor.etcd.members import Member, Members
 from supervisor.pb.etcd import rpc_pb2
 
@@ -55,6 +57,7 @@ class Channels:
         """Set when something was refused for want of a permission."""
         self.names_user = spec.auth is not None
         self._login = Login(spec.auth)
+        self._hedges = Hedges()
         self._closed = False
 
     async def known(self) -> list[Member]:
@@ -73,14 +76,22 @@ class Channels:
     def leave(self, endpoint: Endpoint, detail: str) -> None:
         """It failed: others are asked from now on, until it is seen to answer."""
         for member in self.members:
-            if member.endpoint is endpoint:
+            if endpoint in member.connections():
                 self._failed(member, detail)
 
     async def call(
-        self, method: Callable[[Endpoint], "Unary[Q, R]"], request: Q, *, verb: str, timeout_seconds: float
+        self,
+        method: Callable[[Endpoint], "Unary[Q, R]"],
+        request: Q,
+        *,
+        verb: str,
+        timeout_seconds: float,
+        hedged: bool = False,
     ) -> R:
-        """One answered request. ``verb`` is for messages. Raises any ``StoreError``."""
-        attempt = self._attempt(method, request, verb, timeout_seconds)
+        """One answered request. ``verb`` is for messages; ``hedged``: see ``first``. Raises any ``StoreError``."""
+        attempt = self.attempt(method, request, verb, timeout_seconds)
+        if hedged:
+            return await self.first(attempt, verb=verb, timeout_seconds=timeout_seconds)
         return await self.try_each(attempt, verb=verb, timeout_seconds=timeout_seconds)
 
     async def ask(
@@ -93,14 +104,56 @@ class Channels:
         timeout_seconds: float,
     ) -> R:
         """One answered request of this member. Raises any ``StoreError``."""
-        attempt = self._attempt(method, request, verb, timeout_seconds)
+        attempt = self.attempt(method, request, verb, timeout_seconds)
+        deadline = asyncio.get_running_loop().time() + timeout_seconds
+        return await self._by(member, None, attempt, verb, timeout_seconds, deadline)
+
+    async def warm_spares(self, member: Member, *, timeout_seconds: float) -> None:
+        """Have the further connections of a member, if it is to have any, carry something."""
+        request, verb = rpc_pb2.StatusRequest(), "status by a further connection"
+        attempt = self.attempt(lambda endpoint: endpoint.status, request, verb, timeout_seconds)
+        if not self._closed:
+            spares = self.members.spares(member)
+            await asyncio.gather(*(self._logged_in(spare, attempt) for spare in spares), return_exceptions=True)
+
+    async def first(self, attempt: Attempt[R], *, verb: str, timeout_seconds: float, stream: bool = False) -> R:
+        """As ``try_each``, but no attempt is waited for long before another is made beside it; the first answer counts.
+
+        For what may be carried out twice, at once and late: attempts that nobody waits for any more go on until the time
+        is over. Asked beside the first are members that surely are of its cluster, then those of one address by a
+        second connection. Raises ``TimedOut`` when all are out of time.
+        """
+        deadline = asyncio.get_running_loop().time() + timeout_seconds
         try:
-            async with asyncio.timeout(timeout_seconds):
-                return await self._noted(member, attempt)
+            async with asyncio.timeout_at(deadline):
+                await self.known()
         except TimeoutError:
-            error = TimedOut(f"{verb} at {member.address.label}: no answer within {timeout_seconds:.3g} s")
-            self._failed(member, str(error))
-            raise error from None
+            raise TimedOut(f"{verb}: no time left to ask") from None
+        tried: set[Address] = set()
+        spares: list[tuple[Member, Endpoint]] = []
+        failed: list[Member] = []
+
+        async def lane(member: Member, endpoint: Endpoint | None = None) -> R:
+            try:
+                return await self._by(member, endpoint, attempt, verb, timeout_seconds, deadline)
+            except Unreachable:  # for now: a change of etcd's leader is over in a second or two
+                failed.append(member)
+                raise
+
+        def begin(after_failure: bool) -> Coroutine[None, None, R] | None:
+            if stream and not tried:
+                member: Member | None = self.members.home()
+            else:
+                member = self.members.next(tried, surely=not after_failure)
+            if member is not None:
+                tried.add(member.address)
+                spares.extend((member, spare) for spare in self.members.spares(member))
+                return lane(member)
+            if spares:
+                return lane(*spares.pop(0))
+            return lane(failed.pop(0)) if failed and not after_failure else None
+
+        return await self._hedges.first_answer(begin, pause=pause_seconds(timeout_seconds))
 
     async def try_each(self, attempt: Attempt[R], *, verb: str, timeout_seconds: float, stream: bool = False) -> R:
         """Attempt at the endpoint to ask next and, while they are unreachable, at each other one, all within the time.
@@ -109,27 +162,49 @@ class Channels:
         not answer; a refusal as it comes.
         """
         problems: list[str] = []
-        asked: Member | None = None
         tried: set[Address] = set()
+        deadline = asyncio.get_running_loop().time() + timeout_seconds
         try:
-            async with asyncio.timeout(timeout_seconds):
+            async with asyncio.timeout_at(deadline):
                 await self.known()
-                while (asked := self.members.home() if stream and not tried else self.members.next(tried)) is not None:
-                    tried.add(asked.address)
-                    try:
-                        return await self._noted(asked, attempt)
-                    except Unreachable as error:
-                        problems.append(str(error))
         except TimeoutError:
-            if asked is not None:
-                problems.append(f"{verb} at {asked.address.label}: no answer within {timeout_seconds:.3g} s")
-                self._failed(asked, problems[-1])
-            raise TimedOut("; ".join(problems) or f"{verb}: no time left to ask") from None
+            raise TimedOut(f"{verb}: no time left to ask") from None
+        while (asked := self.members.home() if stream and not tried else self.members.next(tried)) is not None:
+            tried.add(asked.address)
+            try:
+                return await self._by(asked, None, attempt, verb, timeout_seconds, deadline)
+            except Unreachable as error:
+                problems.append(str(error))
+            except TimedOut as error:
+                raise TimedOut("; ".join([*problems, str(error)])) from None
         raise Unreachable("; ".join(problems))
 
-    def _attempt(
+    async def _by(
+        self,
+        member: Member,
+        endpoint: Endpoint | None,
+        attempt: Attempt[R],
+        verb: str,
+        timeout_seconds: float,
+        deadline: float,
+    ) -> R:
+        """One attempt at one member until the deadline, by this connection or else by its first one."""
+        if self._closed:
+            raise Rejected(f"{member.address.label}: this connection to etcd was closed")
+        endpoint = endpoint or self.members.endpoint(member)
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._noted(member, endpoint, attempt)
+        except TimeoutError:
+            error = TimedOut(f"{verb} at {member.address.label}: no answer within {timeout_seconds:.3g} s")
+            if member.endpoint is endpoint:
+                self._failed(member, str(error))
+            raise error from None
+
+    def attempt(
         self, method: Callable[[Endpoint], "Unary[Q, R]"], request: Q, verb: str, timeout_seconds: float
     ) -> Attempt[R]:
+        """One try of a unary call, for ``try_each`` and ``first``; its time begins now."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_seconds
 
@@ -141,16 +216,14 @@ class Channels:
 
         return attempt
 
-    async def _noted(self, member: Member, attempt: Attempt[R]) -> R:
+    async def _noted(self, member: Member, endpoint: Endpoint, attempt: Attempt[R]) -> R:
         """An attempt at one member, and what it says of the member."""
-        if self._closed:
-            raise Rejected(f"{member.address.label}: this connection to etcd was closed")
-        endpoint = self.members.endpoint(member)
         member.under_way += 1
         try:
             result = await self._logged_in(endpoint, attempt)
         except Undecided as error:
-            self._failed(member, str(error))
+            if member.endpoint is endpoint:
+                self._failed(member, str(error))
             if isinstance(error, Unreachable):
                 await self._renew(member, endpoint)
             raise
@@ -161,7 +234,7 @@ class Channels:
             raise
         finally:
             member.under_way -= 1
-        self.members.answered(member)
+        self.members.answered(member, endpoint)
         return result
 
     def _failed(self, member: Member, detail: str) -> None:
@@ -171,8 +244,8 @@ class Channels:
 
     async def _renew(self, member: Member, endpoint: Endpoint) -> None:
         """Connect anew if the certificates were replaced."""
-        if endpoint.is_stale() and member.endpoint is endpoint:
-            member.endpoint = None
+        if endpoint.is_stale() and endpoint in member.connections():
+            member.forget(endpoint)
             await endpoint.close()
 
     async def answer(self, call: Callable[[], Awaitable[R]], what: str) -> R:
@@ -193,10 +266,11 @@ class Channels:
     async def close(self) -> None:
         """End every connection. Later calls are ``Rejected``."""
         self._closed = True
+        await self._hedges.close()
         await self.directory.close()
         for member in self.members:
-            if member.endpoint is not None:
-                await member.endpoint.close()
+            for endpoint in member.connections():
+                await endpoint.close()
         for endpoint in self.members.leavers():
             await endpoint.close()
 

@@ -6,6 +6,8 @@ is absent. Candidates of any such client queue with ours, in the order of create
 Promises: a batch is carried out in transactions of no more operations than etcd allows by default; what is reported as
 first was read in the same transaction, so linearizably; no verb touches a key whose create revision is not ours; a
 term's record is begun in the transaction that proves the win, and ended in the one that deletes the key.
+Reads are hedged (``hedge``). Writes are not: each is guarded by compares, so that an endpoint that fails may be followed by the
+next and a late one changes nothing, but an etcd that is slow because it is written to must not be written to three times.
 Does not: wait to be first. ``watch`` says when it is worth asking.
 """
 
@@ -133,7 +135,7 @@ class Elections:
         """The create revision of one key; 0 when it is not there."""
         request = rpc_pb2.RangeRequest(key=key, keys_only=True)
         reply = await self._channels.call(
-            lambda endpoint: endpoint.range, request, verb=verb, timeout_seconds=timeout_seconds
+            lambda endpoint: endpoint.range, request, verb=verb, timeout_seconds=timeout_seconds, hedged=True
         )
         return reply.kvs[0].create_revision if reply.kvs else 0
 

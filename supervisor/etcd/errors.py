@@ -3,6 +3,7 @@
     StoreError
     ├── Undecided             no answer: the request may have been carried out or not; nothing is known about the state
     │   ├── Unreachable         the endpoint is not there, or cannot serve now (no raft leader, shutting down)
+    │   │   └── Overloaded        it is behind with what it has accepted, and takes no more for now; another may not be
     │   └── TimedOut            the deadline passed
     └── Refused               etcd, or this machine, said no: the request was not carried out
         ├── LeaseNotFound       the lease does not exist (any more), and its keys are gone with it
@@ -13,7 +14,6 @@
         ├── FileUnusable        a certificate or password file cannot be read
         ├── OutOfSpace          etcd's database is full: it refuses every write until someone makes room
         ├── TooLarge            more in one request than etcd takes (--max-request-bytes, or gRPC's own bound)
-        ├── Overloaded          etcd is behind with what it has accepted, and takes no more for now
         ├── Compacted           that revision is no longer kept
         └── Rejected            anything else: the message is etcd's own
 
@@ -40,6 +40,10 @@ class Refused(StoreError):  # noqa: N818 # as above
 
 class Unreachable(Undecided):
     """The endpoint does not answer, or cannot serve now; another may."""
+
+
+class Overloaded(Unreachable):
+    """This member takes no more requests for now: it has far more committed than it has applied."""
 
 
 class TimedOut(Undecided):
@@ -78,10 +82,6 @@ class TooLarge(Refused):
     """The request is larger than etcd takes."""
 
 
-class Overloaded(Refused):
-    """Etcd takes no more requests for now."""
-
-
 class Compacted(Refused):
     """The revision asked for is no longer kept."""
 
@@ -107,7 +107,11 @@ _TEXTS: tuple[tuple[str, type[StoreError], str], ...] = (
         TooLarge,
         "etcd must run with --max-request-bytes 65536 at least; its default is 1572864",
     ),
-    ("too many requests", Overloaded, "its disk or its members are too slow for what is asked of it"),
+    (
+        "too many requests",
+        Overloaded,
+        "this member is more than 5000 entries behind: its disk or processor is too slow for what is written",
+    ),
     ("no leader", Unreachable, "this member sees no majority of its cluster"),
     ("leader changed", Unreachable, ""),
     ("request timed out", TimedOut, ""),

@@ -1,8 +1,10 @@
-"""Leases: granted, kept alive on one stream, given back.
+"""Leases: granted, kept alive on one stream for each connection, given back.
 
 Promises: ``sent_at`` is read immediately before a request is written, so trust never counts from a reply; a reply is
-credited to the request it answers and to no other. etcd answers a keepalive stream in the order of its requests, and a
-request whose answer is given up takes the stream with it, late answers and all.
+credited to the request it answers and to no other, so that of requests put to several members trust counts from the
+sending of the very one that was answered. etcd answers a keepalive stream in the order of its requests, and a request
+whose answer is given up takes the stream with it, late answers and all. A renewal and a look are hedged (``hedge``):
+to renew twice is to renew, and to look changes nothing. A grant is not: each would be a lease more.
 Does not: renew by itself, or say how long a lease may still be trusted (``core.timing`` does).
 """
 
@@ -56,12 +58,12 @@ class Look:
 
 
 class LeaseKeeper:
-    """The leases of one daemon, all on one keepalive stream."""
+    """The leases of one daemon, all on one keepalive stream, and on one more for each connection that ever had to help."""
 
     def __init__(self, channels: Channels, clock: Callable[[], Instant]) -> None:
         self._channels = channels
         self._clock = clock
-        self._stream: _Stream | None = None
+        self._streams: dict[Endpoint, _Stream] = {}
 
     async def grant(self, ttl_seconds: int, *, timeout_seconds: float) -> Grant:
         """A lease of at least this TTL; never lease 0. Raises any ``StoreError``."""
@@ -92,7 +94,7 @@ class LeaseKeeper:
         def what(endpoint: Endpoint) -> str:
             return f"renewal of lease {lease:x} at {endpoint.url}"
 
-        renewal = await self._channels.try_each(
+        renewal = await self._channels.first(
             attempt, verb=f"renewal of lease {lease:x}", timeout_seconds=timeout_seconds, stream=True
         )
         if renewal.granted_seconds <= 0:
@@ -101,22 +103,25 @@ class LeaseKeeper:
 
     async def look(self, lease: LeaseId, *, timeout_seconds: float) -> Look:
         """How long a lease, not one of ours, has left. Raises any ``StoreError``; one that is gone is no error."""
-        sent_at = self._clock()
-        try:
-            reply = await self._channels.call(
-                lambda endpoint: endpoint.time_to_live,
-                rpc_pb2.LeaseTimeToLiveRequest(ID=lease),
-                verb=f"question after lease {lease:x}",
-                timeout_seconds=timeout_seconds,
-            )
-        except LeaseNotFound:
-            return Look(remaining_seconds=-1, granted_seconds=0, sent_at=sent_at)
-        return Look(
-            remaining_seconds=reply.TTL,
-            granted_seconds=reply.grantedTTL,
-            sent_at=sent_at,
-            raft_term=reply.header.raft_term,
+        verb = f"question after lease {lease:x}"
+        ask = self._channels.attempt(
+            lambda endpoint: endpoint.time_to_live, rpc_pb2.LeaseTimeToLiveRequest(ID=lease), verb, timeout_seconds
         )
+
+        async def attempt(endpoint: Endpoint, metadata: grpc.aio.Metadata) -> Look:
+            sent_at = self._clock()
+            try:
+                reply = await ask(endpoint, metadata)
+            except LeaseNotFound:
+                return Look(remaining_seconds=-1, granted_seconds=0, sent_at=sent_at)
+            return Look(
+                remaining_seconds=reply.TTL,
+                granted_seconds=reply.grantedTTL,
+                sent_at=sent_at,
+                raft_term=reply.header.raft_term,
+            )
+
+        return await self._channels.first(attempt, verb=verb, timeout_seconds=timeout_seconds)
 
     async def revoke(self, lease: LeaseId, *, timeout_seconds: float) -> None:
         """Give the lease back, and its keys; one that is gone already is given back. Raises any other ``StoreError``."""
@@ -129,22 +134,21 @@ class LeaseKeeper:
             )
 
     def close(self) -> None:
-        """End the stream; renewals under way fail as ``Unreachable``."""
-        if self._stream is not None:
-            self._drop(self._stream)
+        """End the streams; renewals under way fail as ``Unreachable``."""
+        for stream in list(self._streams.values()):
+            self._drop(stream)
 
     def _stream_to(self, endpoint: Endpoint, metadata: grpc.aio.Metadata) -> "_Stream":
-        stream = self._stream
-        if stream is not None and (stream.endpoint is not endpoint or stream.has_ended()):
+        for stream in [s for s in self._streams.values() if s.has_ended()]:
             self._drop(stream)
-        if self._stream is None:
-            self._stream = _Stream(endpoint, endpoint.keep_alive(None, metadata=metadata))
-        return self._stream
+        if endpoint not in self._streams:
+            self._streams[endpoint] = _Stream(endpoint, endpoint.keep_alive(None, metadata=metadata))
+        return self._streams[endpoint]
 
     def _drop(self, stream: "_Stream") -> None:
         stream.cancel()
-        if self._stream is stream:
-            self._stream = None
+        if self._streams.get(stream.endpoint) is stream:
+            del self._streams[stream.endpoint]
 
 
 @dataclass(slots=True)

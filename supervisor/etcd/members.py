@@ -11,18 +11,22 @@ member belongs to before it has been told.
 """
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from supervisor.core.spec import TlsSpec
 from supervisor.core.store_events import EndpointSight, EndpointsSeen
 from supervisor.etcd.address import Address
 from supervisor.etcd.endpoint import Endpoint
+from supervisor.etcd.errors import FileUnusable
 
 NEVER = float("-inf")
 ILL_AFTER_MISSED = 2
+CONNECTIONS = 3
+"""To be had at least, to whichever members: as many as are asked at once (``hedge``)."""
 
 
 @dataclass(slots=True)
@@ -31,6 +35,8 @@ class Member:
 
     address: Address
     endpoint: Endpoint | None = None
+    spares: list[Endpoint] = field(default_factory=list)
+    """Further connections, where there are few members."""
     well: bool | None = None
     """As told. None: not asked yet."""
     suspected: bool = False
@@ -45,6 +51,17 @@ class Member:
     cluster: str = ""
     version: str = ""
     alarm: str = ""
+
+    def connections(self) -> list[Endpoint]:
+        """Those that are open."""
+        return [*([self.endpoint] if self.endpoint is not None else []), *self.spares]
+
+    def forget(self, endpoint: Endpoint) -> None:
+        """This connection is none of its any more: another is opened when it is needed."""
+        if endpoint in self.spares:
+            self.spares.remove(endpoint)
+        elif self.endpoint is endpoint:
+            self.endpoint = None
 
 
 class Members:
@@ -80,7 +97,7 @@ class Members:
         before = self._all
         self._all = {a: before.get(a) or Member(a) for a in addresses}
         gone = [member for a, member in before.items() if a not in self._all]
-        self._leavers += [m.endpoint for m in gone if m.endpoint is not None]
+        self._leavers += [endpoint for m in gone for endpoint in m.connections()]
         if self._home is not None and self._home in gone:
             self._home = None
         self._tell()
@@ -96,9 +113,12 @@ class Members:
             self._home = self._best(list(self._all.values()), among_equals=random.choice)
         return self._home
 
-    def next(self, but: set[Address]) -> Member | None:
-        """Whom to ask: home, or one with less to do; none of ``but``. None when all have been asked."""
-        left = [m for a, m in self._all.items() if a not in but]
+    def next(self, but: set[Address], *, surely: bool = False) -> Member | None:
+        """Whom to ask: home, or one with less to do; none of ``but``. None when all have been asked.
+
+        ``surely``: only such as are known to be of our cluster, for one of another knows none of our leases.
+        """
+        left = [m for a, m in self._all.items() if a not in but and (not surely or m.cluster == self.cluster)]
         if not left:
             return None
         home = self.home()
@@ -110,8 +130,22 @@ class Members:
             member.endpoint = Endpoint(member.address, self._tls)
         return member.endpoint
 
-    def answered(self, member: Member) -> None:
-        """It answered, if only to refuse."""
+    def spares(self, member: Member) -> list[Endpoint]:
+        """More connections to a member, for what is lost on its first; none where there is no use in them.
+
+        Where there are members enough, others are asked instead, and on one machine nothing is lost. Two connections share
+        no retransmission timer: the one may be silent for seconds while the other works.
+        """
+        wanted = 0 if member.address.is_near or member.endpoint is None else max(0, CONNECTIONS - len(self._all))
+        with contextlib.suppress(FileUnusable):
+            while len(member.spares) < wanted:
+                member.spares.append(Endpoint(member.address, self._tls))
+        return member.spares[:wanted]
+
+    def answered(self, member: Member, by: Endpoint | None = None) -> None:
+        """It answered, if only to refuse. The connection on which it did is asked first from now on."""
+        if by is not None and by in member.spares and member.endpoint is not None:
+            member.spares[member.spares.index(by)], member.endpoint = member.endpoint, by
         member.answers += 1
         member.suspected, member.missed = False, 0
         if member.well is not True:

@@ -92,7 +92,9 @@ def records_in(found: Sequence[kv_pb2.KeyValue]) -> tuple[TermRecord, ...]:
 async def _range(
     channels: Channels, request: rpc_pb2.RangeRequest, verb: str, timeout_seconds: float
 ) -> rpc_pb2.RangeResponse:
-    return await channels.call(lambda endpoint: endpoint.range, request, verb=verb, timeout_seconds=timeout_seconds)
+    return await channels.call(
+        lambda endpoint: endpoint.range, request, verb=verb, timeout_seconds=timeout_seconds, hedged=True
+    )
 
 
 def only(kvs: Sequence[kv_pb2.KeyValue]) -> Candidate | None:

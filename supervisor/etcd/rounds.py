@@ -119,6 +119,10 @@ class Rounds:
                     await self._channels.members.suspicion.wait()
 
     async def _ask(self, member: Member) -> None:
+        warm = self._channels.warm_spares(member, timeout_seconds=TIMEOUT_SECONDS)
+        await asyncio.gather(self._ask_how_it_is(member), warm)
+
+    async def _ask_how_it_is(self, member: Member) -> None:
         try:
             reply = await self._channels.ask(
                 member,

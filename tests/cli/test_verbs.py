@@ -340,7 +340,7 @@ def test_check_of_a_good_file(say: Said, tmp_path: Path) -> None:
         "    leader    api",
         "    follower  standby",
         "          0s  a renewal of the lease is sent, and acknowledged",
-        "      3.333s  the next is sent; and again until one is acknowledged",
+        "      2.067s  the next is sent; and again until one is acknowledged",
         "      6.667s  none acknowledged: leadership is lost, leader processes get their stop signal",
         "        9.5s  what is still alive is killed; lost_grace is 2.833s",
         "         10s  etcd ends the lease; another node may lead",

@@ -12,7 +12,7 @@ from supervisor.etcd.errors import LeaseNotFound, TimedOut, Unreachable
 from supervisor.etcd.lease import LeaseKeeper
 from supervisor.pb.etcd import rpc_pb2
 from tests.etcd.support import CALL_SECONDS, Recorder, channels, enter, eventually, grant, now, opened, spec
-from tests.etcd_server import Binaries, EtcdCluster, EtcdServer, free_ports
+from tests.etcd_server import EtcdServer, free_ports
 
 
 async def test_a_lease_is_granted_renewed_and_given_back(etcd: EtcdServer, namespace: str) -> None:
@@ -183,22 +183,3 @@ async def test_when_no_endpoint_is_there_the_error_names_them_all() -> None:
             await grant(store)
     assert one in str(caught.value)
     assert two in str(caught.value)
-
-
-async def test_a_frozen_member_is_left_after_one_renewal(
-    binaries: Binaries, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("supervisor.etcd.members.random.choice", lambda some: some[0])
-    with EtcdCluster(tmp_path_factory.mktemp("cluster"), binaries=binaries) as cluster:
-        leader = cluster.leader()
-        follower = next(m for m in cluster.members if m is not leader)
-        async with opened(
-            spec(follower.endpoint, *(m.endpoint for m in cluster.members if m is not follower))
-        ) as store:
-            held = await grant(store)
-            await store.renew(held.lease, timeout_seconds=CALL_SECONDS)
-            follower.freeze()
-            with pytest.raises(TimedOut):
-                await store.renew(held.lease, timeout_seconds=0.5)
-            await store.renew(held.lease, timeout_seconds=CALL_SECONDS)
-            follower.thaw()

@@ -80,7 +80,6 @@ def test_what_etcd_says_and_what_we_make_of_it(
 @pytest.mark.parametrize(
     ("code", "text", "kind", "remedy"),
     [
-        (grpc.StatusCode.RESOURCE_EXHAUSTED, "etcdserver: too many requests", errors.Overloaded, "too slow for what"),
         (grpc.StatusCode.INVALID_ARGUMENT, "etcdserver: request is too large", errors.TooLarge, "--max-request-bytes"),
         (
             grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -104,3 +103,12 @@ def test_an_unhappy_etcd_is_a_refusal_with_its_remedy(
     assert isinstance(error, errors.Refused)
     assert remedy in str(error)
     assert "\n" not in str(error)
+
+
+def test_a_member_that_is_behind_is_one_that_cannot_serve_now() -> None:
+    """So that the next is asked within the call."""
+    code, text = grpc.StatusCode.RESOURCE_EXHAUSTED, "etcdserver: too many requests"
+    error = errors.from_rpc(code, text, what="proof", namespace="/s")
+    assert type(error) is errors.Overloaded
+    assert isinstance(error, errors.Unreachable)
+    assert "5000 entries behind" in str(error)

@@ -8,7 +8,7 @@ does when it goes on; when both daemon and guardian are dead the children die (P
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
@@ -19,12 +19,15 @@ from supervisor.core.schedule import next_due
 from supervisor.core.spec import Spec
 from supervisor.daemon.loop import GAP_SECONDS, LONGEST_SLEEP_SECONDS
 from supervisor.daemon.store_calls import READ_TIMEOUT_SECONDS, WRITE_TIMEOUT_SECONDS
+from supervisor.etcd import hedge
 from tests.simulation.guardian import DIE_SECONDS, Child, Guardian
 from tests.simulation.kernel import Actor, Kernel
 from tests.simulation.network import Link, Watch
 
 if TYPE_CHECKING:
     from tests.simulation.judge import Judge
+
+T = TypeVar("T")
 
 SOCKET_SECONDS = 0.0001
 PING_SECONDS = 0.5
@@ -435,11 +438,10 @@ class Daemon(Actor):
         )
 
     def renew(self, a: ac.Renew) -> None:
-        sent = Instant(self.machine.local())
         etcd = self.link.etcd
-        self._call(
+        self._hedged(
             lambda: etcd.renew(a.lease),
-            lambda r: (
+            lambda r, sent: (
                 ev.Renewed(lease=a.lease, granted_seconds=r, sent_at=sent)
                 if r
                 else ev.LeaseGone(lease=a.lease, detail="no")
@@ -500,12 +502,14 @@ class Daemon(Actor):
         )
 
     def look(self, a: ac.AskLease) -> None:
-        sent = Instant(self.machine.local())
         etcd = self.link.etcd
-        deposed = etcd.stale is not None and self.kernel.random() < 0.5
-        self._call(
-            lambda: etcd.look(a.lease, deposed=deposed),
-            lambda r: ev.LeaseSeen(
+
+        def apply() -> tuple[int, int, int]:
+            return etcd.look(a.lease, deposed=etcd.stale is not None and self.kernel.random() < 0.5)
+
+        self._hedged(
+            apply,
+            lambda r, sent: ev.LeaseSeen(
                 lease=a.lease, sent_at=sent, remaining_seconds=r[0], granted_seconds=r[1], raft_term=r[2]
             ),
             lambda: ev.LeaseUnseen(lease=a.lease, detail="no"),
@@ -547,6 +551,35 @@ class Daemon(Actor):
             lambda: ev.ResignFailed(election=a.election, create_revision=revision, detail="no"),
             WRITE_TIMEOUT_SECONDS,
         )
+
+    def _hedged(
+        self,
+        apply: Callable[[], T],
+        answer: Callable[[T, Instant], ev.Event],
+        failed: Callable[[], ev.Event],
+        timeout_seconds: float,
+    ) -> None:
+        """Put again while there is no answer; the first counts, with the instant at which that very one was sent."""
+        pause = hedge.pause_seconds(timeout_seconds)
+        decided, open_ = False, hedge.MOST_AT_ONCE
+
+        def end(event: ev.Event | None) -> None:
+            nonlocal decided, open_
+            open_ -= 1
+            if not decided and (event is not None or not open_):
+                decided = True
+                self.post(event or failed())
+
+        def put(after: float) -> None:
+            if decided or self.dead:
+                return
+            sent = Instant(self.machine.local())
+            left = max(timeout_seconds - after, 0.0)
+            self.link.call(apply, lambda r: end(answer(r, sent)), lambda: end(None), left)
+
+        put(0.0)
+        for number in range(1, hedge.MOST_AT_ONCE):
+            self.later(number * pause, put, number * pause)
 
     def _call(
         self,

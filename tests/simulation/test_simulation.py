@@ -23,7 +23,7 @@ FOUND: dict[str, tuple[tuple[int | None, int], ...]] = {
     "farewell-before-empty": ((None, 4), (None, 16), (None, 21)),
     "renewal-suffices": ((3, 2), (3, 4), (3, 10)),
     "any-end-is-natural": ((None, 1), (None, 2), (None, 8)),
-    "deposed-leader-believed": ((8, 287), (8, 420)),
+    "deposed-leader-believed": ((8, 420), (8, 463)),
     "strike-ignored": ((12, 6), (12, 42), (12, 60)),
 }
 """Where each mutant is looked for: recipe (None: everything) and seed. Enough to be found however chance falls elsewhere."""
