@@ -107,7 +107,8 @@ class Backlog:
         """
         match action:
             case ac.Prove(election=name):
-                if state.elections[name].phase is ElectionPhase.PROVING:
+                election = state.elections.get(name)
+                if election is not None and election.phase is ElectionPhase.PROVING:
                     self._unproven.add(name)
                 return (action,)
             case ac.Arm(term=term):
