@@ -37,9 +37,10 @@ def plain(sheet: Sheet) -> str:
 
 
 def _remarks(sheet: Sheet) -> Iterator[tuple[str, str, Tone]]:
-    """Mark, text and tone of each; what belongs to the remark before it has no mark."""
+    """Mark, text and tone of each; what belongs to the remark before it has no mark, what is no trouble a quiet one."""
     for subject, remark in sheet.remarks:
-        yield ("!", f"{subject}: {remark.text}", remark.tone) if subject else (" ", remark.text, remark.tone)
+        mark = "-" if remark.tone is Tone.PLAIN else "!"
+        yield (mark, f"{subject}: {remark.text}", remark.tone) if subject else (" ", remark.text, remark.tone)
 
 
 def _aligned(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> str:

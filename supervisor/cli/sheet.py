@@ -245,6 +245,9 @@ def _remarks(status: views.Status) -> Iterable[tuple[str, Cell]]:
             yield "etcd", Cell(f"{member.endpoint}: {member.detail}", Tone.WARN)
     for warning in status.store.warnings:
         yield "etcd", Cell(warning, Tone.WARN)
+    for p in status.processes:
+        if p.status_text:
+            yield safe(p.name), Cell(f"says: {safe(p.status_text)}", Tone.PLAIN)
     explained = {reason.subject for reason in status.reasons if reason.kind == views.UNKNOWN}
     for e in status.elections:
         leader = e.leader

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from supervisor.config import schema, values
+from supervisor.config import probe_schema, schema, values
 from supervisor.core.names import ElectionName, NodeName, ProcessId, ProcessName, Role
 from supervisor.core.spec import (
     AuthSpec,
@@ -16,9 +16,11 @@ from supervisor.core.spec import (
     EtcdSpec,
     HookKind,
     HookSpec,
+    HttpSpec,
     LogSpec,
     ProbeKind,
     ProbeSpec,
+    ProbeTls,
     ProcessSpec,
     ProclaimSpec,
     RestartPolicy,
@@ -160,20 +162,50 @@ def _command(words: list[schema.Word], process: schema.Process | schema.Hook) ->
 
 
 def _probe(probe: schema.Ready | schema.Health, process: schema.Process) -> ProbeSpec:
-    command = () if probe.exec is None else _command(probe.exec, process)
-    kind = ProbeKind.EXEC if command else ProbeKind.HTTP if probe.http is not None else ProbeKind.TCP
+    kind = next(kind for kind in ProbeKind if getattr(probe, kind.value, None) is not None)
+    watchdog = probe.watchdog if isinstance(probe, schema.Health) else None
     default = ProbeSpec(kind=kind)
+    section = probe.http if probe.http is not None else probe.grpc
     return ProbeSpec(
         kind=kind,
-        command=command,
-        url=probe.http or "",
-        address=probe.tcp or "",
-        every_seconds=_or(probe.every, default.every_seconds),
+        command=() if probe.exec is None else _command(probe.exec, process),
+        url="" if probe.http is None else probe.http.url,
+        http=default.http if probe.http is None else _http(probe.http),
+        address=probe.tcp or ("" if probe.grpc is None else probe.grpc.address),
+        service=(probe.grpc and probe.grpc.service) or "",
+        tls=None if section is None or section.tls is None else _probe_tls(section.tls),
+        pattern=(probe.log if isinstance(probe, schema.Ready) else None) or "",
+        initial_delay_seconds=_or(probe.initial_delay, default.initial_delay_seconds),
+        every_seconds=_or(probe.every if watchdog is None else watchdog, default.every_seconds),
         timeout_seconds=_or(probe.timeout, default.timeout_seconds),
-        failures=_or(probe.failures, default.failures),
+        # A sign of life that is due has been waited for already.
+        failures=_or(probe.failures, default.failures if watchdog is None else 1),
         successes=_or(probe.successes, default.successes),
         within_seconds=probe.within if isinstance(probe, schema.Ready) else None,
         action=_or(probe.on_failure, default.action) if isinstance(probe, schema.Health) else default.action,
+    )
+
+
+def _http(http: probe_schema.Http) -> HttpSpec:
+    default = HttpSpec()
+    body, pattern = _or(http.body, (default.body, default.pattern))
+    return HttpSpec(
+        method=_or(http.method, default.method),
+        headers=tuple((http.headers or {}).items()),
+        statuses=default.statuses if http.status is None else tuple(sorted(set(http.status))),
+        body=body,
+        pattern=pattern,
+        socket=http.socket,
+    )
+
+
+def _probe_tls(tls: probe_schema.ProbeTls) -> ProbeTls:
+    return ProbeTls(
+        ca=tls.ca,
+        cert=tls.cert,
+        key=tls.key,
+        server_name=tls.server_name,
+        insecure=_or(tls.insecure, ProbeTls().insecure),
     )
 
 

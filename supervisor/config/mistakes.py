@@ -25,7 +25,7 @@ class Mistake(NamedTuple):
     remedy: str
 
 
-NOT_YET = frozenset({"priority", "grpc", "notify"})
+NOT_YET = frozenset({"priority"})
 """Keys of the design that mean something, but not yet."""
 
 
@@ -64,6 +64,8 @@ def _what(found: object) -> str:
 _MISSING = {
     "command": "add 'command: [program, argument]'",
     "user": "add 'user:', or leave auth out",
+    "url": "add 'url: http://127.0.0.1:8080/healthz'",
+    "address": "add 'address: 127.0.0.1:50051'",
     "password_file": "add 'password_file:' with the path of a file that holds the password",
 }
 
@@ -92,7 +94,16 @@ def _unknown_key(path: Steps) -> tuple[str, str]:
         return message, "it belongs to 'ready': how long a start may take"
     if key == "on_failure" and "every" in known:
         return message, "it belongs to 'health'; a process that is not ready in time ('within') counts as failed"
+    if "every" in known and (why := _OF_THE_OTHER_PROBE.get((key, "within" in known))):
+        return message, why
     return message, values.suggestion(key, known)
+
+
+_OF_THE_OTHER_PROBE = {
+    ("watchdog", True): "it belongs to 'health': a sign of life that is due again and again",
+    ("notify", False): "it belongs to 'ready'; a child that is to give signs of life has health: {watchdog: 10s}",
+    ("log", False): "it belongs to 'ready': a line is said once",
+}
 
 
 def known_keys(path: Steps) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from supervisor.config import units, values
+from supervisor.config import probe_relations, units, values
 from supervisor.config.problems import Place, Problems, Refused
 from supervisor.config.tree import (
     Entry,
@@ -38,8 +38,6 @@ T = TypeVar("T")
 MAX_VALUE_BYTES = 2048
 """Of ``proclaim.value`` as JSON: the whole document stays under 4 KiB."""
 MAX_CYCLES = 10
-PROBE_KINDS = ("exec", "http", "tcp")
-PROBE_KINDS_TO_COME = ("grpc", "notify")
 
 
 def check(root: MapNode, problems: Problems, *, complete: bool) -> None:
@@ -277,17 +275,12 @@ def _check_process(process: Node, problems: Problems) -> None:
     _check_program(child(process, "command"), directory, problems)
     for purpose in ("ready", "health"):
         probe = entries(process).get(purpose)
-        if probe is None or not (isinstance(probe.node, MapNode) or _is_empty(probe.node)):
-            continue
-        given = [key for key in entries(probe.node) if key in (*PROBE_KINDS, *PROBE_KINDS_TO_COME)]
-        if not given:
-            problems.add(
-                probe.key, f"{purpose}: the probe does not say how to look", f"add one of {', '.join(PROBE_KINDS)}"
-            )
-        elif len(given) > 1:
-            where = entries(probe.node)[given[1]].key
-            problems.add(where, f"{purpose}: the probe has both {given[0]} and {given[1]}", "keep exactly one of them")
-        _check_program(child(probe.node, "exec"), directory, problems)
+        if probe is not None and (isinstance(probe.node, MapNode) or _is_empty(probe.node)):
+            probe_relations.check(purpose, probe, problems)
+            _check_program(child(probe.node, "exec"), directory, problems)
+            for kind in ("http", "grpc"):
+                for key in ("ca", "cert", "key"):
+                    _check_file(child(probe.node, kind, "tls", key), problems)
 
 
 def _is_empty(node: Node) -> bool:

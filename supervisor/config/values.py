@@ -256,26 +256,6 @@ def domain(text: str) -> str:
     return name
 
 
-def probe_url(text: str) -> str:
-    """The URL of an http probe."""
-    scheme, sep, rest = text.partition("://")
-    if not sep or scheme.lower() not in ("http", "https"):
-        raise Refused(f"{shown(text)} is not an http URL", "write http://127.0.0.1:8080/healthz")
-    if any(c.isspace() or not c.isprintable() for c in rest) or not rest.isascii():
-        raise Refused(f"{shown(text)} has characters that a URL cannot have", "write them as %20 and so on")
-    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    address(authority)
-    return f"{scheme.lower()}{sep}{rest}"
-
-
-def probe_address(text: str) -> str:
-    """``host:port`` of a tcp probe."""
-    host, port = address(text)
-    if port is None:
-        raise Refused(f"{shown(text)} has no port", f"write {host}:8080")
-    return text
-
-
 def words(text: str) -> list[str]:
     """A command line in words, as a shell would split it; nothing else of a shell applies."""
     try:

@@ -12,6 +12,7 @@ from supervisor.core import alarms
 from supervisor.core.advice import nobody
 from supervisor.core.document import process_health
 from supervisor.core.names import ElectionName, Instant, ProcessId, Role, grant_line
+from supervisor.core.spec import ProbeKind
 from supervisor.core.state import Election, ElectionPhase, Health, Process, ProcessPhase, State
 
 _HELD = frozenset({ElectionPhase.LEADING, ElectionPhase.STEPPING_DOWN})
@@ -216,7 +217,11 @@ def _trouble(state: State, p: Process, now: Instant) -> str:
     match p.phase:
         case ProcessPhase.RUNNING:
             word = "unhealthy" if p.health is Health.UNHEALTHY else "not ready yet"
-            return word + (f": {p.probe_detail}" if p.probe_detail else "")
+            return (
+                word
+                + (f": {p.probe_detail}" if p.probe_detail else _awaited(p))
+                + (f" ({p.status})" if p.status else "")
+            )
         case ProcessPhase.BACKOFF:
             again = "" if p.retry_at is None else f"; starts again in {duration(p.retry_at - now)}"
             return f"{ended or 'ended'}{again}"
@@ -231,6 +236,17 @@ def _trouble(state: State, p: Process, now: Instant) -> str:
             return _stopping(p, now)
         case _:
             return p.phase.value + (f" ({ended})" if ended else "")
+
+
+def _awaited(p: Process) -> str:
+    """What a process that tells by itself has not told."""
+    match p.spec.ready.kind if p.spec.ready is not None and not p.ready else None:
+        case ProbeKind.NOTIFY:
+            return ": it has not said READY=1"
+        case ProbeKind.LOG:
+            return ": no line has matched"
+        case _:
+            return ""
 
 
 def _serves(state: State, pid: ProcessId) -> bool:

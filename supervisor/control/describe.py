@@ -156,6 +156,7 @@ def process(state: State, p: Process, now: Instant) -> views.Process:
         last_exit_age_seconds=None if p.last_exit is None else _since(p.last_exit.at, now),
         retry_seconds=None if p.retry_at is None else _until(p.retry_at, now),
         kill_seconds=None if p.kill_at is None else _until(p.kill_at, now),
+        status_text=p.status,
     )
 
 

@@ -171,6 +171,7 @@ class Process:
     last_exit_age_seconds: float | None
     retry_seconds: float | None
     kill_seconds: float | None
+    status_text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,7 +53,14 @@ def changed_fields(old: object, new: object) -> tuple[str, ...]:
 
 def needs_restart(old: ProcessSpec, new: ProcessSpec) -> bool:
     """Whether a running child of ``old`` cannot simply go on as one of ``new``."""
-    return old is not new and old != new and not LIVE_PROCESS_FIELDS.issuperset(changed_fields(old, new))
+    if old is new or old == new:
+        return False
+    if not LIVE_PROCESS_FIELDS.issuperset(changed_fields(old, new)):
+        return True
+    # What a child is told of sd_notify it is told at its start: a socket it does not have, a watchdog of another period.
+    if new.notifies and not old.notifies:
+        return True
+    return new.watchdog_seconds is not None and new.watchdog_seconds != old.watchdog_seconds
 
 
 def needs_recampaign(old: ElectionSpec, new: ElectionSpec) -> bool:

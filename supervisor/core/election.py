@@ -33,7 +33,7 @@ from supervisor.core.events import (
     ResignRequested,
 )
 from supervisor.core.evolve import replace
-from supervisor.core.names import Instant, LeaseId
+from supervisor.core.names import Instant
 from supervisor.core.records import Mark
 from supervisor.core.restarts import retry_seconds
 from supervisor.core.state import Election, ElectionPhase, Session
@@ -181,31 +181,6 @@ def abandon(draft: Draft, e: Election, cause: str, *, key_lost: bool = False) ->
     if e.term is not None:
         return step_down(draft, e, cause, lost=True, key_lost=key_lost)
     return resign(draft, replace(e, key_lost=e.key_lost or key_lost), cause)
-
-
-# --- what the session says -----------------------------------------------------------------------------------------
-
-
-def lease_doubted(draft: Draft, lease: LeaseId, cause: str) -> None:
-    """The renew deadline passed: terms under the lease are over. Candidates keep their place while the key lives."""
-    for e in draft.elections.values():
-        if e.lease == lease and e.phase in HELD:
-            step_down(draft, e, cause, lost=True)
-
-
-def lease_lost(draft: Draft, lease: LeaseId, cause: str) -> None:
-    """The lease, and so every key under it, is gone or must be taken for gone."""
-    for e in draft.elections.values():
-        if e.lease != lease:
-            continue
-        if e.phase in HELD:
-            step_down(draft, e, cause, lost=True, key_lost=True)
-        elif e.phase is ElectionPhase.RESIGNING and e.on_record:
-            draft.put_election(replace(e, key_lost=True))  # the key needs no deleting any more; its record needs an end
-        elif e.phase is ElectionPhase.PROVING and e.on_record:
-            abandon(draft, e, cause, key_lost=True)
-        elif e.phase is not ElectionPhase.DETACHED:
-            detach(draft, e, cause)
 
 
 # --- events --------------------------------------------------------------------------------------------------------

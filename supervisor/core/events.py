@@ -178,6 +178,15 @@ class ProbeFailed:
     detail: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notified:
+    """A child, proven to be of the run, spoke by sd_notify: what it does, in its own short words; how long its start still takes."""
+
+    run: RunId
+    status: str | None = None
+    extend_seconds: float | None = None
+
+
 # --- etcd: the session ---------------------------------------------------------------------------------------------
 
 
@@ -437,12 +446,11 @@ class Together:
 Event = (
     ConfigLoaded | ConfigRejected | ShutdownRequested | ResignRequested | RestartRequested | Ticked | Woke
     | Armed | Disarmed | DisarmRefused | KillByStruck | GuardianLost
-    | Spawned | SpawnFailed | Exited | Emptied | ProbeSucceeded | ProbeFailed
+    | Spawned | SpawnFailed | Exited | Emptied | ProbeSucceeded | ProbeFailed | Notified
     | LeaseGranted | LeaseGrantFailed | Renewed | RenewFailed | LeaseGone | LeaseRevoked | LeaseRevokeFailed
     | StoreUnreachable | StoreReachable | StoreConfirmed | EndpointsSeen | StoreIdentified
     | TokenRemembered | RevisionRaised | PermissionsSeen | GatewaySeen
     | Campaigned | CampaignFailed | CampaignEnded | QueueChanged | FirstRead | ReadFirstFailed
     | KeysConfirmed | KeysUnconfirmed | LeaseSeen | LeaseUnseen | RecordsClosed | CloseRecordsFailed
-    | Proclaimed | ProclaimFailed | Resigned | ResignFailed
-    | Together
+    | Proclaimed | ProclaimFailed | Resigned | ResignFailed | Together
 )  # fmt: skip

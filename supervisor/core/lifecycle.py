@@ -11,9 +11,9 @@ Rules of this file: events name a run, and a run that is not the process's prese
 from supervisor.core import restarts
 from supervisor.core.actions import ConfigureLog, KillRun, Release, SignalRun, Spawn, StartProbe, StopProbe
 from supervisor.core.draft import Draft
-from supervisor.core.events import Emptied, Exited, ProbeFailed, ProbeSucceeded, Spawned, SpawnFailed
+from supervisor.core.events import Emptied, Exited, Notified, ProbeFailed, ProbeSucceeded, Spawned, SpawnFailed
 from supervisor.core.evolve import replace
-from supervisor.core.names import Instant, ProcessId, RunId, Term
+from supervisor.core.names import EPOCH, Instant, ProcessId, RunId, Term
 from supervisor.core.spec import ProcessSpec, UnhealthyAction
 from supervisor.core.state import Health, LastExit, Process, ProcessPhase
 
@@ -52,6 +52,7 @@ def start(
             ready=False,
             health=Health.STARTING,
             probe_detail="",
+            status="",
             passes=0,
             fails=0,
             ready_by=None,
@@ -138,7 +139,10 @@ def on_spawned(draft: Draft, p: Process, event: Spawned) -> None:
     """Exec succeeded. While stopping, that changes nothing but the pid we can show."""
     p = replace(p, pid=event.pid)
     if p.phase is ProcessPhase.STARTING:
+        asked = p.ready_by  # it may have spoken before we heard that it runs
         p = _begin_watching(draft, replace(p, phase=ProcessPhase.RUNNING, since=draft.now, ready=p.spec.ready is None))
+        if asked is not None and p.ready_by is not None:
+            p = replace(p, ready_by=max(asked, p.ready_by))
     draft.put_process(p)
 
 
@@ -199,6 +203,16 @@ def on_probe(draft: Draft, p: Process, event: ProbeSucceeded | ProbeFailed) -> N
             stop(draft, p, failed=True)
 
 
+def on_notified(draft: Draft, p: Process, event: Notified) -> None:
+    """Keep what it says of itself; a start that takes longer than thought may take longer, a stop may not."""
+    if event.status is not None:
+        p = replace(p, status=event.status)
+    timed = p.spec.ready is not None and p.spec.ready.within_seconds is not None and not p.ready
+    if event.extend_seconds is not None and timed and p.phase in (ProcessPhase.STARTING, ProcessPhase.RUNNING):
+        p = replace(p, ready_by=max(p.ready_by or EPOCH, Instant(draft.now + event.extend_seconds)))
+    draft.put_process(p)
+
+
 # --- helpers -------------------------------------------------------------------------------------------------------
 
 
@@ -217,6 +231,7 @@ def _over(draft: Draft, p: Process, *, chance: float) -> None:
         killed=False,
         held=False,
         ready_by=None,
+        status="",
     )
     if asked:
         rest(draft, gone)

@@ -79,7 +79,10 @@ def _dispatch(draft: Draft, event: ev.Event) -> None:
             | ev.RecordsClosed() | ev.CloseRecordsFailed()
         ):  # fmt: skip
             _on_election(draft, draft.elections.get(event.election), event)
-        case ev.Spawned() | ev.SpawnFailed() | ev.Exited() | ev.Emptied() | ev.ProbeSucceeded() | ev.ProbeFailed():
+        case (
+            ev.Spawned() | ev.SpawnFailed() | ev.Exited() | ev.Emptied() | ev.ProbeSucceeded() | ev.ProbeFailed()
+            | ev.Notified()
+        ):  # fmt: skip
             _on_process(draft, event)
         case ev.Together(events=events):
             for one in events:
@@ -236,7 +239,7 @@ def _on_election(
 
 def _on_process(
     draft: Draft,
-    event: ev.Spawned | ev.SpawnFailed | ev.Exited | ev.Emptied | ev.ProbeSucceeded | ev.ProbeFailed,
+    event: ev.Spawned | ev.SpawnFailed | ev.Exited | ev.Emptied | ev.ProbeSucceeded | ev.ProbeFailed | ev.Notified,
 ) -> None:
     owner = draft.runs.get(event.run)
     p = draft.processes.get(owner) if owner is not None else None
@@ -253,5 +256,7 @@ def _on_process(
             lifecycle.on_emptied(draft, p, event)
         case ev.ProbeSucceeded() | ev.ProbeFailed():
             lifecycle.on_probe(draft, p, event)
+        case ev.Notified():
+            lifecycle.on_notified(draft, p, event)
         case _:
             assert_never(event)

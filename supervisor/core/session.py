@@ -5,8 +5,7 @@ session, whether or not anybody says so; a lease that is given up is revoked onl
 alive. ``expire`` runs before any event is looked at, so that nothing is ever decided on a belief that has run out.
 """
 
-from supervisor.core import election as elections
-from supervisor.core import ownership, restarts, timing
+from supervisor.core import losing, ownership, restarts, timing
 from supervisor.core.actions import Extend, GrantLease, Renew, RevokeLease
 from supervisor.core.draft import Draft
 from supervisor.core.events import (
@@ -43,7 +42,7 @@ def expire(draft: Draft) -> None:
             what = "sight of our keys" if unseen else "renewal acknowledged"
             detail = session.unconfirmed if unseen else session.detail
             cause = f"no {what} for 2/3 of the lease ({detail or 'no answer'})"
-            elections.lease_doubted(draft, session.lease, cause)
+            losing.lease_doubted(draft, session.lease, cause)
 
 
 def give_up(draft: Draft, session: Session, cause: str, *, gone: bool = False) -> None:
@@ -51,7 +50,7 @@ def give_up(draft: Draft, session: Session, cause: str, *, gone: bool = False) -
     if session.lease is not None:
         if not gone:
             doom(draft, session.lease, session.granted_seconds)
-        elections.lease_lost(draft, session.lease, cause)
+        losing.lease_lost(draft, session.lease, cause)
     draft.put_session(Session(ttl_seconds=session.ttl_seconds, next_at=draft.now, failures=1, detail=cause))
 
 

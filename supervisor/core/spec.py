@@ -97,20 +97,70 @@ class ProbeKind(StrEnum):
     EXEC = "exec"
     HTTP = "http"
     TCP = "tcp"
+    GRPC = "grpc"
+    NOTIFY = "notify"
+    """The child says READY=1 by sd_notify."""
+    WATCHDOG = "watchdog"
+    """The child says WATCHDOG=1 by sd_notify, again and again."""
+    LOG = "log"
+    """A line of the child's output matches."""
+
+
+TOLD_BY_NOTIFY = frozenset({ProbeKind.NOTIFY, ProbeKind.WATCHDOG})
+"""The child must have been started with a socket for these."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeTls:
+    """How a probe speaks TLS; absolute paths. ``ca`` None: what the machine trusts."""
+
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+    server_name: str | None = None
+    insecure: bool = False
+    """Any certificate will do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpSpec:
+    """What an http probe asks beside its URL, and what it takes for an answer."""
+
+    method: str = "GET"
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """In the order of the file; they may hold secrets."""
+    statuses: tuple[tuple[int, int], ...] = ((200, 399),)
+    """Ranges, both ends included."""
+    body: str = ""
+    """A text that the body must contain; empty: none is asked for."""
+    pattern: str = ""
+    """A regular expression that must match somewhere in the body, likewise."""
+    socket: str | None = None
+    """A unix socket to connect to, whatever host the URL names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeSpec:
-    """One active check of a process: ready (once, before others rely on it) or health (again and again)."""
+    """One check of a process: ready (once, before others rely on it) or health (again and again)."""
 
     kind: ProbeKind
     command: tuple[str, ...] = ()
     """For ``exec``: passes when it exits 0."""
-    url: str = ""
-    """For ``http``: passes on a status of 200 to 399."""
+    url: str = field(default="", repr=False)
+    """For ``http``: passes on an answer as ``http`` wants it. May hold a password."""
+    http: HttpSpec = field(default_factory=HttpSpec)
     address: str = ""
-    """For ``tcp``, ``host:port``: passes when the connection is accepted."""
+    """For ``tcp`` and ``grpc``, ``host:port`` or ``unix:/path``. ``tcp`` passes when the connection is accepted."""
+    service: str = ""
+    """For ``grpc``: whose health is asked for; empty is the server's own. Passes on SERVING."""
+    tls: ProbeTls | None = None
+    """For ``grpc``: None is without TLS. For ``http``: None is TLS by the machine's own trust if the URL is https."""
+    pattern: str = ""
+    """For ``log``: a regular expression that matches somewhere in a line."""
+    initial_delay_seconds: float = 0.0
+    """Between the start of the probe and its first look."""
     every_seconds: float = 2.0
+    """Between two looks. For ``watchdog``: each so often, a sign of life is due."""
     timeout_seconds: float = 1.0
     failures: int = 3
     """This many failures in a row make a healthy process unhealthy."""
@@ -178,9 +228,22 @@ class ProcessSpec:
     stop: StopSpec = field(default_factory=StopSpec)
     log: LogSpec = field(default_factory=LogSpec)
 
+    @property
+    def notifies(self) -> bool:
+        """Whether a child of it is given a socket to notify."""
+        return any(probe is not None and probe.kind in TOLD_BY_NOTIFY for probe in (self.ready, self.health))
+
+    @property
+    def watchdog_seconds(self) -> float | None:
+        """How often a child of it is told to give a sign of life."""
+        watched = self.health is not None and self.health.kind is ProbeKind.WATCHDOG
+        return self.health.every_seconds if watched and self.health is not None else None
+
 
 LIVE_PROCESS_FIELDS = frozenset({"ready", "health", "restart", "stop", "log", "needs"})
-"""A change of these never restarts a child: they say how it is watched, not what it is."""
+"""A change of these never restarts a child: they say how it is watched, not what it is.
+
+But for what a child learns at its start alone: where to notify, and how often (``diff.needs_restart``)."""
 
 
 class HookKind(StrEnum):

@@ -113,6 +113,8 @@ class Process:
     health: Health = Health.STARTING
     probe_detail: str = ""
     """What the last failing probe said."""
+    status: str = ""
+    """The present child's own words for what it does (sd_notify)."""
     passes: int = 0
     """Probe successes in a row, of the probe that matters now."""
     fails: int = 0

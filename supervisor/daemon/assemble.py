@@ -96,7 +96,13 @@ class Daemon:
     async def run(self, first: ev.ConfigLoaded, *, wait_etcd_seconds: float | None) -> int:
         """From the first file to the end; returns the exit code."""
         self._link = GuardianLink(self._launched, on_event=self._hear, chance=random.random)
-        self._children = Children(self._link, self._logs, self.loop.post, base=dict(os.environ))
+        self._children = Children(
+            self._link,
+            self._logs,
+            self.loop.post,
+            base=dict(os.environ),
+            on_warning=lambda text: self.say(Level.WARN, text),
+        )
         self.loop.observe(self._report)
         self._greet()
         code = 70

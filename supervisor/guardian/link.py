@@ -23,6 +23,7 @@ from supervisor.guardian import cgroup
 from supervisor.guardian import protocol as say
 from supervisor.guardian.census import look, readable
 from supervisor.guardian.containment import RUN_VARIABLE, run_directory
+from supervisor.guardian.kin import is_inside
 from supervisor.guardian.launch import GuardianStartError, Launched, launch
 from supervisor.guardian.leftovers import Remains
 from supervisor.guardian.pulse import PING_SECONDS, Pulse
@@ -199,6 +200,11 @@ class GuardianLink:
                 cgroup.kill(live.directory)
             if live.pidfd >= 0:
                 signal.pidfd_send_signal(live.pidfd, signal.SIGKILL)
+
+    def holds(self, run: RunId, pid: int) -> bool:
+        """Whether a process is inside this run's containment."""
+        live = self._live.get(run, _Live())
+        return is_inside(pid, run=run, main=0 if live.exited else live.pid, directory=live.directory, ready=self.ready)
 
     def store(self, etcd: EtcdSpec, endpoints: tuple[str, ...]) -> None:
         """How the guardian revokes leases when we are dead. Replaces what was said before. No answer.

@@ -211,7 +211,7 @@ class Leader(_message.Message):
     def __init__(self, state: _Optional[str] = ..., words: _Optional[str] = ..., node: _Optional[str] = ..., key: _Optional[str] = ..., token: _Optional[int] = ..., lease: _Optional[str] = ..., value: _Optional[str] = ..., proclaimed_state: _Optional[str] = ..., proclaimed_health: _Optional[str] = ..., proclaimed_since: _Optional[str] = ..., ours: bool = ..., foreign: bool = ..., source: _Optional[str] = ..., age_seconds: _Optional[float] = ...) -> None: ...
 
 class Process(_message.Message):
-    __slots__ = ("name", "election", "role", "wanted", "phase", "since_seconds", "pid", "uptime_seconds", "ready", "health", "probe_detail", "restarts", "last_exit", "last_exit_age_seconds", "retry_seconds", "kill_seconds")
+    __slots__ = ("name", "election", "role", "wanted", "phase", "since_seconds", "pid", "uptime_seconds", "ready", "health", "probe_detail", "restarts", "last_exit", "last_exit_age_seconds", "retry_seconds", "kill_seconds", "status_text")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ELECTION_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
@@ -228,6 +228,7 @@ class Process(_message.Message):
     LAST_EXIT_AGE_SECONDS_FIELD_NUMBER: _ClassVar[int]
     RETRY_SECONDS_FIELD_NUMBER: _ClassVar[int]
     KILL_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    STATUS_TEXT_FIELD_NUMBER: _ClassVar[int]
     name: str
     election: str
     role: str
@@ -244,7 +245,8 @@ class Process(_message.Message):
     last_exit_age_seconds: float
     retry_seconds: float
     kill_seconds: float
-    def __init__(self, name: _Optional[str] = ..., election: _Optional[str] = ..., role: _Optional[str] = ..., wanted: bool = ..., phase: _Optional[str] = ..., since_seconds: _Optional[float] = ..., pid: _Optional[int] = ..., uptime_seconds: _Optional[float] = ..., ready: bool = ..., health: _Optional[str] = ..., probe_detail: _Optional[str] = ..., restarts: _Optional[int] = ..., last_exit: _Optional[str] = ..., last_exit_age_seconds: _Optional[float] = ..., retry_seconds: _Optional[float] = ..., kill_seconds: _Optional[float] = ...) -> None: ...
+    status_text: str
+    def __init__(self, name: _Optional[str] = ..., election: _Optional[str] = ..., role: _Optional[str] = ..., wanted: bool = ..., phase: _Optional[str] = ..., since_seconds: _Optional[float] = ..., pid: _Optional[int] = ..., uptime_seconds: _Optional[float] = ..., ready: bool = ..., health: _Optional[str] = ..., probe_detail: _Optional[str] = ..., restarts: _Optional[int] = ..., last_exit: _Optional[str] = ..., last_exit_age_seconds: _Optional[float] = ..., retry_seconds: _Optional[float] = ..., kill_seconds: _Optional[float] = ..., status_text: _Optional[str] = ...) -> None: ...
 
 class ReloadRequest(_message.Message):
     __slots__ = ("wait_seconds",)

@@ -28,6 +28,10 @@ STDOUT_MARK: Final = "|"
 STDERR_MARK: Final = "!"
 
 
+Listener = Callable[[bytes], bool]
+"""Takes whole lines; returns whether it wants more. Returns at once."""
+
+
 class _Captured:
     """One process's output: what is kept of it, and where it goes."""
 
@@ -63,13 +67,14 @@ class _Captured:
 class _Stream:
     """stdout or stderr of one run."""
 
-    __slots__ = ("_captured", "_cutter", "_on_end", "_render", "pipe")
+    __slots__ = ("_captured", "_cutter", "_on_end", "_render", "listener", "pipe")
 
     def __init__(self, captured: _Captured, render: Render, on_end: Callable[["_Stream"], None]) -> None:
         self._captured = captured
         self._render = render
         self._cutter = LineCutter()
         self._on_end = on_end
+        self.listener: Listener | None = None
         self.pipe = PipeReader(on_chunk=self._chunk, on_end=self._ended)
 
     def _chunk(self, chunk: bytes) -> None:
@@ -82,6 +87,8 @@ class _Stream:
     def _pass_on(self, block: bytes) -> None:
         if block:
             self._captured.keep(block)
+            if self.listener is not None and not self.listener(block):
+                self.listener = None
             self._captured.lane.put(block, None if self._captured.log.file else self._render)
 
 
@@ -128,6 +135,13 @@ class LogCapture:
             self._outlet(log.file, log, process)
         captured.log = log
 
+    def listen(self, process: ProcessId, run: RunId, listener: Listener) -> None:
+        """Give the listener what this run says from now on, on stdout and stderr, instead of to an earlier one."""
+        captured = self._captured.get(process)
+        if captured is not None and captured.run == run:
+            for stream in captured.pipes:
+                stream.listener = listener
+
     def tail(self, process: ProcessId, max_bytes: int = TAIL_BYTES) -> bytes:
         """The last whole lines of a process, raw, over all its runs; empty for one that never spoke."""
         captured = self._captured.get(process)
@@ -141,12 +155,16 @@ class LogCapture:
 
         Nothing once a later run of the process was opened.
         """
-        captured = self._captured.get(process)
-        if captured is None or captured.run != run or lines <= 0:
-            return ()
-        captured.drain(PIPE_BYTES)
-        said = last_lines(bytes(captured.tail), captured.run_bytes)
+        said = self.said(process, run) if lines > 0 else b""
         return tuple(neutralise(said).decode().split("\n")[-lines - 1 : -1])
+
+    def said(self, process: ProcessId, run: RunId) -> bytes:
+        """The lines of a run that are in memory, raw. Nothing once a later run of the process was opened."""
+        captured = self._captured.get(process)
+        if captured is None or captured.run != run:
+            return b""
+        captured.drain(PIPE_BYTES)
+        return last_lines(bytes(captured.tail), captured.run_bytes)
 
     def forget(self, process: ProcessId) -> None:
         """The process is not declared any more: drops what is kept of it once its pipes have ended."""

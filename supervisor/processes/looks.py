@@ -1,12 +1,12 @@
 """One look over the network: does it accept a connection, does it answer HTTP well.
 
 Promises: a look that fails says why in a few words and never raises; it leaves no connection behind; being cancelled ends it
-at once, so that whoever times it keeps the bound.
-Does not: time itself, follow redirects, use proxies, or read a response's body.
+at once, so that whoever times it keeps the bound; no header and no body is shown.
+Does not: time itself, follow redirects, use proxies, or read more of a body than it compares.
 
 Written on asyncio streams rather than ``http.client`` in a thread: a thread cannot be cancelled, its socket timeout counts
-from every byte anew, and a server that dribbles would hold it for ever. What is needed of HTTP is one request and the head
-of its response.
+from every byte anew, and a server that dribbles would hold it for ever. What is needed of HTTP is one request, the head
+of its response, and seldom a body.
 """
 
 import asyncio
@@ -18,11 +18,17 @@ from typing import Final, Protocol
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from supervisor import __version__
+from supervisor.core.spec import HttpSpec, ProbeKind, ProbeSpec, ProbeTls
+from supervisor.processes.patterns import Pattern
 
 HEAD_BYTES: Final = 16 * 1024
 """The longest response head that is read."""
+BODY_BYTES: Final = 64 * 1024
+"""As much of a body is read, if one is asked for, and compared."""
+UNIX: Final = "unix:"
 
 _STATUS = re.compile(rb"HTTP/\d(?:\.\d)? +(\d{3})(?: |$)")
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,12})\s*(?:;|$)")
 _ERRNO = re.compile(r"\[Errno (\d+)\]")
 _SAFE: Final = "!#$%&'()*+,/:;=?@[]~"
 """What a path keeps as it is: the reserved characters of RFC 3986, and % so that nothing is escaped twice."""
@@ -35,33 +41,42 @@ class _LookError(Exception):
 
 
 async def look_tcp(address: str) -> str | None:
-    """Connects to ``host:port`` or ``[v6]:port``. None when accepted, else why not."""
-    host, _, port = address.rpartition(":")
+    """Connects to ``host:port``, ``[v6]:port`` or ``unix:/path``. None when accepted, else why not."""
     try:
-        _, writer = await asyncio.open_connection(host.strip("[]") or "localhost", port)
+        if address.startswith(UNIX):
+            _, writer = await asyncio.open_unix_connection(address.removeprefix(UNIX))
+        else:
+            host, _, port = address.rpartition(":")
+            _, writer = await asyncio.open_connection(host.strip("[]") or "localhost", port)
     except (OSError, UnicodeError) as error:
         return in_words(error)
     writer.transport.abort()
     return None
 
 
-async def look_http(url: str) -> str | None:
-    """One GET. None for a status of 200 to 399, else why not."""
+async def look_http(url: str, http: HttpSpec | None = None, tls: ProbeTls | None = None) -> str | None:
+    """One request. None for an answer as ``http`` wants it, else why not."""
+    http = http or HttpSpec()
     try:
         parts = urlsplit(url)
-        request = http_request(parts)
+        request = http_request(parts, http)
         host, secure = parts.hostname or "localhost", parts.scheme == "https"
-        reader, writer = await asyncio.open_connection(host, parts.port or (443 if secure else 80), limit=HEAD_BYTES)
+        if http.socket is not None:
+            reader, writer = await asyncio.open_unix_connection(http.socket, limit=HEAD_BYTES)
+        else:
+            port = parts.port or (443 if secure else 80)
+            reader, writer = await asyncio.open_connection(host, port, limit=HEAD_BYTES)
     except (OSError, ValueError) as error:
         return in_words(error)
     try:
-        status = await (_ask_securely(reader, writer, host, request) if secure else _ask(reader, writer, request))
+        if secure:
+            return await _ask_securely(reader, writer, host, request, http, tls or ProbeTls())
+        writer.write(request)
+        return await _judge(reader, http)
     except (OSError, ValueError) as error:
         return in_words(error)
     except _LookError as error:
         return error.detail
-    else:
-        return None if 200 <= status < 400 else f"status {status}"
     finally:
         if secure:
             writer.transport.abort()  # closing in TLS's own way would wait for the other side
@@ -69,38 +84,57 @@ async def look_http(url: str) -> str | None:
             writer.close()
 
 
-async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> int:
-    writer.write(request)
-    return await _status(reader)
-
-
-async def _ask_securely(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, request: bytes) -> int:
+async def _ask_securely(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    host: str,
+    request: bytes,
+    http: HttpSpec,
+    settings: ProbeTls,
+) -> str | None:
     from supervisor.processes import tls  # noqa: PLC0415 # libcrypto: only in the memory of those who need it
 
     try:
-        stream = await tls.TlsStream.open(reader, writer, host, HEAD_BYTES)
+        stream = await tls.TlsStream.open(reader, writer, host, HEAD_BYTES, settings)
         await stream.write(request)
-        return await _status(stream)
+        return await _judge(stream, http)
     except OSError as error:
         if words := tls.in_words(error):
             raise _LookError(words) from None
         raise
 
 
-def http_request(parts: SplitResult) -> bytes:
+def http_request(parts: SplitResult, http: HttpSpec) -> bytes:
     """The request for a URL, as bytes on the wire; a user and password in the URL become basic authorization."""
     path = quote(parts.path or "/", safe=_SAFE) + (f"?{quote(parts.query, safe=_SAFE)}" if parts.query else "")
-    lines = [
-        f"GET {path} HTTP/1.1",
-        f"Host: {parts.netloc.rpartition('@')[2].encode('idna').decode()}",
-        f"User-Agent: supervisor/{__version__}",
-        "Accept: */*",
-        "Connection: close",
-    ]
+    headers = {
+        "Host": parts.netloc.rpartition("@")[2].encode("idna").decode(),
+        "User-Agent": f"supervisor/{__version__}",
+        "Accept": "*/*",
+        "Accept-Encoding": "identity",
+        "Connection": "close",
+    }
+    if http.method in ("POST", "PUT", "PATCH"):
+        headers["Content-Length"] = "0"
     if parts.username is not None:
         credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        lines.append(f"Authorization: Basic {base64.b64encode(credentials.encode()).decode()}")
-    return "\r\n".join([*lines, "", ""]).encode()
+        headers["Authorization"] = f"Basic {base64.b64encode(credentials.encode()).decode()}"
+    given = {name.lower() for name, _ in http.headers}
+    lines = [f"{name}: {value}" for name, value in headers.items() if name.lower() not in given]
+    lines += [f"{name}: {value}" for name, value in http.headers]
+    return "\r\n".join([f"{http.method} {path} HTTP/1.1", *lines, "", ""]).encode()
+
+
+def place(probe: ProbeSpec) -> str:
+    """Where a probe looks, for people: without what may be a secret in a URL, its user and query."""
+    match probe.kind:
+        case ProbeKind.HTTP:
+            parts = urlsplit(probe.url)
+            return probe.http.socket or f"{parts.netloc.rpartition('@')[2]}{parts.path}"
+        case ProbeKind.TCP | ProbeKind.GRPC:
+            return probe.address.removeprefix(UNIX)
+        case _:
+            return ""
 
 
 def in_words(error: Exception) -> str:
@@ -114,26 +148,86 @@ def in_words(error: Exception) -> str:
     return ", ".join(_lowered(os.strerror(number)) for number in numbers) or _lowered(str(error)) or "connection closed"
 
 
-class _Lines(Protocol):
+class _Stream(Protocol):
     async def readuntil(self, separator: bytes) -> bytes: ...
+    async def read(self, size: int) -> bytes: ...
 
 
-async def _status(reader: _Lines) -> int:
-    """The status of the final response, after its whole head was read. Raises OSError, _LookError."""
+async def _judge(stream: _Stream, http: HttpSpec) -> str | None:
+    """None when the answer is as it should be. Raises OSError, _LookError."""
+    status, headers = await _head(stream)
+    if not any(first <= status <= last for first, last in http.statuses):
+        return f"status {status}"
+    if not (http.body or http.pattern) or http.method == "HEAD":
+        return None
+    body = (await _body(stream, headers)).decode("utf-8", "replace")
+    if http.body:
+        return None if http.body in body else f"status {status}, but the body does not contain what it should"
+    pattern = Pattern(http.pattern)
+    if pattern.search(body):
+        return None
+    slow = ", and comparing it took too long" if pattern.overruns else ""
+    return f"status {status}, but the body does not match{slow}"
+
+
+async def _head(stream: _Stream) -> tuple[int, dict[bytes, bytes]]:
+    """The final response's status and headers, after its whole head was read. Raises OSError, _LookError."""
     left = HEAD_BYTES
     while True:
-        line, left = await _line(reader, left)
+        line, left = await _line(stream, left)
         match = _STATUS.match(line)
         if match is None:
             raise _LookError(f"not an HTTP response: {line[:40].decode('ascii', 'backslashreplace')!r}")
+        headers: dict[bytes, bytes] = {}
         while line:
-            line, left = await _line(reader, left)
+            line, left = await _line(stream, left)
+            name, _, value = line.partition(b":")
+            headers[name.strip().lower()] = value.strip()
         status = int(match.group(1))
         if status >= 200 or status == 101:
-            return status
+            return status, headers
 
 
-async def _line(reader: _Lines, left: int) -> tuple[bytes, int]:
+async def _body(stream: _Stream, headers: dict[bytes, bytes]) -> bytes:
+    """The body's first BODY_BYTES. Raises OSError, _LookError."""
+    if headers.get(b"transfer-encoding", b"").lower() == b"chunked":
+        return await _chunks(stream)
+    length = headers.get(b"content-length", b"")
+    size = min(int(length), BODY_BYTES) if length.isdigit() and len(length) < 20 else None
+    body = await _up_to(stream, BODY_BYTES if size is None else size)
+    if size is not None and len(body) < size:
+        raise _LookError("connection closed before a whole response")
+    return body
+
+
+async def _chunks(stream: _Stream) -> bytes:
+    body = b""
+    while len(body) < BODY_BYTES:
+        line, _ = await _line(stream, HEAD_BYTES)
+        match = _CHUNK.match(line)
+        if match is None:
+            raise _LookError("not an HTTP response: a chunk has no size")
+        size = int(match.group(1), 16)
+        if size == 0:
+            break
+        wanted = min(size, BODY_BYTES - len(body))
+        part = await _up_to(stream, wanted)
+        if len(part) < wanted:
+            raise _LookError("connection closed before a whole response")
+        body += part
+        if wanted == size:
+            await _line(stream, HEAD_BYTES)
+    return body
+
+
+async def _up_to(stream: _Stream, size: int) -> bytes:
+    body = bytearray()
+    while len(body) < size and (data := await stream.read(size - len(body))):
+        body += data
+    return bytes(body)
+
+
+async def _line(reader: _Stream, left: int) -> tuple[bytes, int]:
     try:
         line = await reader.readuntil(b"\n")
     except asyncio.IncompleteReadError as error:

@@ -1,13 +1,16 @@
 """Probes: looking at a child again and again, and saying each time what was seen.
 
-Promises: a probe looks at once and then every ``every_seconds``; every look is exactly one ProbeSucceeded or ProbeFailed, no
-later than its timeout; looks of one probe never overlap, so that a slow one is not made slower; after ``stop`` nothing more
-is heard of it.
+Promises: a probe looks at once, or after its initial delay, and then every ``every_seconds``; the first pause alone is of
+random length, so that hundreds that were started together do not go on together; every look is exactly one ProbeSucceeded
+or ProbeFailed, no later than its timeout; looks of one probe never overlap, so that a slow one is not made slower; after
+``stop`` nothing more is heard of it. What a child tells by itself (``notify``, ``logwatch``) is not looked for: it is passed
+on when it comes.
 Does not: count successes or failures or judge a child (the core does), spawn (``run_exec`` does), or keep exact time: a look
 that takes longer than the period delays the next.
 """
 
 import asyncio
+import random
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -18,7 +21,7 @@ from supervisor.core.events import Event, ProbeFailed, ProbeSucceeded
 from supervisor.core.names import RunId
 from supervisor.core.spec import ProbeKind, ProbeSpec
 from supervisor.processes.lines import neutralise
-from supervisor.processes.looks import look_http, look_tcp
+from supervisor.processes.looks import look_http, look_tcp, place
 
 SHORTEST_PAUSE_SECONDS: Final = 0.01
 """Between two looks, however slow the first was."""
@@ -51,9 +54,17 @@ Report = Callable[[str | None], None]
 class ProbeRunner:
     """All probes of the daemon, each a task of ``run``."""
 
-    def __init__(self, *, on_event: Callable[[Event], None], run_exec: RunExec) -> None:
+    def __init__(
+        self,
+        *,
+        on_event: Callable[[Event], None],
+        run_exec: RunExec,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """``chance``: uniform in [0, 1)."""
         self._on_event = on_event
         self._run_exec = run_exec
+        self._chance = chance
         self._group: asyncio.TaskGroup | None = None
         self._waiting: dict[tuple[RunId, str], StartProbe] = {}
         self._tasks: dict[tuple[RunId, str], asyncio.Task[None]] = {}
@@ -109,19 +120,31 @@ class ProbeRunner:
             else:
                 self._on_event(ProbeFailed(run=action.run, purpose=action.purpose, detail=failure))
 
+        probe = action.probe
+        if probe.initial_delay_seconds:
+            await asyncio.sleep(probe.initial_delay_seconds)
+        pause = probe.every_seconds * self._chance()
         while True:
             began = loop.time()
-            await self._look(group, action.probe, action.run, report)
-            await asyncio.sleep(max(SHORTEST_PAUSE_SECONDS, began + action.probe.every_seconds - loop.time()))
+            await self._look(group, probe, action.run, report)
+            await asyncio.sleep(max(SHORTEST_PAUSE_SECONDS, began + pause - loop.time()))
+            pause = probe.every_seconds
 
     async def _look(self, group: asyncio.TaskGroup, probe: ProbeSpec, run: RunId, report: Report) -> None:
         match probe.kind:
             case ProbeKind.HTTP:
-                report(await _in_time(look_http(probe.url), probe.timeout_seconds))
+                report(await _in_time(look_http(probe.url, probe.http, probe.tls), probe))
             case ProbeKind.TCP:
-                report(await _in_time(look_tcp(probe.address), probe.timeout_seconds))
+                report(await _in_time(look_tcp(probe.address), probe))
+            case ProbeKind.GRPC:
+                # gRPC is in the daemon anyway; the messages of its health service only where one is asked.
+                from supervisor.processes.grpclook import look_grpc  # noqa: PLC0415
+
+                report(await _in_time(look_grpc(probe), probe))
             case ProbeKind.EXEC:
                 await self._look_exec(group, probe, run, report)
+            case ProbeKind.NOTIFY | ProbeKind.WATCHDOG | ProbeKind.LOG:
+                raise AssertionError("nobody looks for what is told")
             case _:
                 assert_never(probe.kind)
 
@@ -159,12 +182,13 @@ def exec_failure(result: ExecResult, timeout_seconds: float) -> str | None:
     return f"{how}: {said}" if said else how
 
 
-async def _in_time(look: Awaitable[str | None], timeout_seconds: float) -> str | None:
+async def _in_time(look: Awaitable[str | None], probe: ProbeSpec) -> str | None:
     try:
-        async with asyncio.timeout(timeout_seconds):
-            return await look
+        async with asyncio.timeout(probe.timeout_seconds):
+            failure = await look
     except TimeoutError:
-        return _timed_out(timeout_seconds)
+        failure = _timed_out(probe.timeout_seconds)
+    return None if failure is None else f"{failure} ({place(probe)})"
 
 
 def _timed_out(timeout_seconds: float) -> str:

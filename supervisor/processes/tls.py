@@ -12,7 +12,10 @@ import functools
 import ssl
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final, TypeVar
+
+from supervisor.core.spec import ProbeTls
 
 T = TypeVar("T")
 
@@ -24,6 +27,10 @@ _READ_BYTES: Final = 16 * 1024
 
 class _ClosedError(ConnectionResetError):
     """The server hung up, as it may after its answer."""
+
+
+class FileUnusableError(OSError):
+    """A file of certificates or keys is not there, or holds none."""
 
 
 class TlsStream:
@@ -41,10 +48,11 @@ class TlsStream:
 
     @classmethod
     async def open(
-        cls, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, limit: int
+        cls, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, limit: int, tls: ProbeTls
     ) -> "TlsStream":
-        """Shake hands with a server that the machine trusts to be ``host``."""
-        context = await asyncio.to_thread(_context, int(time.monotonic() // TRUST_SECONDS))
+        """Shake hands with a server that is trusted to be ``host``, or as ``tls`` says."""
+        context = await asyncio.to_thread(_context_of, tls)
+        host = tls.server_name or host
         stream = cls(reader, writer, functools.partial(context.wrap_bio, server_hostname=host), limit)
         await stream._until_done(stream._tls.do_handshake)
         return stream
@@ -70,6 +78,17 @@ class TlsStream:
         del self._clear[:end]
         return line
 
+    async def read(self, size: int) -> bytes:
+        """As StreamReader's: some bytes, at most so many; nothing at the end."""
+        if not self._clear:
+            try:
+                self._clear += await self._until_done(lambda: self._tls.read(_READ_BYTES))
+            except (ssl.SSLZeroReturnError, _ClosedError):
+                return b""
+        data = bytes(self._clear[:size])
+        del self._clear[:size]
+        return data
+
     async def _until_done(self, step: Callable[[], T]) -> T:
         """Repeat the step, feeding it from the wire, until it wants no more."""
         while True:
@@ -85,14 +104,41 @@ class TlsStream:
             self._incoming.write(data)
 
 
-@functools.lru_cache(maxsize=1)
-def _context(age: int) -> ssl.SSLContext:  # noqa: ARG001  (another age is another cache entry)
+def _context_of(tls: ProbeTls) -> ssl.SSLContext:
+    """The present one: files that were replaced are read again. Raises OSError."""
+    stamps = []
+    for path in (tls.ca, tls.cert, tls.key):
+        try:
+            stamps.append(None if path is None else Path(path).stat().st_mtime_ns)
+        except OSError as error:
+            raise FileUnusableError(f"{path}: {error.strerror}") from None
+    return _context(tls, tuple(stamps), int(time.monotonic() // TRUST_SECONDS))
+
+
+@functools.lru_cache(maxsize=32)
+def _context(tls: ProbeTls, stamps: tuple[int | None, ...], age: int) -> ssl.SSLContext:  # noqa: ARG001  (other stamps or age, another entry)
     """Trusts what the machine trusts. Reading that takes some 20 ms, so it is kept; not for ever, as it is renewed."""
-    return ssl.create_default_context()
+    path = tls.ca
+    try:
+        context = ssl.create_default_context(cafile=path)
+        path = tls.cert
+        if tls.cert is not None:
+            context.load_cert_chain(tls.cert, tls.key, password="")
+    except OSError as error:  # of ssl's, too
+        raise FileUnusableError(
+            f"{path}: {error.reason if isinstance(error, ssl.SSLError) else error.strerror}"
+        ) from None
+    if tls.insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 def in_words(error: OSError) -> str | None:
     """Why TLS failed, without the names of exceptions; None when it is not TLS's failure."""
+    if isinstance(error, FileUnusableError):
+        return str(error)
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"certificate refused: {error.verify_message}"
     if isinstance(error, ssl.SSLError):

@@ -12,7 +12,8 @@ from supervisor.core import store_events as sev
 from supervisor.core.advice import advice, nobody
 from supervisor.core.evolve import replace
 from supervisor.core.names import HOOK_MARK, grant_line
-from supervisor.core.state import Election, ElectionPhase, LastExit, Process, ProcessPhase, State
+from supervisor.core.spec import ProbeKind
+from supervisor.core.state import Election, ElectionPhase, Health, LastExit, Process, ProcessPhase, State
 from supervisor.core.written import written
 from supervisor.report.logline import Level, LogLine
 
@@ -209,9 +210,41 @@ def _process(was: Process | None, p: Process) -> Iterator[LogLine]:
         yield LogLine(level=Level.INFO, message=f"{p.id}: stopped", fields={"token": token})
     elif was is not None and exited is None and p.killed and not was.killed and p.phase is ProcessPhase.STOPPING:
         yield LogLine(level=Level.WARN, message=f"{p.id}: killed, it did not stop in time", fields={"token": token})
-    if was is not None and p.phase is ProcessPhase.RUNNING and p.health is not was.health and phase is p.phase:
-        detail = f" ({p.probe_detail})" if p.probe_detail else ""
-        yield LogLine(level=Level.INFO, message=f"{p.id}: {p.health}{detail}", fields={"token": token})
+    if was is not None and phase is ProcessPhase.RUNNING:
+        yield from _probes(was, p)
+
+
+def _probes(was: Process, p: Process) -> Iterator[LogLine]:
+    """Health when it changes; why a probe fails when it begins to, and when the reason becomes another."""
+    fields: dict[str, str | int | float | bool | None] = {"token": p.term.token if p.term else None}
+    if p.phase is ProcessPhase.RUNNING and p.health is not was.health:
+        level = Level.WARN if p.health is Health.UNHEALTHY else Level.INFO
+        detail = f": {p.probe_detail}" if p.probe_detail else ""
+        yield LogLine(level=level, message=f"{p.id}: {p.health}{detail}", fields=fields)
+    elif p.phase is ProcessPhase.STOPPING and p.failed and not was.failed:
+        what = "is unhealthy" if was.ready else "was not ready in time"
+        detail = f": {p.probe_detail or _awaited(was)}"
+        yield LogLine(level=Level.WARN, message=f"{p.id}: {what}{detail}", fields=fields)
+    elif p.probe_detail and _reason(p.probe_detail) != _reason(was.probe_detail) and p.phase is ProcessPhase.RUNNING:
+        purpose = "health" if p.ready else "ready"
+        text = f"{p.id}: the {purpose} probe failed: {p.probe_detail}"
+        yield LogLine(level=Level.INFO, message=text, fields=fields)
+
+
+def _reason(detail: str) -> str:
+    """Without what may differ from look to look: a command's last line."""
+    return detail.partition(": ")[0]
+
+
+def _awaited(p: Process) -> str:
+    """What a process that is not ready, and whose probe has not failed, was to do."""
+    match p.spec.ready.kind if p.spec.ready is not None else None:
+        case ProbeKind.NOTIFY:
+            return "it did not say READY=1"
+        case ProbeKind.LOG:
+            return "no line matched"
+        case _:
+            return "its probe did not pass often enough"
 
 
 def _hook(was: Process | None, p: Process) -> Iterator[LogLine]:

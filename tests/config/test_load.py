@@ -21,9 +21,11 @@ from supervisor.core.spec import (
     ElectionSpec,
     EtcdSpec,
     GiveUp,
+    HttpSpec,
     LogSpec,
     ProbeKind,
     ProbeSpec,
+    ProbeTls,
     ProcessSpec,
     ProclaimSpec,
     ReloadPolicy,
@@ -229,7 +231,7 @@ def test_the_source_names_the_file_and_its_content(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(p.name for p in EXAMPLES.glob("*.yaml")))
 def test_each_example_loads(name: str) -> None:
     loaded = load(EXAMPLES / name, environ={}, hostname="host-1")
-    assert loaded.spec.elections
+    assert loaded.spec.elections or loaded.spec.processes
 
 
 def test_the_readme_shows_a_file_that_loads(tmp_path: Path) -> None:
@@ -527,3 +529,73 @@ def test_the_daemon_never_pays_for_more_of_pydantic_than_its_core(tmp_path: Path
     command = [sys.executable, "-c", code, str(tmp_path / "supervisor.yaml")]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=EXAMPLES.parents[1])
     assert done.stdout == "False\n"
+
+
+PROBES = """
+processes:
+  a:
+    command: a
+    ready:
+      http:
+        url: https://127.0.0.1:8443/ready
+        method: post
+        headers: {Authorization: "Bearer ${TOKEN}"}
+        status: [204, "300-399", 204]
+        body: /^ok$/
+        socket: app.sock
+        tls: {ca: ca.pem, cert: node.pem, key: node-key.pem, server_name: a.example}
+      initial_delay: 250ms
+    health: {watchdog: 10s, on_failure: restart}
+  b:
+    command: b
+    ready: {notify: on, within: 1m}
+    health: {http: {url: "http://127.0.0.1/", status: 200, body: fine}, initial_delay: 0s}
+  c:
+    command: c
+    ready: {log: "ready (in|after) .* ms"}
+    health: {grpc: {address: "unix:/run/c.sock", service: c.C, tls: {ca: ca.pem}}, successes: 2}
+  d: {command: d, ready: {tcp: "unix:/run/d.sock"}, health: {grpc: "127.0.0.1:50051"}}
+  e: {command: e, health: {watchdog: 1s, failures: 3, successes: 2}, ready: {http: {url: "https://a", tls: {insecure: on}}}}
+"""
+
+
+def test_every_key_of_probes_arrives_in_the_spec(tmp_path: Path) -> None:
+    for name in ("ca.pem", "node.pem", "node-key.pem"):
+        (tmp_path / name).touch()
+    found = {
+        (str(name), purpose): getattr(p, purpose)
+        for name, p in load_text(tmp_path, PROBES, environ={"TOKEN": "s3cret"}).spec.processes.items()
+        for purpose in ("ready", "health")
+    }
+    ca = f"{tmp_path}/ca.pem"
+    tls = ProbeTls(ca=ca, cert=f"{tmp_path}/node.pem", key=f"{tmp_path}/node-key.pem", server_name="a.example")
+    assert found == {
+        ("a", "ready"): ProbeSpec(
+            kind=ProbeKind.HTTP,
+            url="https://127.0.0.1:8443/ready",
+            http=HttpSpec(
+                method="POST",
+                headers=(("Authorization", "Bearer s3cret"),),
+                statuses=((204, 204), (300, 399)),
+                pattern="^ok$",
+                socket=f"{tmp_path}/app.sock",
+            ),
+            tls=tls,
+            initial_delay_seconds=0.25,
+        ),
+        ("a", "health"): ProbeSpec(
+            kind=ProbeKind.WATCHDOG, every_seconds=10, failures=1, action=UnhealthyAction.RESTART
+        ),
+        ("b", "ready"): ProbeSpec(kind=ProbeKind.NOTIFY, within_seconds=60),
+        ("b", "health"): ProbeSpec(
+            kind=ProbeKind.HTTP, url="http://127.0.0.1/", http=HttpSpec(statuses=((200, 200),), body="fine")
+        ),
+        ("c", "ready"): ProbeSpec(kind=ProbeKind.LOG, pattern="ready (in|after) .* ms"),
+        ("c", "health"): ProbeSpec(
+            kind=ProbeKind.GRPC, address="unix:/run/c.sock", service="c.C", tls=ProbeTls(ca=ca), successes=2
+        ),
+        ("d", "ready"): ProbeSpec(kind=ProbeKind.TCP, address="unix:/run/d.sock"),
+        ("d", "health"): ProbeSpec(kind=ProbeKind.GRPC, address="127.0.0.1:50051"),
+        ("e", "ready"): ProbeSpec(kind=ProbeKind.HTTP, url="https://a", tls=ProbeTls(insecure=True)),
+        ("e", "health"): ProbeSpec(kind=ProbeKind.WATCHDOG, every_seconds=1, failures=3, successes=2),
+    }

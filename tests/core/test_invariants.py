@@ -11,8 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
-from supervisor.core.names import ElectionName, Role
-from supervisor.core.spec import HookKind, Spec
+from supervisor.core.names import ElectionName, Role, RunId
+from supervisor.core.spec import HookKind, ProbeKind, ProbeSpec, Spec, UnhealthyAction
 from supervisor.core.state import ElectionPhase
 from tests.core.world import FakeStore, World, election, hook, hooked, process, spec
 
@@ -30,6 +30,9 @@ FAULTS = [
 ]
 MUTES = [ac.Renew, ac.GrantLease, ac.Campaign, ac.Prove, ac.Resign, ac.Arm, ac.Remember, ac.Release, ac.Proclaim]
 
+NOTIFY = ProbeSpec(kind=ProbeKind.NOTIFY)
+WATCHDOG = ProbeSpec(kind=ProbeKind.WATCHDOG, failures=1, action=UnhealthyAction.RESTART)
+
 VARIANTS: list[Spec] = [
     spec(election(follower=(process("standby", role=Role.FOLLOWER),))),
     spec(election(ttl_seconds=5)),
@@ -38,6 +41,7 @@ VARIANTS: list[Spec] = [
     spec(election(leader=())),
     spec(hooked(hook(HookKind.ELECTED), hook(HookKind.DEMOTED), hook(HookKind.LEADER_CHANGED, Role.FOLLOWER))),
     spec(hooked(hook(HookKind.DEMOTED, timeout_seconds=1.0), hook(HookKind.GAVE_UP))),
+    spec(election(leader=(process("work", ready=NOTIFY, health=WATCHDOG),))),
 ]
 
 
@@ -107,6 +111,23 @@ class Fleet(RuleBasedStateMachine):
             del queue[which]
             self.store.revision += 1
             self.share()
+
+    @rule(
+        which=st.integers(0, 1),
+        purpose=st.sampled_from(["ready", "health"]),
+        passed=st.booleans(),
+        extend=st.none() | st.floats(0, 1e6),
+    )
+    def hear_of_children(self, which: int, purpose: str, passed: bool, extend: float | None) -> None:
+        """What probes see and what children tell, of the living and of one that never was."""
+        node = self.nodes[which]
+        for run in [*node.children, RunId(10**9)]:
+            node.post(ev.Notified(run=run, status="so it says", extend_seconds=extend))
+            if passed:
+                node.post(ev.ProbeSucceeded(run=run, purpose=purpose))
+            else:
+                node.post(ev.ProbeFailed(run=run, purpose=purpose, detail="no"))
+        self.share()
 
     @rule(which=st.integers(0, 1), code=st.sampled_from([0, 1, None]))
     def change_hooks(self, which: int, code: int | None) -> None:

@@ -500,7 +500,12 @@ class World:
         if term not in self.armed:
             return
         lease, margin = self.armed[term]
-        if "@demoted" not in e.spec.hooks or e.struck or e.key_lost or self.now >= self.deadlines[lease] - margin - 1e-6:
+        if (
+            "@demoted" not in e.spec.hooks
+            or e.struck
+            or e.key_lost
+            or self.now >= self.deadlines[lease] - margin - 1e-6
+        ):
             return
         started = [name for name in self.spawned.get(term, []) if "@" not in name or name.endswith("@elected")]
         session_lost = not any(s.lease == lease for s in self.state.sessions.values())

@@ -7,6 +7,7 @@ import ssl
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,7 +16,7 @@ import pytest
 from supervisor.core.actions import StartProbe
 from supervisor.core.events import Event, ProbeFailed, ProbeSucceeded
 from supervisor.core.names import ElectionName, ProcessId, ProcessName, RunId
-from supervisor.core.spec import ProbeKind, ProbeSpec
+from supervisor.core.spec import HttpSpec, ProbeKind, ProbeSpec
 from supervisor.processes import tls
 from supervisor.processes.looks import http_request, in_words, look_http, look_tcp
 from supervisor.processes.probes import ExecResult, ProbeRunner, RunExec, exec_failure
@@ -27,7 +28,7 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 @asynccontextmanager
 async def serving(
-    handler: Handler, host: str = "127.0.0.1", *, tls: ssl.SSLContext | None = None
+    handler: Handler, host: str = "127.0.0.1", *, tls: ssl.SSLContext | None = None, path: str = ""
 ) -> AsyncIterator[int]:
     handlers: set[asyncio.Task[None]] = set()
 
@@ -42,14 +43,20 @@ async def serving(
         finally:
             writer.close()
 
-    server = await asyncio.start_server(handle, host, 0, ssl=tls)
+    if path:
+        server = await asyncio.start_unix_server(handle, path)
+    else:
+        server = await asyncio.start_server(handle, host, 0, ssl=tls)
     try:
-        yield server.sockets[0].getsockname()[1]
+        yield 0 if path else server.sockets[0].getsockname()[1]
     finally:
         server.close()
         for task in handlers:
             task.cancel()
         await asyncio.gather(*handlers, return_exceptions=True)
+        async with asyncio.timeout(20):
+            while getattr(server, "_active_count", 0):  # a handshake that the other side has left
+                await asyncio.sleep(0.001)
 
 
 def answering(response: bytes) -> Handler:
@@ -173,13 +180,15 @@ def certificate(directory: Path) -> Path:
 
 
 def test_http_request() -> None:
-    request = http_request(urlsplit("http://user:p%40ss@[::1]:8080/a b?q=ü&r=%20#part"))
+    request = http_request(urlsplit("http://user:p%40ss@[::1]:8080/a b?q=ü&r=%20#part"), HttpSpec())
     head, *headers = request.decode().split("\r\n")
     assert head == "GET /a%20b?q=%C3%BC&r=%20 HTTP/1.1"
     assert headers[0] == "Host: [::1]:8080"
     assert headers[1].startswith("User-Agent: supervisor/")
-    assert headers[2:] == ["Accept: */*", "Connection: close", "Authorization: Basic dXNlcjpwQHNz", "", ""]
-    assert http_request(urlsplit("http://bücher.example")).startswith(
+    assert headers[2:] == [
+        "Accept: */*", "Accept-Encoding: identity", "Connection: close", "Authorization: Basic dXNlcjpwQHNz", "", "",
+    ]  # fmt: skip
+    assert http_request(urlsplit("http://bücher.example"), HttpSpec()).startswith(
         b"GET / HTTP/1.1\r\nHost: xn--bcher-kva.example\r\n"
     )
 
@@ -232,9 +241,9 @@ async def never(command: tuple[str, ...], run: RunId, timeout_seconds: float) ->
 
 
 class Bench:
-    def __init__(self, run_exec: RunExec = never) -> None:
+    def __init__(self, run_exec: RunExec = never, *, chance: Callable[[], float] = lambda: 1.0) -> None:
         self.events: asyncio.Queue[Event] = asyncio.Queue()
-        self.runner = ProbeRunner(on_event=self.events.put_nowait, run_exec=run_exec)
+        self.runner = ProbeRunner(on_event=self.events.put_nowait, run_exec=run_exec, chance=chance)
 
     def start(self, probe: ProbeSpec, *, run: int = 1, purpose: str = "health") -> None:
         self.runner.start(StartProbe(run=RunId(run), process=API, purpose=purpose, probe=probe))
@@ -242,6 +251,10 @@ class Bench:
     async def next(self) -> Event:
         async with asyncio.timeout(20):
             return await self.events.get()
+
+    async def until(self, wanted: Event) -> None:
+        while await self.next() != wanted:
+            pass
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -282,14 +295,15 @@ async def test_a_probe_looks_at_once_and_again_and_sees_changes() -> None:
     bench = Bench()
     async with serving(handle) as port, bench.running():
         bench.start(http(port))
-        assert [await bench.next() for _ in range(4)] == [PASSED, PASSED, failed("status 503"), PASSED]
+        busy = failed(f"status 503 (127.0.0.1:{port}/)")
+        assert [await bench.next() for _ in range(4)] == [PASSED, PASSED, busy, PASSED]
 
 
 async def test_the_first_look_does_not_wait_for_the_period() -> None:
-    bench = Bench()
-    bench.start(http(unused_port(), every_seconds=3600))  # before anything runs
+    bench, port = Bench(), unused_port()
+    bench.start(http(port, every_seconds=3600))  # before anything runs
     async with bench.running():
-        assert await bench.next() == failed("connection refused")
+        assert await bench.next() == failed(f"connection refused (127.0.0.1:{port}/)")
 
 
 @pytest.mark.parametrize("handler", [hang, dribble])
@@ -297,14 +311,15 @@ async def test_a_server_that_does_not_finish_is_timed_out(handler: Handler) -> N
     bench = Bench()
     async with serving(handler) as port, bench.running():
         bench.start(http(port, timeout_seconds=0.05))
-        assert [await bench.next() for _ in range(2)] == [failed("timed out after 0.05 s")] * 2
+        late = failed(f"timed out after 0.05 s (127.0.0.1:{port}/)")
+        assert [await bench.next() for _ in range(2)] == [late, late]
 
 
 async def test_a_server_that_hangs_up() -> None:
     bench = Bench()
     async with serving(hang_up) as port, bench.running():
         bench.start(http(port))
-        assert await bench.next() == failed("connection closed")
+        assert await bench.next() == failed(f"connection closed (127.0.0.1:{port}/)")
 
 
 async def test_tcp_probe() -> None:
@@ -397,8 +412,9 @@ async def test_a_probe_stopped_in_the_instant_of_its_answer_is_silent() -> None:
 async def test_a_probe_of_the_same_purpose_replaces_and_other_runs_go_on() -> None:
     bench = Bench()
     async with serving(answering(OK)) as port, bench.running():
-        bench.start(http(unused_port()))
-        assert await bench.next() == failed("connection refused")
+        unused = unused_port()
+        bench.start(http(unused))
+        assert await bench.next() == failed(f"connection refused (127.0.0.1:{unused}/)")
         bench.start(http(port))
         bench.start(http(port), purpose="ready")
         bench.start(http(port), run=2)
@@ -420,3 +436,35 @@ async def test_probes_survive_one_another() -> None:
             assert isinstance(event, (ProbeSucceeded, ProbeFailed))
             seen[event.run].add(type(event))
     assert all(types == {ProbeFailed if number % 2 else ProbeSucceeded} for number, types in seen.items())
+
+
+async def test_the_first_look_is_at_once_the_second_after_a_part_of_the_period_and_the_others_in_step() -> None:
+    loop = asyncio.get_running_loop()
+    looked: list[float] = []
+
+    async def run_exec(command: tuple[str, ...], run: RunId, timeout_seconds: float) -> ExecResult:
+        looked.append(loop.time())
+        return ExecResult(code=0)
+
+    chances: list[float] = [0.25]
+    bench = Bench(run_exec, chance=chances.pop)
+    async with bench.running():
+        bench.start(command(every_seconds=0.4))
+        for _ in range(3):
+            await bench.next()
+    assert looked[1] - looked[0] >= 0.1
+    assert looked[2] - looked[1] >= 0.4
+    assert chances == [], "asked once, at the start"
+
+
+async def test_an_initial_delay() -> None:
+    loop = asyncio.get_running_loop()
+    bench = Bench()
+    async with serving(answering(OK)) as port, bench.running():
+        began = loop.time()
+        bench.start(replace(http(port), initial_delay_seconds=0.3))
+        assert await bench.next() == PASSED
+        assert loop.time() - began >= 0.3
+        bench.start(replace(http(port), initial_delay_seconds=3600))
+        bench.runner.stop(RunId(1), "health")
+        assert len(bench.runner._tasks) == 0

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
-from supervisor.core.spec import CampaignWay, StopSpec
+from supervisor.core.spec import CampaignWay, ProbeKind, ProbeSpec, StopSpec, UnhealthyAction
 from supervisor.report import transitions
 from tests.core.world import World, election, process, spec
 
@@ -73,3 +73,40 @@ def test_many_campaign_calls_are_warned_of_once() -> None:
     world.load(replace(desired, elections={**desired.elections}))
     world.advance(1)
     assert len([line for line in world.said if line.startswith("warn etcd.campaign is rpc, with 21 elections")]) == 1
+
+
+def test_a_probe_that_fails_is_told_of_once_for_each_reason() -> None:
+    ready = ProbeSpec(kind=ProbeKind.EXEC, command=("check",), within_seconds=10.0)
+    health = ProbeSpec(kind=ProbeKind.TCP, address="127.0.0.1:1", failures=2, action=UnhealthyAction.RESTART)
+    world = Told()
+    world.load(spec(election(leader=(process("work", ready=ready, health=health),))))
+    (run,) = world.children
+    world.said.clear()
+
+    def fail(purpose: str, *details: str) -> list[str]:
+        world.said.clear()
+        for detail in details:
+            world.post(ev.ProbeFailed(run=run, purpose=purpose, detail=detail))
+        return [line for line in world.said if "work" in line]
+
+    assert fail("ready", "exit code 1: at 12:01", "exit code 1: at 12:02", "exit code 2: no") == [
+        "info job/work: the ready probe failed: exit code 1: at 12:01",
+        "info job/work: the ready probe failed: exit code 2: no",
+    ]
+    world.post(ev.ProbeSucceeded(run=run, purpose="ready"))
+    world.post(ev.ProbeSucceeded(run=run, purpose="health"))
+    refused = "connection refused (127.0.0.1:1)"
+    told = fail("health", refused, refused)
+    assert told[:2] == [
+        f"info job/work: the health probe failed: {refused}",
+        f"warn job/work: is unhealthy: {refused}",
+    ]
+
+
+def test_a_start_that_took_too_long_says_what_was_missing() -> None:
+    for kind, missing in ((ProbeKind.NOTIFY, "it did not say READY=1"), (ProbeKind.LOG, "no line matched")):
+        world = Told()
+        ready = ProbeSpec(kind=kind, pattern="x", within_seconds=1.0)
+        world.load(spec(election(leader=(process("work", ready=ready),))))
+        world.advance(1.1)
+        assert f"warn job/work: was not ready in time: {missing}" in world.said

@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 from supervisor.core import election as elections
 from supervisor.core import events as ev
-from supervisor.core import ownership, reconcile, session, takeover
+from supervisor.core import losing, ownership, reconcile, session, takeover
 from supervisor.core.actions import Disarm
 from supervisor.core.draft import Draft
 from supervisor.core.names import Instant, LeaseId
@@ -43,7 +43,7 @@ def phantom_leader() -> AbstractContextManager[object]:
 @contextmanager
 def zombie_candidate() -> Iterator[None]:
     """A candidate whose key went with its lease waits on for ever (etcd#19597)."""
-    lost, vanished = elections.lease_lost, elections.key_vanished
+    lost, vanished = losing.lease_lost, elections.key_vanished
 
     def waits(e: Election) -> bool:
         return e.phase in elections.QUEUED
@@ -58,7 +58,7 @@ def zombie_candidate() -> Iterator[None]:
         if not waits(e):
             vanished(draft, e, cause)
 
-    with patch.object(elections, "lease_lost", lease_lost), patch.object(elections, "key_vanished", key_vanished):
+    with patch.object(losing, "lease_lost", lease_lost), patch.object(elections, "key_vanished", key_vanished):
         yield
 
 
