@@ -35,7 +35,7 @@ def test_the_end_of_a_term_closes_them_before_the_key_goes() -> None:
     world.load(Spec(node=NodeName("one")))
     lines = [line.split("(")[0].split()[-1] for line in world.log]
     assert len(closed(world)) == 1
-    assert lines.index("CloseSockets") < lines.index("Disarm") < lines.index("Resign")
+    assert lines.index("CloseSockets") < lines.index("SignalRun") < lines.index("Resign")
 
 
 def test_they_are_closed_when_the_stop_begins_not_when_it_has_ended() -> None:
