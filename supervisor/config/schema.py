@@ -13,7 +13,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic_core import SchemaValidator, ValidationError
 
-from supervisor.config import probe_schema, probe_values, units, values
+from supervisor.config import birth_schema, probe_schema, probe_values, units, values
 from supervisor.config.problems import MAX_PROBLEMS, Refused
 from supervisor.config.shape import Before, OrNothing, Whole, section
 from supervisor.config.shape import key_of as _key
@@ -21,6 +21,7 @@ from supervisor.config.shape import leaf as _leaf
 from supervisor.config.shape import schema_of as _section
 from supervisor.config.shape import single as _single
 from supervisor.config.tree import Empty, Kind, Leaf, Plain, Steps
+from supervisor.core.birth import Scheduling
 from supervisor.core.spec import CampaignWay, GiveUp, ReloadPolicy, RestartPolicy, UnhealthyAction
 
 # --- single values ---------------------------------------------------------------------------------------------------
@@ -45,7 +46,7 @@ def _log_size(text: str) -> int:
     return size
 
 
-def _one_of(enum: type[CampaignWay | RestartPolicy | GiveUp | ReloadPolicy | UnhealthyAction]) -> Whole:
+def _one_of(enum: type[CampaignWay | RestartPolicy | GiveUp | ReloadPolicy | UnhealthyAction | Scheduling]) -> Whole:
     return _single(lambda text: enum(values.choice(text, [str(member) for member in enum])))
 
 
@@ -104,10 +105,6 @@ Word = Annotated[Leaf, Whole(_leaf)]
 Command = Annotated[list[Word], Before(_words)]
 Environment = Annotated[
     dict[Annotated[str, _key(values.variable_name)], Text],
-    OrNothing,
-]
-Limits = Annotated[
-    dict[Annotated[str, _key(values.limit_name)], Annotated[int, _single(values.limit)]],
     OrNothing,
 ]
 NameKey = Annotated[str, _key(values.name)]
@@ -214,9 +211,23 @@ class Process:
     directory: Path | None = None
     environment: Environment | None = None
     environment_files: list[Path] | None = None
+    pass_environment: birth_schema.PassedVariables | None = None
     user: Annotated[str, _single(values.user)] | None = None
     umask: Annotated[int, _single(values.umask)] | None = None
-    limits: Limits | None = None
+    limits: birth_schema.Limits | None = None
+    groups: birth_schema.Groups | None = None
+    nice: birth_schema.Nice | None = None
+    scheduling: Annotated[Scheduling, _one_of(Scheduling)] | None = None
+    ionice: birth_schema.IoNice | None = None
+    oom_score_adj: birth_schema.OomScoreAdj | None = None
+    cpu_affinity: birth_schema.Cpus | None = None
+    capabilities: birth_schema.Capabilities | None = None
+    no_new_privileges: birth_schema.Switch | None = None
+    private_tmp: birth_schema.Switch | None = None
+    cgroup: birth_schema.Cgroup | None = None
+    sockets: birth_schema.Sockets | None = None
+    pty: birth_schema.Switch | None = None
+    instances: birth_schema.Instances | None = None
     needs: list[Name] | None = None
     ready: Ready | None = None
     health: Health | None = None
@@ -239,7 +250,7 @@ class Hook:
     environment_files: list[Path] | None = None
     user: Annotated[str, _single(values.user)] | None = None
     umask: Annotated[int, _single(values.umask)] | None = None
-    limits: Limits | None = None
+    limits: birth_schema.Limits | None = None
 
 
 AHook = Annotated[Hook, Before(_hook)]

@@ -111,6 +111,13 @@ class KillRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CloseSockets:
+    """Close what is held open for this process between its runs; a child's own copies are its own. No answer."""
+
+    process: ProcessId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartProbe:
     """Probe a run until StopProbes. -> ProbeSucceeded | ProbeFailed, again and again. Replaces one of its purpose."""
 
@@ -285,7 +292,8 @@ class Exit:
 
 
 Action = (
-    Arm | Extend | Disarm | Vacate | Spawn | Release | SignalRun | KillRun | StartProbe | StopProbe | ConfigureLog
+    Arm | Extend | Disarm | Vacate | Spawn | Release | SignalRun | KillRun | CloseSockets | StartProbe | StopProbe
+    | ConfigureLog
     | Connect | Identify | RaiseRevision | Remember | GrantLease | Renew | RevokeLease | ConfirmKeys | AskLease
     | Campaign | Prove | CloseRecords | Proclaim | Resign
     | Exit

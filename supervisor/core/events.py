@@ -149,6 +149,8 @@ class Exited:
     core_dumped: bool = False
     empty: bool = False
     """Nothing of the run is left alive: Emptied is the next that is heard of it."""
+    oom_killed: bool = False
+    """The kernel killed it, or another process of its run, because memory was used up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,8 +21,16 @@ from supervisor.core.names import ProcessId, RunId, Term
 from supervisor.core.spec import ProbeKind, ProcessSpec
 from supervisor.guardian.link import GuardianLink, SpawnRequest
 from supervisor.guardian.protocol import TooLargeError
+from supervisor.processes.birth import extras
 from supervisor.processes.environment import EnvironmentFileError, build_environment
-from supervisor.processes.identity import Identity, UnknownName, resolve_user, rlimit_number, signal_number
+from supervisor.processes.identity import (
+    Identity,
+    UnknownName,
+    resolve_groups,
+    resolve_user,
+    rlimit_number,
+    signal_number,
+)
 from supervisor.processes.logs import LogCapture
 from supervisor.processes.logwatch import LogWatches
 from supervisor.processes.notify import NotifySockets
@@ -117,6 +125,8 @@ class Children:
                 self._link.signal(run, signal_number(signal))
             case ac.KillRun(run=run):
                 self._link.kill(run)
+            case ac.CloseSockets(process=process):
+                self._link.close_sockets(str(process))
             case ac.StartProbe():
                 self._start_probe(action)
             case ac.StopProbe(run=run, purpose=purpose):
@@ -146,7 +156,8 @@ class Children:
             identity = resolve_user(spec.user) if spec.user else None
             environment = build_environment(spec, action.variables, self._base, identity)
             environment.update(self.notify.open(spec, run))
-            fds = self._logs.open(spec.id, run, owner=identity.uid if identity else None)
+            owner = identity.uid if identity else None
+            fds = self._logs.open(spec.id, run, owner=owner, terminal=spec.pty)
             if self.watches.open(spec, run):
                 self._logs.listen(spec.id, run, partial(self.watches.feed, run))
             request = _request(run, spec, action.term, environment, identity, held=action.held)
@@ -272,6 +283,7 @@ def _request(
     held: bool = False,
 ) -> SpawnRequest:
     """A spec with everything looked up, so that the guardian has nothing to resolve and nothing to wait for."""
+    other = None if identity is None or identity.is_ours else identity
     return SpawnRequest(
         run=run,
         scope=_scope(spec.id, run),
@@ -279,16 +291,23 @@ def _request(
         argv=command or spec.command,
         environment=dict(environment),
         directory=spec.directory,
-        uid=identity.uid if identity else None,
-        gid=identity.gid if identity else None,
-        groups=identity.groups if identity else None,
+        uid=other.uid if other else None,
+        gid=other.gid if other else None,
+        groups=_groups(spec, other),
         umask=spec.umask,
-        rlimits={rlimit_number(name): value for name, value in spec.limits.items()},
+        rlimits={rlimit_number(name): pair for name, pair in spec.limits.items()},
         stop_signal=signal_number(spec.stop.signal),
         stop_timeout_seconds=0.0 if command else spec.stop.timeout_seconds,
         last=spec.id.election == "" and spec.id.name == LOCAL_ETCD_NAME,
         held=held,
+        extras=extras(spec, identity, of_probe=command is not None),
     )
+
+
+def _groups(spec: ProcessSpec, identity: Identity | None) -> tuple[int, ...] | None:
+    if spec.groups is not None:
+        return resolve_groups(spec.groups)
+    return identity.groups if identity else None
 
 
 def _scope(process: ProcessId, run: RunId) -> str:

@@ -10,9 +10,9 @@ Does not: fork, decide, or wait for answers: news are events of the core, given 
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from supervisor.core import events
@@ -27,38 +27,12 @@ from supervisor.guardian.kin import is_inside
 from supervisor.guardian.launch import GuardianStartError, Launched, launch
 from supervisor.guardian.leftovers import Remains
 from supervisor.guardian.pulse import PING_SECONDS, Pulse
+from supervisor.guardian.request import SpawnRequest, order_of
 from supervisor.guardian.wire import WireClosedError
 
 __all__ = ["GuardianLink", "GuardianStartError", "Launched", "SpawnRequest", "launch"]
 
 _ROUND_SECONDS: Final = 0.02
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpawnRequest:
-    """A child with everything resolved: numbers instead of names, the whole environment."""
-
-    run: RunId
-    scope: str
-    """What it is, for people who look at cgroups: ``billing.api.17``."""
-    term: Term | None
-    """Must be armed. None: no kill-by rules it."""
-    argv: tuple[str, ...]
-    environment: Mapping[str, str]
-    directory: str | None = None
-    uid: int | None = None
-    gid: int | None = None
-    groups: tuple[int, ...] | None = None
-    umask: int | None = None
-    rlimits: Mapping[int, int] = field(default_factory=dict)
-    """By resource number, soft and hard alike; -1 is unlimited."""
-    stop_signal: int = signal.SIGTERM
-    """With ``stop_timeout_seconds``: how the guardian stops it when the daemon is dead."""
-    stop_timeout_seconds: float = 10.0
-    last: bool = False
-    """The local etcd: stopped after everything else, for the others' leases are revoked there."""
-    held: bool = False
-    """Made ready, and stopped just before exec until ``release``."""
 
 
 @dataclass(slots=True)
@@ -126,7 +100,7 @@ class GuardianLink:
 
         Raises TooLargeError when it does not fit into a packet.
         """
-        spawn = say.encode(_order(request)).decode("ascii")
+        spawn = say.encode(order_of(request)).decode("ascii")
         order = say.Undo(
             term=str(request.term), spawn=spawn, timeout_seconds=timeout_seconds, reserve_seconds=reserve_seconds
         )
@@ -159,7 +133,7 @@ class GuardianLink:
             self._later(self._failed(request.run, "the guardian is gone"))
             return
         try:
-            packet = say.encode(_order(request))
+            packet = say.encode(order_of(request))
         except say.TooLargeError as error:
             text = f"command line and environment are too large ({error}); shorten them, or use a file"
             self._later(self._failed(request.run, text))
@@ -205,6 +179,10 @@ class GuardianLink:
         """Whether a process is inside this run's containment."""
         live = self._live.get(run, _Live())
         return is_inside(pid, run=run, main=0 if live.exited else live.pid, directory=live.directory, ready=self.ready)
+
+    def close_sockets(self, owner: str) -> None:
+        """No answer; an owner of none is nobody."""
+        self._send(say.CloseSockets(owner=owner))
 
     def store(self, etcd: EtcdSpec, endpoints: tuple[str, ...]) -> None:
         """How the guardian revokes leases when we are dead. Replaces what was said before. No answer.
@@ -322,10 +300,14 @@ class GuardianLink:
             case say.SpawnFailed(run=run, message=message):
                 self._live.pop(RunId(run), None)
                 self._on_event(self._failed(RunId(run), message))
-            case say.Exited(run=run, code=code, signal=signo, core=core, empty=empty):
+            case say.Exited(run=run, code=code, signal=signo, core=core, empty=empty, oom_killed=oom):
                 if (live := self._live.get(RunId(run))) is not None:
                     live.exited = True
-                self._on_event(events.Exited(run=RunId(run), code=code, signal=signo, core_dumped=core, empty=empty))
+                self._on_event(
+                    events.Exited(
+                        run=RunId(run), code=code, signal=signo, core_dumped=core, empty=empty, oom_killed=oom
+                    )
+                )
             case say.Emptied(run=run):
                 _close(self._live.pop(RunId(run), _Live()))
                 self._on_event(events.Emptied(run=RunId(run), chance=self._chance()))
@@ -425,26 +407,6 @@ class GuardianLink:
         while remains.strike() or self._guardian.process.poll() is None:  # noqa: ASYNC110 # /proc tells nobody
             await asyncio.sleep(_ROUND_SECONDS)
         remains.remove()
-
-
-def _order(request: SpawnRequest) -> say.Spawn:
-    return say.Spawn(
-        run=request.run,
-        scope=request.scope,
-        term=None if request.term is None else str(request.term),
-        argv=request.argv,
-        environment=tuple(request.environment.items()),
-        directory=request.directory,
-        uid=request.uid,
-        gid=request.gid,
-        groups=request.groups,
-        umask=request.umask,
-        rlimits=tuple((number, value, value) for number, value in request.rlimits.items()),
-        stop_signal=request.stop_signal,
-        stop_timeout_seconds=request.stop_timeout_seconds,
-        last=request.last,
-        held=request.held,
-    )
 
 
 def _close(live: _Live) -> None:
