@@ -115,6 +115,8 @@ class CloseSockets:
     """Close what is held open for this process between its runs; a child's own copies are its own. No answer."""
 
     process: ProcessId
+    run: RunId | None
+    """The last for which they were opened, if it is not over: never closed before that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -133,7 +133,7 @@ def rest(draft: Draft, p: Process) -> Process:
 
 def close_sockets(draft: Draft, p: Process) -> Process:
     """Nobody is to answer there any more: whoever connects is refused at once instead of waiting for nothing."""
-    draft.do(CloseSockets(process=p.id))
+    draft.do(CloseSockets(process=p.id, run=p.run))
     return draft.put_process(replace(p, listening=False))
 
 

@@ -188,12 +188,14 @@ def _redirect(output: tuple[int, int], kept: tuple[int, int], setup: "Setup | No
     null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
     for target, source in enumerate((null, *output)):
         os.dup2(source, target, inheritable=True)
+    last = 2
     if setup is not None and setup.sockets:
-        kept = {*setup.place(*kept), *range(3, 3 + len(setup.sockets))}
-    if close_all_but(*(fd for fd in kept if fd > 2)):
-        return None
+        kept = setup.place(*kept)
+        last += len(setup.sockets)
+    if close_all_but(*range(3, last + 1), *(fd for fd in kept if fd > last)):
+        return kept
     for name in os.listdir("/proc/self/fd"):  # the listing's own descriptor is among them, closed by now
-        if int(name) > 2 and int(name) not in kept:
+        if int(name) > last and int(name) not in kept:
             try:
                 os.close(int(name))
             except OSError:

@@ -1,8 +1,10 @@
 """When what is held open for a process is closed: when its end begins, and never between two runs of it."""
 
+from supervisor.core import actions as ac
 from supervisor.core import events as ev
 from supervisor.core.birth import SocketKind, SocketSpec
-from supervisor.core.names import NodeName, Role
+from supervisor.core.duties import Backlog
+from supervisor.core.names import NodeName, Role, RunId
 from supervisor.core.spec import RestartPolicy, RestartSpec, Spec
 from tests.core.world import World, election, process, spec
 
@@ -77,3 +79,13 @@ def test_an_out_of_memory_kill_is_kept_with_the_exit() -> None:
     (p,) = [p for p in world.state.processes.values() if p.id.name == "work"]
     assert p.last_exit is not None
     assert p.last_exit.oom_killed
+
+
+def test_a_start_that_was_put_off_is_not_overtaken_by_the_close() -> None:
+    world = leading()
+    backlog = Backlog()
+    work = process("work", sockets=SOCKETS)
+    spawn = ac.Spawn(run=RunId(7), spec=work, term=None, variables=())
+    close = ac.CloseSockets(process=work.id, run=RunId(7))
+    assert backlog.admit(spawn, world.state) == ()
+    assert backlog.admit(close, world.state) == (spawn, close)
