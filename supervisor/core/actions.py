@@ -95,6 +95,15 @@ class KillRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CloseSockets:
+    """Close what is held open for this process between its runs; a child's own copies are its own. No answer."""
+
+    process: ProcessId
+    run: RunId | None
+    """The last for which they were opened, if it is not over: never closed before that."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartProbe:
     """Probe a run until StopProbes. -> ProbeSucceeded | ProbeFailed, again and again. Replaces one of its purpose."""
 
@@ -269,7 +278,7 @@ class Exit:
 
 
 Action = (
-    Arm | Extend | Disarm | Spawn | SignalRun | KillRun | StartProbe | StopProbe | ConfigureLog
+    Arm | Extend | Disarm | Spawn | SignalRun | KillRun | CloseSockets | StartProbe | StopProbe | ConfigureLog
     | Connect | Identify | RaiseRevision | Remember | GrantLease | Renew | RevokeLease | ConfirmKeys | AskLease
     | Campaign | Prove | CloseRecords | Proclaim | Resign
     | Exit

@@ -145,6 +145,8 @@ class Exited:
     """Exit code, or None when a signal ended it."""
     signal: int | None
     core_dumped: bool = False
+    oom_killed: bool = False
+    """The kernel killed it, or another process of its run, because memory was used up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ Rules of this file: events name a run, and a run that is not the process's prese
 """
 
 from supervisor.core import restarts
-from supervisor.core.actions import ConfigureLog, KillRun, SignalRun, Spawn, StartProbe, StopProbe
+from supervisor.core.actions import CloseSockets, ConfigureLog, KillRun, SignalRun, Spawn, StartProbe, StopProbe
 from supervisor.core.draft import Draft
 from supervisor.core.events import Emptied, Exited, ProbeFailed, ProbeSucceeded, Spawned, SpawnFailed
 from supervisor.core.evolve import replace
@@ -51,6 +51,7 @@ def start(
             killed=False,
             failed=False,
             retry_at=None,
+            listening=bool(spec.sockets),
         )
     )
 
@@ -89,7 +90,22 @@ def restart(draft: Draft, p: Process) -> Process:
 
 def rest(draft: Draft, p: Process) -> Process:
     """Not desired, nothing alive: forget the restarts of the past."""
-    return draft.put_process(Process(id=p.id, spec=p.spec, since=draft.now, restarts=p.restarts, last_exit=p.last_exit))
+    return draft.put_process(
+        Process(
+            id=p.id,
+            spec=p.spec,
+            since=draft.now,
+            restarts=p.restarts,
+            last_exit=p.last_exit,
+            listening=p.listening,
+        )
+    )
+
+
+def close_sockets(draft: Draft, p: Process) -> Process:
+    """Nobody is to answer there any more: whoever connects is refused at once instead of waiting for nothing."""
+    draft.do(CloseSockets(process=p.id, run=p.run))
+    return draft.put_process(replace(p, listening=False))
 
 
 def vanished(draft: Draft, p: Process) -> None:
@@ -132,7 +148,14 @@ def on_spawn_failed(draft: Draft, p: Process, event: SpawnFailed) -> None:
 def on_exited(draft: Draft, p: Process, event: Exited) -> None:
     """The main process ended. What it left behind is killed before anything else happens to this process."""
     ran = draft.now - p.since if p.phase is ProcessPhase.RUNNING else 0.0
-    last = LastExit(at=draft.now, code=event.code, signal=event.signal, core_dumped=event.core_dumped, ran_seconds=ran)
+    last = LastExit(
+        at=draft.now,
+        code=event.code,
+        signal=event.signal,
+        core_dumped=event.core_dumped,
+        ran_seconds=ran,
+        oom_killed=event.oom_killed,
+    )
     p = replace(p, last_exit=last, pid=None)
     if p.phase in (ProcessPhase.STARTING, ProcessPhase.RUNNING):
         _stop_probes(draft, p)

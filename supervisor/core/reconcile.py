@@ -20,6 +20,7 @@ from supervisor.core.state import Election, ElectionPhase, Process, ProcessPhase
 
 PROCLAIM_AT_MOST_EVERY_SECONDS = 1.0
 NO_ELECTION = ElectionName("")
+OVER = frozenset({ProcessPhase.COMPLETED, ProcessPhase.GAVE_UP})
 LOCAL_ETCD = ProcessId(NO_ELECTION, ProcessName("local-etcd"))
 
 
@@ -240,6 +241,9 @@ def _reconcile_process(draft: Draft, pid: ProcessId) -> None:
         hooks.reconcile(draft, p, may_lead=_may_lead(draft, p))
         return
     desired = _desired(draft, p)
+    if p.listening and (desired is None or p.phase in OVER or not desired[0].sockets):
+        # Closed when the end begins: a backlog that nobody will ever accept must not fill up meanwhile.
+        p = lifecycle.close_sockets(draft, p)
     if p.phase in (ProcessPhase.STARTING, ProcessPhase.RUNNING):
         _running(draft, p, desired)
     elif p.phase is ProcessPhase.STOPPING:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from supervisor.core.birth import Capabilities, CgroupSpec, IoPriority, Scheduling, SocketSpec
 from supervisor.core.names import HOOK_MARK, ElectionName, NodeName, ProcessId, ProcessName, Role
 
 DEFAULT_NAMESPACE = "/supervisor"
@@ -155,11 +156,30 @@ class ProcessSpec:
     environment: Mapping[str, str] = field(default_factory=dict)
     environment_files: tuple[str, ...] = ()
     """Read at each start, in order; ``environment`` wins over them."""
+    pass_environment: tuple[str, ...] = ()
+    """Variables of the daemon's own environment that the child gets too; the files and ``environment`` win over them."""
     user: str | None = None
     """``name`` or ``name:group``; numbers allowed."""
+    groups: tuple[str, ...] | None = None
+    """Exactly these supplementary groups. None: those that the user database gives ``user``."""
     umask: int | None = None
-    limits: Mapping[str, int] = field(default_factory=dict)
-    """rlimits by lower-case name without RLIMIT_: ``nofile``."""
+    limits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """rlimits, soft and hard, by lower-case name without RLIMIT_: ``nofile``. -1 is unlimited."""
+    nice: int | None = None
+    scheduling: Scheduling | None = None
+    ionice: IoPriority | None = None
+    oom_score_adj: int | None = None
+    cpu_affinity: tuple[int, ...] = ()
+    """The CPUs it may run on; empty: all that the supervisor may."""
+    capabilities: Capabilities | None = None
+    no_new_privileges: bool = False
+    private_tmp: bool = False
+    """Temporary directories (/tmp, /var/tmp) of its own, empty at each start."""
+    cgroup: CgroupSpec | None = None
+    sockets: Mapping[str, SocketSpec] = field(default_factory=dict)
+    """Passed by LISTEN_FDS, in this order from descriptor 3 on."""
+    pty: bool = False
+    """stdout and stderr are one pseudo terminal instead of two pipes."""
     needs: tuple[ProcessName, ...] = ()
     """Started after these processes of the same role and election are ready."""
     ready: ProbeSpec | None = None

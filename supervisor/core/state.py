@@ -92,6 +92,8 @@ class LastExit:
     ran_seconds: float
     detail: str = ""
     """Why it could not be started, when it never ran."""
+    oom_killed: bool = False
+    """The kernel killed it, or another process of its run, because memory was used up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +137,8 @@ class Process:
     last_exit: LastExit | None = None
     ends_by: Instant | None = None
     """When a child that is to end by itself has failed to."""
+    listening: bool = False
+    """Sockets may be held open for it."""
 
     @property
     def alive(self) -> bool:

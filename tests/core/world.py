@@ -580,6 +580,8 @@ def _show(thing: ev.Event | ac.Action) -> str:
                 value = f"{value:.3f}"
             case _ if key in ("etcd", "log", "probe", "raft_term"):
                 continue
+            case False if key == "oom_killed":
+                continue
             case _:
                 pass
         parts.append(f"{key}={value}")

@@ -561,7 +561,7 @@ def _same(one: object, other: object) -> bool:
 PERFORM: dict[type, Callable[..., None]] = {
     ac.Arm: Daemon.arm, ac.Extend: Daemon.extend, ac.Disarm: Daemon.disarm, ac.Spawn: Daemon.spawn,
     ac.SignalRun: Daemon.signal, ac.KillRun: Daemon.kill, ac.Exit: Daemon.exit,
-    ac.StartProbe: Daemon.nothing, ac.StopProbe: Daemon.nothing, ac.ConfigureLog: Daemon.nothing, ac.Connect: Daemon.nothing,
+    ac.StartProbe: Daemon.nothing, ac.StopProbe: Daemon.nothing, ac.ConfigureLog: Daemon.nothing, ac.CloseSockets: Daemon.nothing, ac.Connect: Daemon.nothing,
     ac.Remember: Daemon.remember, ac.Identify: Daemon.nothing, ac.RaiseRevision: Daemon.nothing,
     ac.GrantLease: Daemon.grant, ac.Renew: Daemon.renew, ac.RevokeLease: Daemon.revoke, ac.Campaign: Daemon.campaign,
     ac.Prove: Daemon.prove, ac.ConfirmKeys: Daemon.confirm, ac.AskLease: Daemon.look,
