@@ -3,7 +3,7 @@
 Promises: ``find_own`` looks where this machine mounts cgroup2 (often /sys/fs/cgroup, /sys/fs/cgroup/unified beside v1);
 ``create`` returns a directory only after a trial process has really entered a child of it, or says why it cannot.
 Needs Linux 5.14 for ``cgroup.kill``, which ends a whole subtree at once, whatever it forks meanwhile.
-Does not: enable controllers. Processes are held together here, not limited.
+Does not: enable controllers (``limits`` does, for the runs that ask for them): processes are held together here.
 """
 
 import os
@@ -13,6 +13,8 @@ from typing import Final
 from supervisor.guardian.census import read_file
 
 PREFIX: Final = "supervisor-"
+LEAF: Final = ".self"
+"""Ends the name of the cgroup that the daemon and its guardian move to when theirs is divided (``limits``)."""
 _TRIAL_TIMEOUT_SECONDS: Final = 2.0
 
 
@@ -33,7 +35,9 @@ def find_own() -> str:
         # In a container without a cgroup namespace the mount shows only a part of the hierarchy, beginning at ``root``.
         below = own if root == "/" else own.removeprefix(root) if (own + "/").startswith(root + "/") else None
         if below is not None and "/.." not in below:
-            return point + below.rstrip("/")
+            above, _, name = (point + below.rstrip("/")).rpartition("/")
+            moved = name.startswith(PREFIX) and name.endswith(LEAF)  # by an earlier guardian: a leaf has no children
+            return above if moved else f"{above}/{name}"
     raise CgroupUnusableError("no cgroup2 mount shows this process's cgroup")
 
 
@@ -110,6 +114,12 @@ def populated(directory: str) -> bool:
     """Whether anything lives in the subtree. Zombies do not."""
     events = read_file(f"{directory}/cgroup.events")
     return events is not None and b"populated 1" in events
+
+
+def oom_kills(directory: str) -> bool:
+    """Whether the OOM killer killed anything in the subtree. False where the memory controller is off."""
+    events = read_file(f"{directory}/memory.events") or b""
+    return any(line.startswith(b"oom_kill ") and line != b"oom_kill 0" for line in events.splitlines())
 
 
 def pids(directory: str) -> list[int]:

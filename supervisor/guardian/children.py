@@ -10,13 +10,19 @@ import select
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
+from supervisor.guardian import cgroup
 from supervisor.guardian import protocol as say
 from supervisor.guardian.containment import Box, Containment
 from supervisor.guardian.linux import Inherited, boottime
 from supervisor.guardian.loop import Loop
 from supervisor.guardian.record import changing_record
 from supervisor.guardian.spawn import Failure, Forked, fork_exec, read_report
+
+if TYPE_CHECKING:
+    from supervisor.guardian.setup import Setup
+    from supervisor.guardian.sockets import Sockets
 
 _FIRST_RETRY_SECONDS = 0.01
 _LAST_RETRY_SECONDS = 0.2
@@ -54,6 +60,7 @@ class Children:
         self._runs: dict[int, Run] = {}
         self._changed = False
         self._helpers_ended: list[int] = []
+        self._sockets: Sockets | None = None
 
     # --- what is there -----------------------------------------------------------------------------------------------
 
@@ -86,13 +93,24 @@ class Children:
             self.refuse(order, "containment", error.errno or 0, f"cannot make a containment: {error.strerror}")
             return
         marks = self._containment.variables(order.run)
+        stage = "setup"
         try:
+            setup = None if order.extras is None else self._prepare(order, order.extras, box)
+            stage = "fork"
             forked = fork_exec(
-                order, marks=marks, stdout=stdout, stderr=stderr, procs=box.procs, inherited=self._inherited
+                order,
+                marks=marks,
+                stdout=stdout,
+                stderr=stderr,
+                procs=box.procs,
+                inherited=self._inherited,
+                setup=setup,
             )
         except OSError as error:
             self._containment.close(order.run)
-            self.refuse(order, "fork", error.errno or 0, f"cannot start one more process: {error.strerror}")
+            # What a key asked for and cannot have comes with its own words.
+            text = getattr(error, "text", f"cannot start one more process: {error.strerror}")
+            self.refuse(order, getattr(error, "stage", stage), error.errno or 0, text)
             return
         self._containment.enter(order.run, forked.pid)
         run = self._runs[order.run] = Run(order=order, box=box, forked=forked)
@@ -100,6 +118,38 @@ class Children:
         if box.events_fd is not None:
             events_fd = box.events_fd
             self._loop.watch(events_fd, select.POLLPRI, lambda: self._cgroup_changed(events_fd))
+
+    def _prepare(self, order: say.Spawn, extras: dict[str, object], box: Box) -> "Setup":
+        """What the child needs beyond the ordinary, as far as it is done before the fork. Raises SetupError.
+
+        The first order that asks for it imports it: never the child, and never a guardian that needs none of it.
+        """
+        from supervisor.guardian.setup import prepare  # noqa: PLC0415
+
+        setup = prepare(extras)
+        if setup.extras.cgroup is not None:
+            from supervisor.guardian.limits import limit  # noqa: PLC0415
+
+            limit(self._containment.top, box.directory, setup.extras.cgroup, best_effort=setup.extras.best_effort)
+        if setup.extras.sockets:
+            from supervisor.guardian.sockets import Sockets  # noqa: PLC0415
+
+            self._sockets = self._sockets or Sockets()
+            held = self._sockets.hold(setup.extras.owner, order.term, setup.extras.sockets)
+            setup.sockets = tuple(one.fileno() for one in held)
+            setup.names = tuple(str(one["name"]) for one in setup.extras.sockets)
+        return setup
+
+    def close_sockets(self, *, owner: str | None = None, term: str | None = None) -> None:
+        """Of one process, of a term, or all: nothing is started there again."""
+        if self._sockets is None:
+            return
+        if owner is not None:
+            self._sockets.close(owner)
+        elif term is not None:
+            self._sockets.close_term(term)
+        else:
+            self._sockets.close_all()
 
     def refuse(self, order: say.Spawn, stage: str, number: int, message: str) -> None:
         """Answer an order that is not, or could not be, followed. ``number`` is an errno, or 0."""
@@ -215,6 +265,7 @@ class Children:
                 code=code if code >= 0 else None,
                 signal=-code if code < 0 else None,
                 core=os.WCOREDUMP(status),
+                oom_killed=run.box.directory is not None and cgroup.oom_kills(run.box.directory),
             ),
             (),
         )

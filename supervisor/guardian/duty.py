@@ -134,12 +134,15 @@ class Guardian:
                 self._children.signal(run, signo)
             case say.Kill(run=run):
                 self._children.kill({run})
+            case say.CloseSockets(owner=owner):
+                self._children.close_sockets(owner=owner)
             case say.Store():
                 self._store = order
             case say.Ping(number=number):
                 self.tell(say.Pong(number=number))
             case say.Quit():
                 self._quitting = True
+                self._children.close_sockets()
                 self._children.kill({spawned.run for spawned in self._children.orders()})
             case _:
                 raise say.ProtocolError(f"{type(order).__name__} is not for the guardian")
@@ -157,6 +160,7 @@ class Guardian:
         self._wire.close()
         if self._quitting:
             return
+        self._children.close_sockets()
         self._farewell = Farewell(
             children=self._children,
             terms=self._terms,
@@ -196,6 +200,7 @@ class Guardian:
         self._children.settle()
         runs = self._children.of_term(term)
         if not runs:
+            self._children.close_sockets(term=term)
             self._terms.disarm(term, boottime())
             self._undos.forget(term)
             self.tell(say.Disarmed(term=term))
@@ -212,6 +217,7 @@ class Guardian:
         struck = self._terms.strike(boottime())
         for term, late in struck:
             self._children.kill(self._children.of_term(term))
+            self._children.close_sockets(term=term)
             self.tell(say.Struck(term=term, late_seconds=late))
         # An alarm is never put off: one that comes too early, because its lease was extended, finds the next.
         due = self._terms.next_kill_by()

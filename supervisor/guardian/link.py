@@ -50,8 +50,10 @@ class SpawnRequest:
     gid: int | None = None
     groups: tuple[int, ...] | None = None
     umask: int | None = None
-    rlimits: Mapping[int, int] = field(default_factory=dict)
-    """By resource number, soft and hard alike; -1 is unlimited."""
+    rlimits: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    """Soft and hard by resource number; -1 is unlimited."""
+    extras: Mapping[str, object] | None = None
+    """What few children need, as ``guardian.setup`` knows it; None: nothing of it."""
     stop_signal: int = signal.SIGTERM
     """With ``stop_timeout_seconds``: how the guardian stops it when the daemon is dead."""
     stop_timeout_seconds: float = 10.0
@@ -190,6 +192,10 @@ class GuardianLink:
             if live.pidfd >= 0:
                 signal.pidfd_send_signal(live.pidfd, signal.SIGKILL)
 
+    def close_sockets(self, owner: str) -> None:
+        """No answer; an owner of none is nobody."""
+        self._send(say.CloseSockets(owner=owner))
+
     def store(self, etcd: EtcdSpec, endpoints: tuple[str, ...]) -> None:
         """How the guardian revokes leases when we are dead. Replaces what was said before. No answer.
 
@@ -306,10 +312,10 @@ class GuardianLink:
             case say.SpawnFailed(run=run, message=message):
                 self._live.pop(RunId(run), None)
                 self._on_event(self._failed(RunId(run), message))
-            case say.Exited(run=run, code=code, signal=signo, core=core):
+            case say.Exited(run=run, code=code, signal=signo, core=core, oom_killed=oom):
                 if (live := self._live.get(RunId(run))) is not None:
                     live.exited = True
-                self._on_event(events.Exited(run=RunId(run), code=code, signal=signo, core_dumped=core))
+                self._on_event(events.Exited(run=RunId(run), code=code, signal=signo, core_dumped=core, oom_killed=oom))
             case say.Emptied(run=run):
                 _close(self._live.pop(RunId(run), _Live()))
                 self._on_event(events.Emptied(run=RunId(run), chance=self._chance()))
@@ -430,10 +436,11 @@ def _order(request: SpawnRequest) -> say.Spawn:
         gid=request.gid,
         groups=request.groups,
         umask=request.umask,
-        rlimits=tuple((number, value, value) for number, value in request.rlimits.items()),
+        rlimits=tuple((number, *pair) for number, pair in request.rlimits.items()),
         stop_signal=request.stop_signal,
         stop_timeout_seconds=request.stop_timeout_seconds,
         last=request.last,
+        extras=None if request.extras is None else dict(request.extras),
     )
 
 

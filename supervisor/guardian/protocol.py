@@ -92,6 +92,8 @@ class Spawn:
     stop_timeout_seconds: float
     last: bool
     """Stopped after everything else when the daemon is dead: the local etcd, which the revocation needs."""
+    extras: dict[str, object] | None
+    """What few children need, and only ``setup`` understands; None: nothing of it."""
 
 
 @record
@@ -119,6 +121,13 @@ class Kill:
     """SIGKILL all of the run, again and again until it is empty. No answer but Exited and Emptied."""
 
     run: int
+
+
+@record
+class CloseSockets:
+    """Close what is held open for this owner (``extras``): it is not to be started again. No answer."""
+
+    owner: str
 
 
 @record
@@ -219,6 +228,8 @@ class Exited:
     code: int | None
     signal: int | None
     core: bool
+    oom_killed: bool
+    """The kernel's OOM killer killed something of the run; known only where the memory controller counts it."""
 
 
 @record
@@ -250,7 +261,7 @@ class Dropped:
     reason: str
 
 
-Order = Hello | Arm | Extend | Disarm | Spawn | Undo | Signal | Kill | Store | Ping | Quit
+Order = Hello | Arm | Extend | Disarm | Spawn | Undo | Signal | Kill | CloseSockets | Store | Ping | Quit
 News = (
     Ready
     | Failed
@@ -268,7 +279,7 @@ News = (
 Message = Order | News
 
 _CLASSES: Final = (
-    *(Hello, Arm, Extend, Disarm, Spawn, Undo, Signal, Kill, Store, Ping, Quit),
+    *(Hello, Arm, Extend, Disarm, Spawn, Undo, Signal, Kill, CloseSockets, Store, Ping, Quit),
     *(Ready, Failed, Armed, Disarmed, DisarmRefused, Spawned, SpawnFailed, Exited, Emptied, Struck, Pong, Dropped),
 )
 _BY_NAME: Final[dict[str, Callable[..., Message]]] = {c.__name__: c for c in _CLASSES}
@@ -324,6 +335,12 @@ def _triple(value: object) -> tuple[int, int, int]:
     return _int(first), _int(second), _int(third)
 
 
+def _mapping(value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise ProtocolError(f"expected a mapping, not {value!r:.60}")
+    return value
+
+
 # By the annotation itself: a field of a type that is not here cannot be declared unnoticed (the table is read at import).
 _READERS: Final[dict[object, Callable[[object], object]]] = {
     int: _int,
@@ -334,6 +351,7 @@ _READERS: Final[dict[object, Callable[[object], object]]] = {
     str | None: lambda v: None if v is None else _str(v),
     tuple[str, ...]: lambda v: tuple(_str(i) for i in _list(v)),
     tuple[int, ...] | None: lambda v: None if v is None else tuple(_int(i) for i in _list(v)),
+    dict[str, object] | None: lambda v: None if v is None else _mapping(v),
     tuple[tuple[str, str], ...]: lambda v: tuple(_pair(i) for i in _list(v)),
     tuple[tuple[int, int, int], ...]: lambda v: tuple(_triple(i) for i in _list(v)),
 }

@@ -13,12 +13,15 @@ import os
 import resource
 import signal
 from collections.abc import Iterator, Mapping
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from supervisor.guardian import cgroup
 from supervisor.guardian.linux import Inherited, close_all_but, die_with_parent, fork_into
 from supervisor.guardian.protocol import Spawn
 from supervisor.guardian.record import record
+
+if TYPE_CHECKING:
+    from supervisor.guardian.setup import Setup
 
 HANDLED_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGCHLD)
 """For which the guardian installs handlers."""
@@ -50,7 +53,14 @@ class Forked:
 
 
 def fork_exec(
-    order: Spawn, *, marks: Mapping[str, str], stdout: int, stderr: int, procs: str | None, inherited: Inherited
+    order: Spawn,
+    *,
+    marks: Mapping[str, str],
+    stdout: int,
+    stderr: int,
+    procs: str | None,
+    inherited: Inherited,
+    setup: "Setup | None" = None,
 ) -> Forked:
     """Fork. OSError when the system has no room for one more process or descriptor."""
     report_fd, write_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -60,7 +70,7 @@ def fork_exec(
     try:
         pid, inside = _fork(procs)
         if pid == 0:
-            _child(order, marks, (stdout, stderr), None if inside else procs, inherited, guardian, write_fd)
+            _child(order, marks, (stdout, stderr), None if inside else procs, inherited, guardian, write_fd, setup)
     except OSError:
         os.close(report_fd)
         raise
@@ -104,6 +114,7 @@ def _child(
     inherited: Inherited,
     guardian: int,
     report_fd: int,
+    setup: "Setup | None",
 ) -> NoReturn:
     stage = "containment"
     try:
@@ -118,17 +129,23 @@ def _child(
         if order.umask is not None:
             os.umask(order.umask)
         stage = "user"
+        if setup is not None:
+            setup.before_user()
         _become(order)
+        if setup is not None:
+            setup.after_user()
         die_with_parent(guardian)  # again: the kernel forgets it when credentials change (prctl(2))
         stage = "directory"
         if order.directory:
             os.chdir(order.directory)
         stage = "output"
-        _redirect(output, report_fd)
+        report_fd = _redirect(output, report_fd, setup)
         stage = "exec"
-        _execute(order.argv, {**dict(order.environment), **marks}, report_fd)
+        given = {} if setup is None else setup.variables()
+        _execute(order.argv, {**dict(order.environment), **given, **marks}, report_fd)
     except BaseException as error:  # noqa: BLE001 # whatever it is: this is the child, and it must not live on as a guardian
         number = error.errno or 0 if isinstance(error, OSError) else 0
+        stage = getattr(error, "stage", stage)  # a SetupError names its key
         text = f"{stage}\0{number}\0{error}".encode(errors="replace")[:_REPORT_BYTES]
         try:
             os.write(report_fd, text)
@@ -146,19 +163,28 @@ def _become(order: Spawn) -> None:
         os.setresuid(order.uid, order.uid, order.uid)
 
 
-def _redirect(output: tuple[int, int], report_fd: int) -> None:
-    """0, 1, 2 and the report; everything else is closed. The guardian sees to it that all of ours are above 2."""
+def _redirect(output: tuple[int, int], report_fd: int, setup: "Setup | None") -> int:
+    """0, 1, 2, passed sockets and the report, whose descriptor is returned; everything else is closed.
+
+    The guardian sees to it that all of ours are above 2.
+    """
     null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
     for target, source in enumerate((null, *output)):
         os.dup2(source, target, inheritable=True)
-    if close_all_but(report_fd):
-        return
+    passed = 0
+    if setup is not None and setup.sockets:
+        (report_fd,) = setup.place(report_fd)
+        passed = len(setup.sockets)
+    kept = {*range(3, 3 + passed), report_fd}
+    if close_all_but(*kept):
+        return report_fd
     for name in os.listdir("/proc/self/fd"):  # the listing's own descriptor is among them, closed by now
-        if int(name) > 2 and int(name) != report_fd:
+        if int(name) > 2 and int(name) not in kept:
             try:
                 os.close(int(name))
             except OSError:
                 continue
+    return report_fd
 
 
 def _execute(argv: tuple[str, ...], environment: Mapping[str, str], report_fd: int) -> NoReturn:
@@ -208,8 +234,25 @@ def _explain(stage: str, number: int, detail: str, order: Spawn) -> str:
         case "directory":
             return f"cannot enter directory {order.directory}: {reason}"
         case "user":
-            return f"cannot become uid {order.uid} gid {order.gid} groups {order.groups}: {reason}"
+            remedy = "only a supervisor that runs as root can run processes as another user or with other groups"
+            who = f"uid {order.uid} gid {order.gid} groups {order.groups}"
+            return f"cannot become {who}: {reason}; {remedy if number == errno.EPERM else 'correct user: or groups:'}"
         case "limits":
-            return f"cannot set limits {order.rlimits}: {reason}"
+            remedy = "only root may raise a hard limit" if number in (errno.EPERM, 0) else "correct limits:"
+            return f"cannot set limits {_limits(order)}: {reason}; {remedy}"
+        case _ if stage.endswith(":"):
+            from supervisor.guardian.setup import explain  # noqa: PLC0415 # loaded by now: its stages end so
+
+            return explain(stage, number, detail)
         case _:
             return f"cannot prepare the process ({stage}): {reason}"
+
+
+def _limits(order: Spawn) -> str:
+    """``nofile 1024:65536``, as in the file."""
+    names = {number: name for name, number in vars(resource).items() if name.startswith("RLIMIT_")}
+    said = (
+        f"{names.get(number, str(number)).removeprefix('RLIMIT_').lower()} {soft}:{hard}"
+        for number, soft, hard in order.rlimits
+    )
+    return ", ".join(said).replace("-1", "unlimited")

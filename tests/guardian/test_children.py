@@ -44,14 +44,14 @@ async def test_what_a_child_is_given(duty: Duty, tmp_path: Path) -> None:
         out=write_fd,
         directory=str(tmp_path),
         umask=0o027,
-        rlimits={resource.RLIMIT_NOFILE: 99},
+        rlimits={resource.RLIMIT_NOFILE: (98, 99)},
         environment={"GREETING": "\udcff hello", "PYTHONIOENCODING": ":surrogateescape", "PATH": os.environ["PATH"]},
     )
     os.close(write_fd)
     await duty.expect(events.Emptied, run)
     said = os.read(read_fd, 4096)
     os.close(read_fd)
-    expected = f"{tmp_path} 0o27 (99, 99) ['0', '1', '2'] 4 True {os.SCHED_OTHER} {os.getpriority(0, 0)} True 0 "
+    expected = f"{tmp_path} 0o27 (98, 99) ['0', '1', '2'] 4 True {os.SCHED_OTHER} {os.getpriority(0, 0)} True 0 "
     assert said == expected.encode() + b"\xff hello True True\n"
 
 
@@ -64,7 +64,7 @@ async def test_what_a_child_is_given(duty: Duty, tmp_path: Path) -> None:
         (("true",), {"directory": "/no/such/place"}, "cannot enter directory /no/such/place"),
         ((), {}, "the command is empty"),
         (("true", "nul\0byte"), {}, "null byte"),
-        (("true",), {"rlimits": {9999: 1}}, "cannot set limits"),
+        (("true",), {"rlimits": {9999: (1, 1)}}, "cannot set limits"),
     ],
 )
 async def test_failure_to_start_is_told_in_words(
@@ -142,7 +142,7 @@ async def test_a_fork_bomb_is_killed_to_the_last(duty: Duty, tmp_path: Path) -> 
         "while time.monotonic()<end:\n  try:\n    if os.fork(): time.sleep(0.02)\n    elif os.fork(): os._exit(0)\n"
         "    else: os.setsid()\n  except OSError: time.sleep(0.01)\n"
     )
-    run, _ = await duty.python(bomb, str(tmp_path / "on"), rlimits={resource.RLIMIT_CPU: 20})
+    run, _ = await duty.python(bomb, str(tmp_path / "on"), rlimits={resource.RLIMIT_CPU: (20, 20)})
     await written_pid(tmp_path / "on")
     duty.link.kill(run)
     await duty.expect(events.Emptied, run)

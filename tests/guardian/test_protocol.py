@@ -19,6 +19,8 @@ VALUES: dict[object, st.SearchStrategy[object]] = {
     bool: st.booleans(),
     int | None: st.none() | NUMBER,
     str | None: st.none() | TEXT,
+    dict[str, object] | None: st.none()
+    | st.dictionaries(TEXT, st.recursive(NUMBER | TEXT | st.booleans(), st.lists, max_leaves=4), max_size=4),
     tuple[str, ...]: st.lists(TEXT, max_size=4).map(tuple),
     tuple[int, ...] | None: st.none() | st.lists(NUMBER, max_size=4).map(tuple),
     tuple[tuple[str, str], ...]: st.lists(st.tuples(TEXT, TEXT), max_size=4).map(tuple),
