@@ -14,6 +14,7 @@ from supervisor.config.problems import ConfigError
 from supervisor.core import timing
 from supervisor.core.names import HOOK_MARK, ProcessName
 from supervisor.core.spec import ElectionSpec, ProcessSpec, Spec
+from supervisor.processes.advice import warnings
 
 
 @click.command()
@@ -23,7 +24,7 @@ def command(file: Path, node: str | None) -> int:
     """Validate FILE and show how each election spends its TTL.
 
     Asks neither the daemon nor etcd. Every problem is printed as file:line:column, what is wrong and what to do; the exit code
-    is 78 when there is one.
+    is 78 when there is one. What a good file asks for that this user or this machine cannot give is a warning: exit code 0.
     """
     try:  # click must not look first (readable=False): the file's own messages have place, remedy and 78
         loaded = load(file, environ=os.environ, node=node, hostname=socket.gethostname())
@@ -35,6 +36,9 @@ def command(file: Path, node: str | None) -> int:
     click.echo(safe(f"{loaded.source}: good"))
     for line in summary(loaded.spec):
         click.echo(safe(line))
+    for pid, process in sorted(loaded.spec.process_specs().items()):
+        for warning in warnings(process):
+            click.echo(safe(f"warning: {pid}: {warning}"), err=True)
     return exits.OK
 
 

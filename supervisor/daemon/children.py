@@ -19,8 +19,16 @@ from supervisor.core.names import ProcessId, RunId, Term
 from supervisor.core.spec import ProcessSpec
 from supervisor.guardian.link import GuardianLink, SpawnRequest
 from supervisor.guardian.protocol import TooLargeError
+from supervisor.processes.birth import extras
 from supervisor.processes.environment import EnvironmentFileError, build_environment
-from supervisor.processes.identity import Identity, UnknownName, resolve_user, rlimit_number, signal_number
+from supervisor.processes.identity import (
+    Identity,
+    UnknownName,
+    resolve_groups,
+    resolve_user,
+    rlimit_number,
+    signal_number,
+)
 from supervisor.processes.logs import LogCapture
 from supervisor.processes.pipes import Collector
 from supervisor.processes.probes import ExecResult, ProbeRunner
@@ -92,6 +100,8 @@ class Children:
                 self._link.signal(run, signal_number(signal))
             case ac.KillRun(run=run):
                 self._link.kill(run)
+            case ac.CloseSockets(process=process):
+                self._link.close_sockets(str(process))
             case ac.StartProbe():
                 self.probes.start(action)
             case ac.StopProbe(run=run, purpose=purpose):
@@ -119,7 +129,8 @@ class Children:
         try:
             identity = resolve_user(action.spec.user) if action.spec.user else None
             environment = build_environment(action.spec, action.variables, self._base, identity)
-            fds = self._logs.open(action.spec.id, action.run, owner=identity.uid if identity else None)
+            owner = identity.uid if identity else None
+            fds = self._logs.open(action.spec.id, action.run, owner=owner, terminal=action.spec.pty)
             request = _request(action.run, action.spec, action.term, environment, identity)
             self._specs[action.run] = action.spec
             self._link.spawn(request, fds[0], fds[1])
@@ -180,6 +191,7 @@ def _request(
     command: tuple[str, ...] | None = None,
 ) -> SpawnRequest:
     """A spec with everything looked up, so that the guardian has nothing to resolve and nothing to wait for."""
+    other = None if identity is None or identity.is_ours else identity
     return SpawnRequest(
         run=run,
         scope=_scope(spec.id, run),
@@ -187,15 +199,22 @@ def _request(
         argv=command or spec.command,
         environment=dict(environment),
         directory=spec.directory,
-        uid=identity.uid if identity else None,
-        gid=identity.gid if identity else None,
-        groups=identity.groups if identity else None,
+        uid=other.uid if other else None,
+        gid=other.gid if other else None,
+        groups=_groups(spec, other),
         umask=spec.umask,
-        rlimits={rlimit_number(name): value for name, value in spec.limits.items()},
+        rlimits={rlimit_number(name): pair for name, pair in spec.limits.items()},
         stop_signal=signal_number(spec.stop.signal),
         stop_timeout_seconds=spec.stop.timeout_seconds,
         last=spec.id.election == "" and spec.id.name == LOCAL_ETCD_NAME,
+        extras=extras(spec, identity, of_probe=command is not None),
     )
+
+
+def _groups(spec: ProcessSpec, identity: Identity | None) -> tuple[int, ...] | None:
+    if spec.groups is not None:
+        return resolve_groups(spec.groups)
+    return identity.groups if identity else None
 
 
 def _scope(process: ProcessId, run: RunId) -> str:

@@ -6,7 +6,10 @@ given to the supervisor stays with it and a child starts the same from a shell a
 1. PATH, LANG, LANGUAGE, LC_*, TZ from the daemon (PATH has a default);
 2. without ``user``: HOME, USER, LOGNAME, SHELL, TMPDIR from the daemon; with ``user``: HOME, USER, LOGNAME, SHELL from the
    user database, and no TMPDIR, since the daemon's is often a directory of its own;
-3. ``environment_files``, read now; 4. ``environment``; 5. SUPERVISOR_*, which nothing can override: containment relies on it.
+3. ``pass_environment``: the variables of the daemon that the file names, if they are set;
+4. ``environment_files``, read now; 5. ``environment``;
+6. LISTEN_* where sockets are passed (the guardian sets them), and SUPERVISOR_*, which nothing can override: containment
+   relies on it.
 
 Does not: expand variables (the configuration did), or look for the command on PATH (the guardian does, on this one).
 """
@@ -50,6 +53,7 @@ def build_environment(
     EnvironmentFileError with every problem of every file.
     """
     environment = _inherited(base, identity)
+    environment.update({name: base[name] for name in spec.pass_environment if name in base})
     environment.update(read_environment_files(spec.environment_files))
     environment.update(spec.environment)
     environment.update(variables)

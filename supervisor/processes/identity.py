@@ -11,6 +11,7 @@ import os
 import pwd
 import resource
 import signal
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,6 +47,11 @@ class UnknownSignal(UnknownName):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """Whom a child runs as."""
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether there is nothing to become: no privilege is needed for that, and none may be asked for."""
+        return os.geteuid() != 0 and (self.uid, self.gid) == (os.geteuid(), os.getegid())
 
     uid: int
     gid: int
@@ -88,6 +94,11 @@ def resolve_user(user: str) -> Identity:
     return Identity(uid=int(name), gid=gid, groups=(gid,), home="/", name=name, shell=DEFAULT_SHELL)
 
 
+def resolve_groups(groups: Iterable[str]) -> tuple[int, ...]:
+    """The numbers of groups, by name or number. Raises UnknownUser."""
+    return tuple(_group(group, "groups") for group in groups)
+
+
 def rlimit_number(name: str) -> int:
     """The resource of ``setrlimit(2)`` for a name as ``nofile``. Raises UnknownLimit."""
     try:
@@ -116,13 +127,17 @@ def _passwd(name: str) -> pwd.struct_passwd | None:
 
 
 def _gid(user: str, group: str) -> int:
+    return _group(group, f"user {user!r}")
+
+
+def _group(group: str, said: str) -> int:
     if _is_number(group) and int(group) <= HIGHEST_ID:
         return int(group)
     try:
         return grp.getgrnam(group).gr_gid
     except KeyError:
         raise UnknownUser(
-            f"user {user!r}: no group {group!r} on this machine: create it, or name one that `getent group` lists"
+            f"{said}: no group {group!r} on this machine: create it, or name one that `getent group` lists"
         ) from None
 
 

@@ -96,10 +96,13 @@ class LogCapture:
         self._captured: dict[ProcessId, _Captured] = {}
         self._outlets: dict[str, tuple[FileOutlet, set[ProcessId]]] = {}
 
-    def open(self, process: ProcessId, run: RunId, *, owner: int | None = None) -> tuple[int, int]:
+    def open(
+        self, process: ProcessId, run: RunId, *, owner: int | None = None, terminal: bool = False
+    ) -> tuple[int, int]:
         """Pipes for a run's stdout and stderr: the write ends, which the caller closes once the child has them.
 
-        ``owner`` is the child's uid if it is not ours. Raises OSError when descriptors are used up.
+        ``owner`` is the child's uid if it is not ours. ``terminal``: one pseudo terminal for both, so that nobody can
+        tell which of the two a line came by. Raises OSError when descriptors are used up.
         """
         captured = self._of(process)
         captured.drain(PIPE_BYTES)  # the last words of the run before are not this one's
@@ -107,10 +110,12 @@ class LogCapture:
         captured.forgotten = False
         write_ends: list[int] = []
         try:
-            for mark in (STDOUT_MARK, STDERR_MARK):
+            for mark in (STDOUT_MARK,) if terminal else (STDOUT_MARK, STDERR_MARK):
                 stream = _Stream(captured, self._render(process, mark), partial(self._ended, process))
-                write_ends.append(stream.pipe.open(owner=owner))
+                write_ends.append(stream.pipe.open_terminal(owner=owner) if terminal else stream.pipe.open(owner=owner))
                 captured.pipes.append(stream)
+            if terminal:
+                write_ends.append(os.dup(write_ends[0]))
         except OSError:
             for fd in write_ends:  # the read ends follow at end of file
                 os.close(fd)

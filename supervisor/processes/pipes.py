@@ -1,4 +1,4 @@
-"""Pipes between children and the event loop.
+"""Pipes, and pseudo terminals, between children and the event loop.
 
 Promises: the read end is non-blocking and read whenever it has something, whatever becomes of what was read, so that no
 child ever waits for us; both ends are close-on-exec; a pipe ends at end of file or at ``close``, and says so once.
@@ -7,6 +7,7 @@ Does not: understand what comes through, or own the write end: the caller hands 
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
 from collections.abc import Callable
@@ -46,13 +47,29 @@ class PipeReader:
                 fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
                 self._large = True
                 PipeReader._enlarged += 1
+        self._watch(read_end, write_end, owner)
+        return write_end
+
+    def open_terminal(self, *, owner: int | None = None) -> int:
+        """As ``open``, but the child's end is a pseudo terminal: programs that ask write line by line."""
+        import termios  # noqa: PLC0415 # few processes want one
+
+        read_end, write_end = os.openpty()
+        attributes = termios.tcgetattr(write_end)
+        attributes[1] &= ~termios.OPOST  # lines end as they were written
+        attributes[3] &= ~(termios.ECHO | termios.ICANON | termios.ISIG)
+        termios.tcsetattr(write_end, termios.TCSANOW, attributes)
+        os.set_blocking(read_end, False)
+        self._watch(read_end, write_end, owner)
+        return write_end
+
+    def _watch(self, read_end: int, write_end: int, owner: int | None) -> None:
         if owner is not None:
             with contextlib.suppress(OSError):
                 os.fchown(write_end, owner, -1)
         self._fd = read_end
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(read_end, self._read)
-        return write_end
 
     def drain(self, limit_bytes: int) -> None:
         """Reads what is there now, about ``limit_bytes`` at most. Never waits."""
@@ -78,6 +95,10 @@ class PipeReader:
             chunk = os.read(self._fd, CHUNK_BYTES)
         except BlockingIOError:
             return 0
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            chunk = b""  # how a terminal ends that nobody has open any more
         if chunk:
             self._on_chunk(chunk)
         else:

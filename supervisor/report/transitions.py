@@ -213,7 +213,8 @@ def exit_in_words(last: LastExit) -> str:
         return f"could not be started: {last.detail}"
     how = f"exited with code {last.code}" if last.code is not None else f"killed by signal {last.signal}"
     core = ", core dumped" if last.core_dumped else ""
-    return f"{how} after {last.ran_seconds:.1f} s{core}"
+    memory = ", out of memory: the kernel killed it or a process of it" if last.oom_killed else ""
+    return f"{how} after {last.ran_seconds:.1f} s{core}{memory}"
 
 
 def _sessions(before: State, after: State) -> Iterator[LogLine]:

@@ -20,6 +20,7 @@ from supervisor.core.state import (
     State,
     Store,
 )
+from supervisor.report.transitions import exit_in_words
 from tests.control import states
 from tests.control.states import NOW, ago
 
@@ -345,3 +346,11 @@ def test_how_a_child_ended(code: int | None, signal: int | None, core: bool, det
 def test_a_span_that_is_not_known_is_not_told() -> None:
     last = LastExit(at=NOW, code=None, signal=15, core_dumped=False, ran_seconds=0.0)
     assert words.last_exit(last) == "SIGTERM"
+
+
+def test_a_kill_for_want_of_memory_is_told_as_one() -> None:
+    last = LastExit(at=NOW, code=None, signal=9, core_dumped=False, ran_seconds=2.0, oom_killed=True)
+    assert words.last_exit(last) == "SIGKILL after 2.0s, out of memory"
+    assert (
+        exit_in_words(last) == "killed by signal 9 after 2.0 s, out of memory: the kernel killed it or a process of it"
+    )
