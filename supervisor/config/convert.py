@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from supervisor.config import schema, values
+from supervisor.config import birth_schema, schema, values
+from supervisor.core.birth import Capabilities, CgroupSpec, SocketKind, SocketSpec
 from supervisor.core.names import ElectionName, NodeName, ProcessId, ProcessName, Role
 from supervisor.core.spec import (
     AuthSpec,
@@ -140,15 +141,64 @@ def _process(pid: ProcessId, role: Role, process: schema.Process) -> ProcessSpec
         directory=process.directory,
         environment=_or(process.environment, default.environment),
         environment_files=tuple(process.environment_files or ()),
+        pass_environment=tuple(dict.fromkeys(process.pass_environment or ())),
         user=process.user,
         umask=process.umask,
         limits=_or(process.limits, default.limits),
+        groups=None if process.groups is None else tuple(dict.fromkeys(process.groups)),
+        nice=process.nice,
+        scheduling=process.scheduling,
+        ionice=process.ionice,
+        oom_score_adj=process.oom_score_adj,
+        cpu_affinity=_or(process.cpu_affinity, default.cpu_affinity),
+        capabilities=_capabilities(process.capabilities),
+        no_new_privileges=_or(process.no_new_privileges, default.no_new_privileges),
+        private_tmp=_or(process.private_tmp, default.private_tmp),
+        cgroup=_cgroup(process.cgroup),
+        sockets={name: _socket(one) for name, one in (process.sockets or {}).items()},
+        pty=_or(process.pty, default.pty),
         needs=tuple(dict.fromkeys(ProcessName(name) for name in process.needs or ())),
         ready=None if process.ready is None else _probe(process.ready, process),
         health=None if process.health is None else _probe(process.health, process),
         restart=_restart(process.restart or schema.Restart(), default.restart),
         stop=_stop(process.stop or schema.Stop(), default.stop),
         log=_log(process.log or schema.Log(), default.log),
+    )
+
+
+def _capabilities(capabilities: birth_schema.Capabilities | None) -> Capabilities | None:
+    if capabilities is None:
+        return None
+    names = _or(capabilities.keep, capabilities.drop or [])
+    return Capabilities(names=tuple(sorted(set(names))), keep=capabilities.keep is not None)
+
+
+def _cgroup(cgroup: birth_schema.Cgroup | None) -> CgroupSpec | None:
+    if cgroup is None:
+        return None
+    return CgroupSpec(
+        memory_bytes=cgroup.memory,
+        memory_high_bytes=cgroup.memory_high,
+        swap_bytes=cgroup.swap,
+        cpu_percent=cgroup.cpu,
+        cpu_weight=cgroup.cpu_weight,
+        pids=cgroup.pids,
+        io_weight=cgroup.io_weight,
+        best_effort=_or(cgroup.best_effort, CgroupSpec().best_effort),
+    )
+
+
+def _socket(socket: birth_schema.Socket) -> SocketSpec:
+    default = SocketSpec(kind=SocketKind.TCP)
+    return SocketSpec(
+        kind=socket.listen.kind,
+        host=socket.listen.host,
+        port=socket.listen.port,
+        path=socket.listen.path,
+        backlog=_or(socket.backlog, default.backlog),
+        mode=_or(socket.mode, default.mode),
+        owner=socket.owner,
+        reuse_port=_or(socket.reuse_port, default.reuse_port),
     )
 
 

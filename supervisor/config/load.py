@@ -11,7 +11,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from supervisor.config import convert, includes, mistakes, relations, schema, values
+from supervisor.config import convert, includes, instances, mistakes, relations, schema, values
 from supervisor.config.expand import expand
 from supervisor.config.loaded import Loaded
 from supervisor.config.parse import parse
@@ -36,6 +36,7 @@ def load(
     reader.read(path, ())
     if not reader.parts or (root := includes.merge(reader.parts, reader.problems)) is None:
         raise reader.error()
+    root = instances.multiply(root, reader.problems)
     relations.check(root, reader.problems, complete=reader.complete)
     found = schema.read(plain(root))
     if isinstance(found, list):

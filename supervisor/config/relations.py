@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from supervisor.config import units, values
+from supervisor.config import birth_relations, units, values
 from supervisor.config.problems import Place, Problems, Refused
 from supervisor.config.tree import (
     Entry,
@@ -56,11 +56,16 @@ def check(root: MapNode, problems: Problems, *, complete: bool) -> None:
         _check_hooks(election.node, problems)
     _check_needs(processes, {}, problems)
     every = [*processes.values()]
-    for election in elections.values():
+    beside = [("", "", process) for process in every]
+    for name, election in elections.items():
         for role in ("leader", "follower"):
-            every += entries(child(election.node, role, "processes")).values()
+            found = entries(child(election.node, role, "processes")).values()
+            every += found
+            beside += [(name, role, process) for process in found]
     for process in every:
         _check_process(process.node, problems)
+        birth_relations.check(process.node, problems)
+    birth_relations.check_sockets(beside, problems)
     _check_log_files(every, problems)
 
 
@@ -328,5 +333,10 @@ def _check_log_files(processes: list[Entry], problems: Problems) -> None:
         path = directory_of(node.place.file) / written
         first = seen.setdefault(path, process.key)
         if first is not process.key:
-            message = f"two processes write to {_path(path)}, the other is at {first}"
+            instances = first == process.key
+            what = "the instances of a process write" if instances else "two processes write"
+            message = f"{what} to {_path(path)}" + ("" if instances else f", the other is at {first}")
+            if instances:
+                problems.add(node.place, message, "write {instance} where their names are to differ")
+                continue
             problems.add(node.place, message, "give each its own file: they are rotated one by one")

@@ -4,70 +4,27 @@ Promises: every key that is unknown, missing or of the wrong kind is reported at
 comes out holds only values that ``values`` accepted. Defaults are not stated here: None means that the file is silent,
 and ``core.spec`` says what then. Does not: compare values with each other (``relations`` does).
 
-The only module that imports pydantic, and of it only the core that validates: the daemon keeps for ever what it has
-imported, and BaseModel with its schema generator is 9 MB and a tenth of a second more.
+Of pydantic it imports, as ``shape`` does, only the core that validates: the daemon keeps for ever what it has imported,
+and BaseModel with its schema generator is 9 MB and a tenth of a second more.
 """
 
-import types
-import typing
-from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields
 from functools import cache
-from typing import Annotated, NamedTuple, TypeVar, dataclass_transform
+from typing import Annotated, NamedTuple
 
-from pydantic_core import CoreSchema, SchemaValidator, ValidationError, core_schema
+from pydantic_core import SchemaValidator, ValidationError
 
-from supervisor.config import units, values
+from supervisor.config import birth_schema, units, values
 from supervisor.config.problems import MAX_PROBLEMS, Refused
+from supervisor.config.shape import Before, OrNothing, Whole, section
+from supervisor.config.shape import key_of as _key
+from supervisor.config.shape import leaf as _leaf
+from supervisor.config.shape import schema_of as _section
+from supervisor.config.shape import single as _single
 from supervisor.config.tree import Empty, Kind, Leaf, Plain, Steps
+from supervisor.core.birth import Scheduling
 from supervisor.core.spec import GiveUp, ReloadPolicy, RestartPolicy, UnhealthyAction
 
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Whole:
-    """In an annotation: what the value becomes, whatever it is. The function raises ``Refused``."""
-
-    parse: Callable[[object], object]
-
-
-@dataclass(frozen=True, slots=True)
-class Before:
-    """In an annotation: what the value becomes before the annotated type sees it. The function raises ``Refused``."""
-
-    prepare: Callable[[object], object]
-
-
-@dataclass_transform(kw_only_default=True, frozen_default=True)
-def section(cls: type[T]) -> type[T]:
-    """A mapping with known keys. One of which nothing is left but its name asks for nothing."""
-    return dataclass(frozen=True, slots=True, kw_only=True)(cls)
-
-
 # --- single values ---------------------------------------------------------------------------------------------------
-
-
-def _leaf(value: object) -> Leaf:
-    """The single value that stands where one is expected. Its text counts: ``no`` is the word, ``08`` the digits."""
-    if isinstance(value, Leaf):
-        return value
-    if isinstance(value, Empty):
-        raise Refused("nothing is written here", 'write a value, leave the key out, or write "" for an empty text')
-    what = "a list" if isinstance(value, list) else "a mapping"
-    raise Refused(f"{what} stands where a single value is expected", "write one value")
-
-
-def _single(parse: Callable[[Leaf], object]) -> Whole:
-    def whole(value: object) -> object:
-        parsed = parse(_leaf(value))
-        return str(parsed) if isinstance(parsed, Leaf) else parsed
-
-    return Whole(whole)
-
-
-def _key(parse: Callable[[str], str]) -> Whole:
-    return Whole(lambda key: parse(str(key)))
 
 
 def _duration(text: str, *, zero: bool) -> float:
@@ -89,7 +46,7 @@ def _log_size(text: str) -> int:
     return size
 
 
-def _one_of(enum: type[RestartPolicy | GiveUp | ReloadPolicy | UnhealthyAction]) -> Whole:
+def _one_of(enum: type[RestartPolicy | GiveUp | ReloadPolicy | UnhealthyAction | Scheduling]) -> Whole:
     return _single(lambda text: enum(values.choice(text, [str(member) for member in enum])))
 
 
@@ -122,11 +79,6 @@ def _endpoints(value: object) -> object:
     return value
 
 
-def _silent_if_empty(value: object) -> object:
-    """A section of which nothing is left but its name asks for nothing."""
-    return {} if isinstance(value, Empty) else value
-
-
 def _json_object(value: object) -> dict[str, object]:
     if not isinstance(value, dict):
         raise Refused("the value is not a mapping", "write keys: {address: ...}")
@@ -151,13 +103,8 @@ def _hook(value: object) -> object:
 
 Word = Annotated[Leaf, Whole(_leaf)]
 Command = Annotated[list[Word], Before(_words)]
-OrNothing = Before(_silent_if_empty)
 Environment = Annotated[
     dict[Annotated[str, _key(values.variable_name)], Text],
-    OrNothing,
-]
-Limits = Annotated[
-    dict[Annotated[str, _key(values.limit_name)], Annotated[int, _single(values.limit)]],
     OrNothing,
 ]
 NameKey = Annotated[str, _key(values.name)]
@@ -258,9 +205,23 @@ class Process:
     directory: Path | None = None
     environment: Environment | None = None
     environment_files: list[Path] | None = None
+    pass_environment: birth_schema.PassedVariables | None = None
     user: Annotated[str, _single(values.user)] | None = None
     umask: Annotated[int, _single(values.umask)] | None = None
-    limits: Limits | None = None
+    limits: birth_schema.Limits | None = None
+    groups: birth_schema.Groups | None = None
+    nice: birth_schema.Nice | None = None
+    scheduling: Annotated[Scheduling, _one_of(Scheduling)] | None = None
+    ionice: birth_schema.IoNice | None = None
+    oom_score_adj: birth_schema.OomScoreAdj | None = None
+    cpu_affinity: birth_schema.Cpus | None = None
+    capabilities: birth_schema.Capabilities | None = None
+    no_new_privileges: birth_schema.Switch | None = None
+    private_tmp: birth_schema.Switch | None = None
+    cgroup: birth_schema.Cgroup | None = None
+    sockets: birth_schema.Sockets | None = None
+    pty: birth_schema.Switch | None = None
+    instances: birth_schema.Instances | None = None
     needs: list[Name] | None = None
     ready: Ready | None = None
     health: Health | None = None
@@ -283,7 +244,7 @@ class Hook:
     environment_files: list[Path] | None = None
     user: Annotated[str, _single(values.user)] | None = None
     umask: Annotated[int, _single(values.umask)] | None = None
-    limits: Limits | None = None
+    limits: birth_schema.Limits | None = None
 
 
 AHook = Annotated[Hook, Before(_hook)]
@@ -355,43 +316,6 @@ class File:
     elections: Annotated[dict[NameKey, Election], OrNothing] | None = None
     processes: Processes | None = None
     include: list[Text] | None = None
-
-
-def _core(hint: object) -> CoreSchema:
-    """The validator's schema of an annotation."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is Annotated:
-        schema: CoreSchema | None = None
-        for mark in arguments[1:]:
-            if isinstance(mark, Whole):
-                schema = core_schema.no_info_plain_validator_function(mark.parse)
-            elif isinstance(mark, Before):
-                inner = _core(arguments[0]) if schema is None else schema
-                schema = core_schema.no_info_before_validator_function(mark.prepare, inner)
-        return _core(arguments[0]) if schema is None else schema
-    if origin in (typing.Union, types.UnionType):
-        return _core(next(a for a in arguments if a is not types.NoneType))
-    if origin is list:
-        return core_schema.list_schema(_core(arguments[0]))
-    if origin is dict:
-        return core_schema.dict_schema(_core(arguments[0]), _core(arguments[1]))
-    assert isinstance(hint, type), hint
-    return _section(hint)
-
-
-@cache
-def _section(cls: type) -> CoreSchema:
-    keys = []
-    for key in fields(cls):
-        schema = _core(key.type)
-        if key.default is not MISSING:
-            schema = core_schema.with_default_schema(schema, default=key.default)
-        keys.append(core_schema.dataclass_field(key.name, schema, kw_only=True))
-    arguments = core_schema.dataclass_args_schema(cls.__name__, keys)
-    names = [key.name for key in fields(cls)]
-    config = core_schema.CoreConfig(extra_fields_behavior="forbid")
-    whole = core_schema.dataclass_schema(cls, arguments, names, config=config, slots=True, frozen=True)
-    return core_schema.no_info_before_validator_function(_silent_if_empty, whole)
 
 
 # --- reading it ------------------------------------------------------------------------------------------------------

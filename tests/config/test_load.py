@@ -14,6 +14,15 @@ import pytest
 
 from supervisor.config.load import MAX_FILE_BYTES, load
 from supervisor.config.problems import ConfigError, Problem
+from supervisor.core.birth import (
+    Capabilities,
+    CgroupSpec,
+    IoClass,
+    IoPriority,
+    Scheduling,
+    SocketKind,
+    SocketSpec,
+)
 from supervisor.core.names import ElectionName, ProcessId, ProcessName, Role
 from supervisor.core.spec import (
     AuthSpec,
@@ -66,7 +75,22 @@ elections:
           environment_files: [/etc/default/billing, local.env]
           user: billing:www
           umask: "027"
-          limits: {nofile: 65536, core: unlimited, as: 2GiB}
+          limits: {nofile: "1024:65536", core: unlimited, as: 2GiB}
+          pass_environment: [AWS_REGION, AWS_REGION]
+          groups: [video, 44]
+          nice: -5
+          scheduling: batch
+          ionice: {class: best-effort, level: 2}
+          oom_score_adj: -500
+          cpu_affinity: "0-2,6"
+          capabilities: {keep: [net_bind_service, CAP_CHOWN]}
+          no_new_privileges: on
+          cgroup: {memory: 512MB, memory_high: 450MB, swap: 0, cpu: 150%, cpu_weight: 50, pids: 100, io_weight: 10}
+          sockets:
+            http: "tcp://0.0.0.0:8080"
+            six: {listen: "tcp://[::1]:8081", backlog: 10, reuse_port: on}
+            ctl: {listen: "unix:///run/x.sock", mode: "0600", owner: "www:adm"}
+          pty: on
           needs: [migrate]
           ready: {exec: bin/api --check, every: 500ms, timeout: 250ms, within: 30s, successes: 2}
           health: {http: "http://127.0.0.1:8080/healthz", every: 2s, failures: 4, on_failure: restart}
@@ -98,7 +122,31 @@ def test_every_key_arrives_in_the_spec(tmp_path: Path) -> None:
         environment_files=("/etc/default/billing", f"{tmp_path}/local.env"),
         user="billing:www",
         umask=0o027,
-        limits={"nofile": 65536, "core": -1, "as": 2**31},
+        limits={"nofile": (1024, 65536), "core": (-1, -1), "as": (2**31, 2**31)},
+        pass_environment=("AWS_REGION",),
+        groups=("video", "44"),
+        nice=-5,
+        scheduling=Scheduling.BATCH,
+        ionice=IoPriority(io_class=IoClass.BEST_EFFORT, level=2),
+        oom_score_adj=-500,
+        cpu_affinity=(0, 1, 2, 6),
+        capabilities=Capabilities(names=("CAP_CHOWN", "CAP_NET_BIND_SERVICE"), keep=True),
+        no_new_privileges=True,
+        cgroup=CgroupSpec(
+            memory_bytes=512_000_000,
+            memory_high_bytes=450_000_000,
+            swap_bytes=0,
+            cpu_percent=150,
+            cpu_weight=50,
+            pids=100,
+            io_weight=10,
+        ),
+        sockets={
+            "http": SocketSpec(kind=SocketKind.TCP, host="0.0.0.0", port=8080),  # what the file says
+            "six": SocketSpec(kind=SocketKind.TCP, host="::1", port=8081, backlog=10, reuse_port=True),
+            "ctl": SocketSpec(kind=SocketKind.UNIX, path="/run/x.sock", mode=0o600, owner="www:adm"),
+        },
+        pty=True,
         needs=(ProcessName("migrate"),),
         ready=ProbeSpec(
             kind=ProbeKind.EXEC,
@@ -226,7 +274,7 @@ def test_the_source_names_the_file_and_its_content(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(p.name for p in EXAMPLES.glob("*.yaml")))
 def test_each_example_loads(name: str) -> None:
     loaded = load(EXAMPLES / name, environ={}, hostname="host-1")
-    assert loaded.spec.elections
+    assert loaded.spec.elections or loaded.spec.processes
 
 
 def test_the_readme_shows_a_file_that_loads(tmp_path: Path) -> None:
