@@ -17,10 +17,10 @@ from typing import Annotated, NamedTuple, TypeVar, dataclass_transform
 
 from pydantic_core import CoreSchema, SchemaValidator, ValidationError, core_schema
 
-from supervisor.config import units, values
+from supervisor.config import log_values, units, values
 from supervisor.config.problems import MAX_PROBLEMS, Refused
 from supervisor.config.tree import Empty, Kind, Leaf, Plain, Steps
-from supervisor.core.spec import GiveUp, ReloadPolicy, RestartPolicy, UnhealthyAction
+from supervisor.core.spec import GiveUp, ReloadPolicy, RestartPolicy, SyslogFormat, UnhealthyAction
 
 T = TypeVar("T")
 
@@ -83,13 +83,7 @@ def _proclaim_every(text: str) -> float:
     return seconds
 
 
-def _log_size(text: str) -> int:
-    if (size := units.size_bytes(text)) < 1000:
-        raise Refused(f"{text} is too small for a log file", "write 1kB or more")
-    return size
-
-
-def _one_of(enum: type[RestartPolicy | GiveUp | ReloadPolicy | UnhealthyAction]) -> Whole:
+def _one_of(enum: type[RestartPolicy | GiveUp | ReloadPolicy | UnhealthyAction | SyslogFormat]) -> Whole:
     return _single(lambda text: enum(values.choice(text, [str(member) for member in enum])))
 
 
@@ -120,6 +114,11 @@ def _endpoints(value: object) -> object:
     if value == []:
         raise Refused("there are no endpoints", "name at least one, or leave 'endpoints' out to run a local etcd")
     return value
+
+
+def _list(value: object) -> object:
+    """One value where a list is expected is a list of one."""
+    return value if isinstance(value, list) else [_leaf(value)]
 
 
 def _silent_if_empty(value: object) -> object:
@@ -242,12 +241,28 @@ class Stop:
 
 
 @section
+class Syslog:
+    """``log.syslog`` of a process."""
+
+    facility: Annotated[str, _single(log_values.facility)] | None = None
+    format: Annotated[SyslogFormat, _one_of(SyslogFormat)] | None = None
+
+
+@section
 class Log:
     """``log`` of a process."""
 
+    to: Annotated[list[Annotated[str, _single(log_values.log_target)]], Before(_list)] | None = None
     file: Path | None = None
-    max_size: Annotated[int, _single(_log_size)] | None = None
+    stderr_file: Path | None = None
+    max_size: Annotated[int, _single(log_values.log_size)] | None = None
+    max_age: Annotated[float, _single(log_values.log_age)] | None = None
     keep: Annotated[int, _single(lambda text: values.whole_number(text, most=1000))] | None = None
+    compress: Annotated[bool, _single(log_values.compression)] | None = None
+    format: Annotated[bool, _single(log_values.log_format)] | None = None
+    timestamps: Annotated[bool, _single(values.switch)] | None = None
+    prefix: Annotated[bool, _single(values.switch)] | None = None
+    syslog: Syslog | None = None
 
 
 @section
