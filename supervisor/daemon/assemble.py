@@ -30,7 +30,7 @@ from supervisor.daemon.store_calls import StoreCalls
 from supervisor.daemon.tokens import TokenFile
 from supervisor.guardian.link import GuardianLink, Launched
 from supervisor.processes.logs import LogCapture
-from supervisor.processes.sink import Output
+from supervisor.processes.output import Output
 from supervisor.report import transitions
 from supervisor.report.logline import Level, LogLine, is_journal, render
 from supervisor.report.systemd import Notifier

@@ -1,4 +1,4 @@
-"""Pipes between children and the event loop.
+"""Pipes between short-lived children and the event loop; ``reader`` reads those of processes, in a thread.
 
 Promises: the read end is non-blocking and read whenever it has something, whatever becomes of what was read, so that no
 child ever waits for us; both ends are close-on-exec; a pipe ends at end of file or at ``close``, and says so once.
@@ -7,31 +7,21 @@ Does not: understand what comes through, or own the write end: the caller hands 
 
 import asyncio
 import contextlib
-import fcntl
 import os
 from collections.abc import Callable
-from typing import ClassVar, Final
+from typing import Final
 
-from supervisor.processes.lines import CHUNK_BYTES
-
-PIPE_BYTES: Final = 256 * 1024
-"""Room for what a child says while the loop is busy; the kernel's own default is 64 KiB."""
-
-ENLARGED_PIPES: Final = 64
-"""At most so many larger pipes at a time. Beyond ``pipe-user-pages-soft`` (64 MiB by default) the kernel gives a user's
-next pipes, ours or not, a page or two: see pipe(7). This takes a quarter of that."""
+CHUNK_BYTES: Final = 64 * 1024
+"""The kernel's own size of a pipe."""
 
 
 class PipeReader:
     """The read end of one pipe, watched by the loop it was opened in."""
 
-    _enlarged: ClassVar[int] = 0
-
     def __init__(self, *, on_chunk: Callable[[bytes], None], on_end: Callable[[], None]) -> None:
         self._on_chunk = on_chunk
         self._on_end = on_end
         self._fd: int | None = None
-        self._large = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def open(self, *, owner: int | None = None) -> int:
@@ -41,11 +31,6 @@ class PipeReader:
         """
         read_end, write_end = os.pipe()
         os.set_blocking(read_end, False)
-        if PipeReader._enlarged < ENLARGED_PIPES:
-            with contextlib.suppress(OSError):
-                fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-                self._large = True
-                PipeReader._enlarged += 1
         if owner is not None:
             with contextlib.suppress(OSError):
                 os.fchown(write_end, owner, -1)
@@ -67,8 +52,6 @@ class PipeReader:
         self._loop.remove_reader(self._fd)
         os.close(self._fd)
         self._fd = None
-        if self._large:
-            PipeReader._enlarged -= 1
         self._on_end()
 
     def _read(self) -> int:
@@ -99,7 +82,7 @@ class Collector:
 
     def finish(self) -> bytes:
         """Ends it. The last bytes of what was said until now."""
-        self._reader.drain(4 * PIPE_BYTES)
+        self._reader.drain(4 * CHUNK_BYTES)
         self._reader.close()
         return bytes(self._kept)
 
