@@ -171,6 +171,8 @@ class Process:
     last_exit_age_seconds: float | None
     retry_seconds: float | None
     kill_seconds: float | None
+    log_lines_lost: int
+    log_trouble: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,6 +226,17 @@ class Observation:
     at: str
     election: str
     leader: Leader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLines:
+    """Lines that one stream of one process said."""
+
+    process: str
+    stream: str
+    at: str
+    text: bytes
+    missed: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

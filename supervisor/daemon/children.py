@@ -58,6 +58,8 @@ class Children:
         run = getattr(event, "run", None)
         look = self._looks.get(run) if run is not None else None
         if look is None:
+            if isinstance(event, ev.Spawned) and event.run in self._specs:
+                self._logs.started(self._specs[event.run].id, event.run, event.pid)
             if isinstance(event, ev.Emptied | ev.SpawnFailed):
                 self._specs.pop(event.run, None)
                 self.probes.stop_run(event.run)
@@ -119,7 +121,8 @@ class Children:
         try:
             identity = resolve_user(action.spec.user) if action.spec.user else None
             environment = build_environment(action.spec, action.variables, self._base, identity)
-            fds = self._logs.open(action.spec.id, action.run, owner=identity.uid if identity else None)
+            owner = identity.uid if identity else None
+            fds = self._logs.open(action.spec.id, action.run, owner=owner, variables=action.variables)
             request = _request(action.run, action.spec, action.term, environment, identity)
             self._specs[action.run] = action.spec
             self._link.spawn(request, fds[0], fds[1])
