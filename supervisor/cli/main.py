@@ -28,6 +28,7 @@ _VERBS: Final = {
     "reload": "Read the file again and wait until it is in force.",
     "resign": "Give up the lead of an election.",
     "restart": "Stop and start a process.",
+    "logs": "Show what processes said last, and follow them.",
     "version": "Show the version of this command and of the daemon.",
 }
 """Verb to its line in ``--help``; its file is ``supervisor/cli/<verb>.py``, its command there ``command``."""

@@ -23,7 +23,7 @@ def command(elections: tuple[str, ...]) -> int:
     Every election when none is named. Lines carry the proclaimed document, the fencing token, the source and the age of
     what they say. Ends with 0 at Ctrl-C or when nobody reads any more, and with 3 when the daemon ends.
     """
-    threading.Thread(target=_end_with_the_reader, daemon=True).start()
+    end_with_the_reader()
     try:
         with daemon() as connected, closing(connected.observe(*elections)) as observations:
             for observation in observations:
@@ -33,8 +33,12 @@ def command(elections: tuple[str, ...]) -> int:
     return exits.OK
 
 
-def _end_with_the_reader() -> None:
+def end_with_the_reader() -> None:
     """``observe | head -1`` is over when head is, not at the next change, which may be days away."""
+    threading.Thread(target=_wait_for_the_reader, daemon=True).start()
+
+
+def _wait_for_the_reader() -> None:
     poll = select.poll()
     with suppress(OSError, ValueError):  # no descriptor: then nobody can leave it
         poll.register(sys.stdout.fileno(), 0)  # reports nothing but errors and hang-ups

@@ -235,6 +235,9 @@ _PHASE = {"running": Tone.GOOD, "completed": Tone.PLAIN, "gave-up": Tone.BAD, "b
 
 
 def _remarks(status: views.Status) -> Iterable[tuple[str, Cell]]:
+    for p in status.processes:
+        if p.log_lines_lost and not p.log_trouble:
+            yield safe(p.name), Cell(f"{p.log_lines_lost} of its log lines were dropped since the start", Tone.WARN)
     for reason in status.reasons:
         yield safe(reason.subject), Cell(reason.text, Tone.BAD if reason.kind == views.UNHEALTHY else Tone.WARN)
         if reason.subject == "config":

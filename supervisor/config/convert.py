@@ -19,6 +19,7 @@ from supervisor.core.spec import (
     HookSpec,
     HttpSpec,
     LogSpec,
+    LogTarget,
     ProbeKind,
     ProbeSpec,
     ProbeTls,
@@ -278,8 +279,18 @@ def _stop(stop: schema.Stop, default: StopSpec) -> StopSpec:
 
 
 def _log(log: schema.Log, default: LogSpec) -> LogSpec:
+    syslog = log.syslog or schema.Syslog()
     return LogSpec(
+        targets=None if log.to is None else tuple(LogTarget(word) for word in log.to if word != "none"),
         file=log.file,
+        stderr_file=log.stderr_file,
         max_size_bytes=_or(log.max_size, default.max_size_bytes),
+        max_age_seconds=log.max_age,
         keep=_or(log.keep, default.keep),
+        compress=_or(log.compress, default.compress),
+        json=_or(log.format, default.json),
+        timestamps=_or(log.timestamps, default.timestamps),
+        prefix=log.prefix,
+        syslog_facility=_or(syslog.facility, default.syslog_facility),
+        syslog_format=_or(syslog.format, default.syslog_format),
     )

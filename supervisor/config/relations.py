@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from supervisor.config import birth_relations, probe_relations, units, values
+from supervisor.config import birth_relations, log_relations, probe_relations, units, values
 from supervisor.config.problems import Place, Problems, Refused
 from supervisor.config.tree import (
     Entry,
@@ -64,7 +64,7 @@ def check(root: MapNode, problems: Problems, *, complete: bool) -> None:
         _check_process(process.node, problems)
         birth_relations.check(process.node, problems)
     birth_relations.check_sockets(beside, problems)
-    _check_log_files(every, problems)
+    log_relations.check(every, problems)
 
 
 def _accepted(parse: Callable[[str], T], node: Node | None) -> T | None:
@@ -314,22 +314,3 @@ def _check_program(command: Node | None, directory: str, problems: Problems) -> 
 
 def _path(path: Path | str) -> str:
     return shown(str(path), most=300)
-
-
-def _check_log_files(processes: list[Entry], problems: Problems) -> None:
-    seen: dict[Path, Place] = {}
-    for process in processes:
-        node = child(process.node, "log", "file")
-        written = text(node)
-        if node is None or not written:
-            continue
-        path = directory_of(node.place.file) / written
-        first = seen.setdefault(path, process.key)
-        if first is not process.key:
-            instances = first == process.key
-            what = "the instances of a process write" if instances else "two processes write"
-            message = f"{what} to {_path(path)}" + ("" if instances else f", the other is at {first}")
-            if instances:
-                problems.add(node.place, message, "write {instance} where their names are to differ")
-                continue
-            problems.add(node.place, message, "give each its own file: they are rotated one by one")

@@ -13,7 +13,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic_core import SchemaValidator, ValidationError
 
-from supervisor.config import birth_schema, probe_schema, probe_values, units, values
+from supervisor.config import birth_schema, log_values, probe_schema, probe_values, units, values
 from supervisor.config.problems import MAX_PROBLEMS, Refused
 from supervisor.config.shape import Before, OrNothing, Whole, section
 from supervisor.config.shape import key_of as _key
@@ -22,7 +22,7 @@ from supervisor.config.shape import schema_of as _section
 from supervisor.config.shape import single as _single
 from supervisor.config.tree import Empty, Kind, Leaf, Plain, Steps
 from supervisor.core.birth import Scheduling
-from supervisor.core.spec import CampaignWay, GiveUp, ReloadPolicy, RestartPolicy, UnhealthyAction
+from supervisor.core.spec import CampaignWay, GiveUp, ReloadPolicy, RestartPolicy, SyslogFormat, UnhealthyAction
 
 # --- single values ---------------------------------------------------------------------------------------------------
 
@@ -40,13 +40,10 @@ def _proclaim_every(text: str) -> float:
     return seconds
 
 
-def _log_size(text: str) -> int:
-    if (size := units.size_bytes(text)) < 1000:
-        raise Refused(f"{text} is too small for a log file", "write 1kB or more")
-    return size
+_Words = CampaignWay | RestartPolicy | GiveUp | ReloadPolicy | UnhealthyAction | SyslogFormat | Scheduling
 
 
-def _one_of(enum: type[CampaignWay | RestartPolicy | GiveUp | ReloadPolicy | UnhealthyAction | Scheduling]) -> Whole:
+def _one_of(enum: type[_Words]) -> Whole:
     return _single(lambda text: enum(values.choice(text, [str(member) for member in enum])))
 
 
@@ -77,6 +74,11 @@ def _endpoints(value: object) -> object:
     if value == []:
         raise Refused("there are no endpoints", "name at least one, or leave 'endpoints' out to run a local etcd")
     return value
+
+
+def _list(value: object) -> object:
+    """One value where a list is expected is a list of one."""
+    return value if isinstance(value, list) else [_leaf(value)]
 
 
 def _json_object(value: object) -> dict[str, object]:
@@ -195,12 +197,28 @@ class Stop:
 
 
 @section
+class Syslog:
+    """``log.syslog`` of a process."""
+
+    facility: Annotated[str, _single(log_values.facility)] | None = None
+    format: Annotated[SyslogFormat, _one_of(SyslogFormat)] | None = None
+
+
+@section
 class Log:
     """``log`` of a process."""
 
+    to: Annotated[list[Annotated[str, _single(log_values.log_target)]], Before(_list)] | None = None
     file: Path | None = None
-    max_size: Annotated[int, _single(_log_size)] | None = None
+    stderr_file: Path | None = None
+    max_size: Annotated[int, _single(log_values.log_size)] | None = None
+    max_age: Annotated[float, _single(log_values.log_age)] | None = None
     keep: Annotated[int, _single(lambda text: values.whole_number(text, most=1000))] | None = None
+    compress: Annotated[bool, _single(log_values.compression)] | None = None
+    format: Annotated[bool, _single(log_values.log_format)] | None = None
+    timestamps: Annotated[bool, _single(values.switch)] | None = None
+    prefix: Annotated[bool, _single(values.switch)] | None = None
+    syslog: Syslog | None = None
 
 
 @section

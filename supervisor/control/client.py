@@ -137,6 +137,23 @@ class Client:
                 call.cancel()
         raise NotRunning(f"the supervisor at {self._socket} has ended")
 
+    def logs(
+        self, *processes: str, lines: int | None = None, since_seconds: float | None = None, follow: bool = False
+    ) -> Generator[views.LogLines, None, None]:
+        """What processes said; when followed until the daemon ends (NotRunning) or the iterator is closed."""
+        with self._errors():
+            request = control_pb2.LogsRequest(
+                processes=processes, lines=lines, since_seconds=since_seconds, follow=follow
+            )
+            call = self._stub.Logs(request, timeout=None if follow else 6 * self._answer_seconds)
+            try:
+                for message in call:
+                    yield to_view(views.LogLines, message)
+            finally:
+                call.cancel()
+        if follow:
+            raise NotRunning(f"the supervisor at {self._socket} has ended")
+
     @contextmanager
     def _errors(self) -> Iterator[None]:
         try:

@@ -4,8 +4,10 @@ Promises: pure; nothing is claimed without the instant it was last confirmed; ag
 ``now`` given, never negative. Does not: judge whether it is good (``condition`` does).
 """
 
+from collections.abc import Iterable, Iterator, Mapping
+
 from supervisor.control import condition, documents, leaders, views, words
-from supervisor.control.ports import Facts
+from supervisor.control.ports import Facts, LogTrouble
 from supervisor.core import document, versions
 from supervisor.core.names import ElectionName, Instant, ProcessId, Role
 from supervisor.core.state import Election, ElectionPhase, Process, ProcessPhase, Session, State
@@ -26,6 +28,7 @@ def status(
     *,
     loop_lag_seconds: float = 0.0,
     only: ElectionName | None = None,
+    log_troubles: Mapping[ProcessId, LogTrouble] | None = None,
 ) -> views.Status:
     """Everything, or what concerns one election."""
     names = sorted(state.elections) if only is None else [only]
@@ -33,7 +36,8 @@ def status(
     shown = [p for pid in _ordered(state) if only is None or pid.election == only for p in [state.processes[pid]]]
     shown = [p for p in shown if not p.id.is_hook or p.alive or p.last_exit is not None]
     ttls = {e.spec.ttl_seconds for e in chosen}
-    reasons = condition.reasons(state, now, only=only)
+    troubles = log_troubles or {}
+    reasons = (*condition.reasons(state, now, only=only), *_of_logs(shown, troubles))
     return views.Status(
         schema_version=views.SCHEMA_VERSION,
         condition=condition.condition(reasons),
@@ -43,7 +47,7 @@ def status(
         store=_store(state, facts, now),
         sessions=tuple(_session(s, now) for ttl, s in sorted(state.sessions.items()) if only is None or ttl in ttls),
         elections=tuple(election(state, e, now) for e in chosen),
-        processes=tuple(process(state, p, now) for p in shown),
+        processes=tuple(process(state, p, now, troubles.get(p.id)) for p in shown),
     )
 
 
@@ -136,7 +140,7 @@ def election(state: State, e: Election, now: Instant) -> views.Election:
     )
 
 
-def process(state: State, p: Process, now: Instant) -> views.Process:
+def process(state: State, p: Process, now: Instant, log: LogTrouble | None = None) -> views.Process:
     """One process. Uptime is known while it runs; a child being stopped shows how long that already takes."""
     wanted = condition.wanted(state, p)
     return views.Process(
@@ -157,7 +161,17 @@ def process(state: State, p: Process, now: Instant) -> views.Process:
         retry_seconds=None if p.retry_at is None else _until(p.retry_at, now),
         kill_seconds=None if p.kill_at is None else _until(p.kill_at, now),
         status_text=p.status,
+        log_lines_lost=log.lines if log else 0,
+        log_trouble=log.trouble if log else "",
     )
+
+
+def _of_logs(shown: Iterable[Process], troubles: Mapping[ProcessId, LogTrouble]) -> Iterator[views.Reason]:
+    for p in shown:
+        trouble = troubles.get(p.id)
+        if trouble is not None and trouble.trouble:
+            text = f"its log takes nothing ({trouble.trouble}); {trouble.lines} lines were dropped"
+            yield views.Reason(kind=views.UNHEALTHY, subject=str(p.id), text=text)
 
 
 def observation(state: State, e: Election, now: Instant) -> views.Observation:

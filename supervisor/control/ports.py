@@ -4,12 +4,12 @@ Promises: everything is called on the daemon's own event loop. Does not: hold an
 ``tests/control/fakes.py`` is the other.
 """
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from supervisor.core.events import Event
-from supervisor.core.names import Instant
+from supervisor.core.names import Instant, ProcessId
 from supervisor.core.state import State
 
 
@@ -39,6 +39,30 @@ class ReloadOutcome:
     """Why not, one ``file:line:column: message`` each; empty when adopted."""
     summary: tuple[str, ...] = ()
     """What changes, one line each, for people; empty when nothing does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """Lines that one stream of a process said."""
+
+    process: ProcessId
+    stream: str
+    """``stdout`` or ``stderr``."""
+    at: str
+    """Wall clock when they were read, RFC 3339, UTC."""
+    text: bytes
+    missed: int = 0
+    """So many lines before these were too many for the reader."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogTrouble:
+    """What a process's log targets did not take."""
+
+    lines: int
+    """Dropped since the daemon began."""
+    trouble: str
+    """Why they take nothing now; empty when they do."""
 
 
 class Ports(Protocol):
@@ -76,6 +100,19 @@ class Ports(Protocol):
         """The present state at once, then every later one; a slow reader skips those in between, never the last.
 
         Ends when the daemon does. To be closed by the reader (``contextlib.aclosing``).
+        """
+        ...
+
+    def log_troubles(self) -> Mapping[ProcessId, LogTrouble]:
+        """Of every process that lost lines or whose log is in trouble."""
+        ...
+
+    def logs(
+        self, processes: Sequence[ProcessId], *, lines: int | None, since_seconds: float | None, follow: bool
+    ) -> AsyncGenerator[Heard, None]:
+        """The last of what processes said, oldest first; and with ``follow`` what they say from then on.
+
+        To be closed by the reader (``contextlib.aclosing``), as ``subscribe``.
         """
         ...
 

@@ -47,7 +47,8 @@ class ControlService(control_pb2_grpc.ControlServicer):
         ports, state = self._ports, self._ports.state()
         only = (await _election(state, request.election, context)).spec.name if request.election else None
         lag = ports.loop_lag_seconds()
-        view = describe.status(state, ports.facts, ports.now(), loop_lag_seconds=lag, only=only)
+        troubles = ports.log_troubles()
+        view = describe.status(state, ports.facts, ports.now(), loop_lag_seconds=lag, only=only, log_troubles=troubles)
         return to_message(view, control_pb2.Status())
 
     async def Version(  # noqa: N802
@@ -141,7 +142,8 @@ class ControlService(control_pb2_grpc.ControlServicer):
 
     def _restarted(self, outcome: str, before: Process) -> control_pb2.Restarted:
         state = self._ports.state()
-        shown = describe.process(state, state.processes.get(before.id, before), self._ports.now())
+        log = self._ports.log_troubles().get(before.id)
+        shown = describe.process(state, state.processes.get(before.id, before), self._ports.now(), log)
         return to_message(views.Restarted(outcome=outcome, process=shown), control_pb2.Restarted())
 
     # --- watching --------------------------------------------------------------------------------------------------
@@ -169,6 +171,29 @@ class ControlService(control_pb2_grpc.ControlServicer):
                     observation = _news(state, name, ports.now(), said)
                     if observation is not None:
                         yield to_message(observation, control_pb2.Observation())
+
+    async def Logs(  # noqa: N802
+        self, request: control_pb2.LogsRequest, context: "Context"
+    ) -> AsyncGenerator[control_pb2.LogLines, None]:
+        """What processes said, and say."""
+        state = self._ports.state()
+        chosen = [await _process(state, name, context) for name in request.processes]
+        heard = self._ports.logs(
+            list(dict.fromkeys(chosen)) or sorted(state.processes),
+            lines=max(0, request.lines) if request.HasField("lines") else None,
+            since_seconds=_limited(request.since_seconds) if request.HasField("since_seconds") else None,
+            follow=request.follow,
+        )
+        async with aclosing(heard) as pieces:
+            async for piece in pieces:
+                view = views.LogLines(
+                    process=str(piece.process),
+                    stream=piece.stream,
+                    at=piece.at,
+                    text=piece.text,
+                    missed=piece.missed,
+                )
+                yield to_message(view, control_pb2.LogLines())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

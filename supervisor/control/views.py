@@ -172,6 +172,8 @@ class Process:
     retry_seconds: float | None
     kill_seconds: float | None
     status_text: str
+    log_lines_lost: int
+    log_trouble: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +227,17 @@ class Observation:
     at: str
     election: str
     leader: Leader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLines:
+    """Lines that one stream of one process said."""
+
+    process: str
+    stream: str
+    at: str
+    text: bytes
+    missed: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -195,13 +195,52 @@ class StopSpec:
     timeout_seconds: float = 10.0
 
 
+class LogTarget(StrEnum):
+    """Where lines go."""
+
+    FILE = "file"
+    STDOUT = "stdout"
+    """The supervisor's own output."""
+    JOURNAL = "journal"
+    SYSLOG = "syslog"
+
+
+class SyslogFormat(StrEnum):
+    """How a datagram to syslog is written."""
+
+    RFC3164 = "rfc3164"
+    RFC5424 = "rfc5424"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogSpec:
-    """Where a process's output goes. ``file`` None: the supervisor's own output, each line prefixed by its name."""
+    """Where a process's output goes, beside the last 64 KiB that stay in memory whatever is asked for here."""
 
+    targets: tuple[LogTarget, ...] | None = None
+    """None: the file if there is one, else the supervisor's own output. Empty: nowhere."""
     file: str | None = None
+    stderr_file: str | None = None
+    """stderr goes here instead of to ``file``; rotated as that is."""
     max_size_bytes: int = 50_000_000
+    """0: never rotated by size."""
+    max_age_seconds: float | None = None
+    """Rotated at each multiple of this in UTC; None: never by age."""
     keep: int = 10
+    compress: bool = False
+    """Old files are packed with gzip."""
+    json: bool = False
+    """Every line becomes a JSON object unless it is one."""
+    timestamps: bool = False
+    prefix: bool | None = None
+    """Each line begins with the process's name. None: on the supervisor's own output only."""
+    syslog_facility: str = "daemon"
+    syslog_format: SyslogFormat = SyslogFormat.RFC3164
+
+    def destinations(self) -> tuple[LogTarget, ...]:
+        """The targets in force."""
+        if self.targets is not None:
+            return self.targets
+        return (LogTarget.STDOUT,) if self.file is None else (LogTarget.FILE,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

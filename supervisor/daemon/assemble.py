@@ -31,7 +31,7 @@ from supervisor.daemon.store_calls import StoreCalls
 from supervisor.daemon.tokens import TokenFile
 from supervisor.guardian.link import GuardianLink, Launched
 from supervisor.processes.logs import LogCapture
-from supervisor.processes.sink import Output
+from supervisor.processes.output import Output
 from supervisor.report import transitions
 from supervisor.report.logline import Level, LogLine, is_journal, render
 from supervisor.report.systemd import Notifier
@@ -82,7 +82,7 @@ class Daemon:
         self._link: GuardianLink | None = None
         self._children: Children | None = None
         self._store: StoreCalls | None = None
-        self._control = ControlServer(DaemonPorts(self.loop, self.reloader, self._facts), socket_path)
+        self._control = ControlServer(DaemonPorts(self.loop, self.reloader, self._facts, self._logs), socket_path)
         self._told_ready = self._telling = False
 
     def say(self, level: Level, message: str) -> None:
@@ -157,11 +157,16 @@ class Daemon:
             reason = f"received {number.name}"
             loop.add_signal_handler(number, self.loop.post, ev.ShutdownRequested(reason=reason))
         loop.add_signal_handler(signal.SIGHUP, lambda: group.create_task(self._reload()))
+        loop.add_signal_handler(signal.SIGUSR1, self._reopen)
 
     async def _reload(self) -> None:
         self._notifier.reloading()
         await self.reloader.reload()
         self._notifier.ready(_status_line(self.loop.state))
+
+    def _reopen(self) -> None:
+        self._logs.reopen()
+        self.say(Level.INFO, "received SIGUSR1: log files are opened anew")
 
     async def _give_up_on_etcd(self, seconds: float) -> None:
         if await self.loop.wait(_reached_etcd, seconds) is None:
@@ -172,6 +177,9 @@ class Daemon:
 
     def _report(self, before: State, event: ev.Event, after: State, _actions: tuple[ac.Action, ...]) -> None:
         self._write(*transitions.lines(before, event, after))
+        if len(after.processes) < len(before.processes):
+            for gone in before.processes.keys() - after.processes.keys():
+                self._logs.forget(gone)
         if after.stopping and not before.stopping:
             self._notifier.stopping(after.stopping)
         if not self._told_ready and after.spec is not None and all(_joined(e) for e in after.elections.values()):

@@ -86,7 +86,9 @@ class Children:
         run = getattr(event, "run", None)
         look = self._looks.get(run) if run is not None else None
         if look is None:
-            if isinstance(event, ev.Exited):
+            if isinstance(event, ev.Spawned) and event.run in self._runs:
+                self._logs.started(self._runs[event.run].spec.id, event.run, event.pid)
+            elif isinstance(event, ev.Exited):
                 self._end_looks(event.run)
             elif isinstance(event, ev.Emptied | ev.SpawnFailed):
                 self._forget(event.run)
@@ -157,7 +159,7 @@ class Children:
             environment = build_environment(spec, action.variables, self._base, identity)
             environment.update(self.notify.open(spec, run))
             owner = identity.uid if identity else None
-            fds = self._logs.open(spec.id, run, owner=owner, terminal=spec.pty)
+            fds = self._logs.open(spec.id, run, owner=owner, terminal=spec.pty, variables=action.variables)
             if self.watches.open(spec, run):
                 self._logs.listen(spec.id, run, partial(self.watches.feed, run))
             request = _request(run, spec, action.term, environment, identity, held=action.held)

@@ -1,16 +1,19 @@
 """The daemon as the control API sees it (``control.ports.Ports``)."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from functools import partial
 
-from supervisor.control.ports import Facts, ReloadOutcome
+from supervisor.control.ports import Facts, Heard, LogTrouble, ReloadOutcome
 from supervisor.core.events import Event
-from supervisor.core.names import Instant
+from supervisor.core.names import Instant, ProcessId
 from supervisor.core.state import State
 from supervisor.daemon import clock
 from supervisor.daemon.loop import Loop
 from supervisor.daemon.reload import Reloader
+from supervisor.processes.logs import LogCapture
+from supervisor.processes.rendering import stamp
 
 ADOPT_TIMEOUT_SECONDS = 10.0
 
@@ -18,10 +21,11 @@ ADOPT_TIMEOUT_SECONDS = 10.0
 class DaemonPorts:
     """Loop, file and facts behind one front."""
 
-    def __init__(self, loop: Loop, reloader: Reloader, facts: Callable[[], Facts]) -> None:
+    def __init__(self, loop: Loop, reloader: Reloader, facts: Callable[[], Facts], logs: LogCapture) -> None:
         self._loop = loop
         self._reloader = reloader
         self._facts = facts
+        self._logs = logs
 
     @property
     def facts(self) -> Facts:
@@ -59,6 +63,20 @@ class DaemonPorts:
             yield found
             if found.exited:
                 return
+
+    def log_troubles(self) -> dict[ProcessId, LogTrouble]:
+        """Of every process that lost lines or whose log is in trouble."""
+        return {pid: LogTrouble(lines=lost.lines, trouble=lost.trouble) for pid, lost in self._logs.losses().items()}
+
+    async def logs(
+        self, processes: Sequence[ProcessId], *, lines: int | None, since_seconds: float | None, follow: bool
+    ) -> AsyncGenerator[Heard, None]:
+        """The last of what processes said, and what they say from then on."""
+        since = None if since_seconds is None else clock.wall() - since_seconds
+        async with aclosing(self._logs.follow(processes, lines=lines, since=since, follow=follow)) as heard:
+            async for said in heard:
+                at = stamp(said.at)
+                yield Heard(process=said.process, stream=said.stream, at=at, text=said.text, missed=said.missed)
 
     async def reload(self) -> ReloadOutcome:
         """Read the file again and wait for the step that adopts it."""

@@ -211,7 +211,7 @@ class Leader(_message.Message):
     def __init__(self, state: _Optional[str] = ..., words: _Optional[str] = ..., node: _Optional[str] = ..., key: _Optional[str] = ..., token: _Optional[int] = ..., lease: _Optional[str] = ..., value: _Optional[str] = ..., proclaimed_state: _Optional[str] = ..., proclaimed_health: _Optional[str] = ..., proclaimed_since: _Optional[str] = ..., ours: bool = ..., foreign: bool = ..., source: _Optional[str] = ..., age_seconds: _Optional[float] = ...) -> None: ...
 
 class Process(_message.Message):
-    __slots__ = ("name", "election", "role", "wanted", "phase", "since_seconds", "pid", "uptime_seconds", "ready", "health", "probe_detail", "restarts", "last_exit", "last_exit_age_seconds", "retry_seconds", "kill_seconds", "status_text")
+    __slots__ = ("name", "election", "role", "wanted", "phase", "since_seconds", "pid", "uptime_seconds", "ready", "health", "probe_detail", "restarts", "last_exit", "last_exit_age_seconds", "retry_seconds", "kill_seconds", "status_text", "log_lines_lost", "log_trouble")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ELECTION_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
@@ -229,6 +229,8 @@ class Process(_message.Message):
     RETRY_SECONDS_FIELD_NUMBER: _ClassVar[int]
     KILL_SECONDS_FIELD_NUMBER: _ClassVar[int]
     STATUS_TEXT_FIELD_NUMBER: _ClassVar[int]
+    LOG_LINES_LOST_FIELD_NUMBER: _ClassVar[int]
+    LOG_TROUBLE_FIELD_NUMBER: _ClassVar[int]
     name: str
     election: str
     role: str
@@ -246,7 +248,9 @@ class Process(_message.Message):
     retry_seconds: float
     kill_seconds: float
     status_text: str
-    def __init__(self, name: _Optional[str] = ..., election: _Optional[str] = ..., role: _Optional[str] = ..., wanted: bool = ..., phase: _Optional[str] = ..., since_seconds: _Optional[float] = ..., pid: _Optional[int] = ..., uptime_seconds: _Optional[float] = ..., ready: bool = ..., health: _Optional[str] = ..., probe_detail: _Optional[str] = ..., restarts: _Optional[int] = ..., last_exit: _Optional[str] = ..., last_exit_age_seconds: _Optional[float] = ..., retry_seconds: _Optional[float] = ..., kill_seconds: _Optional[float] = ..., status_text: _Optional[str] = ...) -> None: ...
+    log_lines_lost: int
+    log_trouble: str
+    def __init__(self, name: _Optional[str] = ..., election: _Optional[str] = ..., role: _Optional[str] = ..., wanted: bool = ..., phase: _Optional[str] = ..., since_seconds: _Optional[float] = ..., pid: _Optional[int] = ..., uptime_seconds: _Optional[float] = ..., ready: bool = ..., health: _Optional[str] = ..., probe_detail: _Optional[str] = ..., restarts: _Optional[int] = ..., last_exit: _Optional[str] = ..., last_exit_age_seconds: _Optional[float] = ..., retry_seconds: _Optional[float] = ..., kill_seconds: _Optional[float] = ..., status_text: _Optional[str] = ..., log_lines_lost: _Optional[int] = ..., log_trouble: _Optional[str] = ...) -> None: ...
 
 class ReloadRequest(_message.Message):
     __slots__ = ("wait_seconds",)
@@ -325,6 +329,32 @@ class Observation(_message.Message):
     election: str
     leader: Leader
     def __init__(self, at: _Optional[str] = ..., election: _Optional[str] = ..., leader: _Optional[_Union[Leader, _Mapping]] = ...) -> None: ...
+
+class LogsRequest(_message.Message):
+    __slots__ = ("processes", "lines", "since_seconds", "follow")
+    PROCESSES_FIELD_NUMBER: _ClassVar[int]
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    SINCE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    FOLLOW_FIELD_NUMBER: _ClassVar[int]
+    processes: _containers.RepeatedScalarFieldContainer[str]
+    lines: int
+    since_seconds: float
+    follow: bool
+    def __init__(self, processes: _Optional[_Iterable[str]] = ..., lines: _Optional[int] = ..., since_seconds: _Optional[float] = ..., follow: bool = ...) -> None: ...
+
+class LogLines(_message.Message):
+    __slots__ = ("process", "stream", "at", "text", "missed")
+    PROCESS_FIELD_NUMBER: _ClassVar[int]
+    STREAM_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    MISSED_FIELD_NUMBER: _ClassVar[int]
+    process: str
+    stream: str
+    at: str
+    text: bytes
+    missed: int
+    def __init__(self, process: _Optional[str] = ..., stream: _Optional[str] = ..., at: _Optional[str] = ..., text: _Optional[bytes] = ..., missed: _Optional[int] = ...) -> None: ...
 
 class VersionRequest(_message.Message):
     __slots__ = ()

@@ -65,6 +65,11 @@ class ControlStub(object):
                 request_serializer=supervisor_dot_pb_dot_control__pb2.ObserveRequest.SerializeToString,
                 response_deserializer=supervisor_dot_pb_dot_control__pb2.Observation.FromString,
                 _registered_method=True)
+        self.Logs = channel.unary_stream(
+                '/supervisor.v1.Control/Logs',
+                request_serializer=supervisor_dot_pb_dot_control__pb2.LogsRequest.SerializeToString,
+                response_deserializer=supervisor_dot_pb_dot_control__pb2.LogLines.FromString,
+                _registered_method=True)
         self.Version = channel.unary_unary(
                 '/supervisor.v1.Control/Version',
                 request_serializer=supervisor_dot_pb_dot_control__pb2.VersionRequest.SerializeToString,
@@ -118,6 +123,14 @@ class ControlServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Logs(self, request, context):
+        """What processes said: the last 64 KiB of each that are kept in memory, oldest first, and then, when followed, what
+        they say, over restarts. A slow reader misses lines, and is told how many.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Version(self, request, context):
         """Which program answers here.
         """
@@ -157,6 +170,11 @@ def add_ControlServicer_to_server(servicer, server):
                     servicer.Observe,
                     request_deserializer=supervisor_dot_pb_dot_control__pb2.ObserveRequest.FromString,
                     response_serializer=supervisor_dot_pb_dot_control__pb2.Observation.SerializeToString,
+            ),
+            'Logs': grpc.unary_stream_rpc_method_handler(
+                    servicer.Logs,
+                    request_deserializer=supervisor_dot_pb_dot_control__pb2.LogsRequest.FromString,
+                    response_serializer=supervisor_dot_pb_dot_control__pb2.LogLines.SerializeToString,
             ),
             'Version': grpc.unary_unary_rpc_method_handler(
                     servicer.Version,
@@ -327,6 +345,33 @@ class Control(object):
             '/supervisor.v1.Control/Observe',
             supervisor_dot_pb_dot_control__pb2.ObserveRequest.SerializeToString,
             supervisor_dot_pb_dot_control__pb2.Observation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Logs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/supervisor.v1.Control/Logs',
+            supervisor_dot_pb_dot_control__pb2.LogsRequest.SerializeToString,
+            supervisor_dot_pb_dot_control__pb2.LogLines.FromString,
             options,
             channel_credentials,
             insecure,

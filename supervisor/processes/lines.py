@@ -11,9 +11,6 @@ from typing import Final
 MAX_LINE_BYTES: Final = 64 * 1024
 """A longer line is cut into pieces of this size, each a line of its own. Without the newline."""
 
-CHUNK_BYTES: Final = 64 * 1024
-"""The most that is given to ``LineCutter.feed`` at once."""
-
 _HARMFUL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """C0 but tab and newline, DEL, C1, and the marks that reverse the direction of text."""
 
@@ -27,20 +24,22 @@ class LineCutter:
         self._rest = bytearray()
 
     def feed(self, chunk: bytes) -> bytes:
-        """The lines that ``chunk`` completes, or nothing. At most ``CHUNK_BYTES`` at once."""
-        if b"\n" not in chunk and len(self._rest) + len(chunk) <= MAX_LINE_BYTES:
+        """The lines that ``chunk`` completes, or nothing."""
+        cut = chunk.rfind(b"\n") + 1
+        if cut == 0:
             self._rest += chunk  # the common case of a child that writes letter by letter stays linear
-            return b""
-        data = bytes(self._rest) + chunk
-        pieces: list[bytes] = []
-        # Only the first line can be too long: every later one begins inside this chunk.
-        while _first_line_bytes(data) > MAX_LINE_BYTES:
-            pieces.append(data[:MAX_LINE_BYTES] + b"\n")
-            data = data[MAX_LINE_BYTES:]
-        cut = data.rfind(b"\n") + 1
-        self._rest = bytearray(data[cut:])
-        pieces.append(data[:cut])
-        return b"".join(pieces)
+            block = b""
+        else:
+            block = _cut_long(bytes(self._rest) + chunk[:cut] if self._rest else chunk[:cut])
+            self._rest = bytearray(chunk[cut:])
+        while len(self._rest) > MAX_LINE_BYTES:
+            block += self._rest[:MAX_LINE_BYTES] + b"\n"
+            del self._rest[:MAX_LINE_BYTES]
+        return block
+
+    def unfinished(self) -> bytes:
+        """What ``flush`` would give now."""
+        return bytes(self._rest) + b"\n" if self._rest else b""
 
     def flush(self) -> bytes:
         """The incomplete last line, completed; nothing if there is none."""
@@ -71,9 +70,35 @@ def last_lines(block: bytes, max_bytes: int) -> bytes:
     return kept[kept.find(b"\n") + 1 :] or kept
 
 
-def _first_line_bytes(data: bytes) -> int:
-    end = data.find(b"\n", 0, MAX_LINE_BYTES + 1)
-    return len(data) if end < 0 else end
+def printable(block: bytes, lines: int, *, max_characters: int = 500) -> tuple[str, ...]:
+    """The last lines of a block, fit to be shown or sent anywhere: no controls, none longer than the limit, few."""
+    raw = last(block, lines).split(b"\n")[:-1]
+    shown = (neutralise(line[: 4 * max_characters]).decode() for line in raw)
+    return tuple(line if len(line) <= max_characters else line[: max_characters - 1] + "…" for line in shown)
+
+
+def last(block: bytes, lines: int) -> bytes:
+    """The last so many lines."""
+    at = len(block)
+    for _ in range(lines + 1):
+        at = block.rfind(b"\n", 0, at)
+        if at < 0:
+            return block
+    return block[at + 1 :]
+
+
+def _cut_long(block: bytes) -> bytes:
+    """The block with every line that is too long in pieces. Leaps from line end to line end: few lines are looked at."""
+    pieces: list[bytes] = []
+    done = at = 0
+    while len(block) - at > MAX_LINE_BYTES + 1:
+        end = block.rfind(b"\n", at, at + MAX_LINE_BYTES + 1)
+        if end >= 0:
+            at = end + 1
+            continue
+        pieces += [block[done : at + MAX_LINE_BYTES], b"\n"]
+        done = at = at + MAX_LINE_BYTES
+    return b"".join([*pieces, block[done:]]) if pieces else block
 
 
 def _written_out(match: re.Match[str]) -> str:

@@ -1,95 +1,167 @@
 """What children say: captured, kept a little, and written where each process's ``log`` says.
 
-Promises: a child never waits for a terminal, a disk or us; lines are whole, in order, and never mixed with another's; the
-last 64 KiB of each process stay in memory, so that "why did it die" has an answer; where lines go can change at any time
-without touching the child.
-Does not: keep anything on disk that the file did not ask for, or parse lines. Between stdout and stderr of one process the
-order is that of reading, which is nearly that of writing.
+Promises: a child never waits for a terminal, the journal, syslog, a full disk or us; for a file on a disk that is slow but
+gets on it waits rather than lose a line (``sink`` says how long). Lines are whole, in order, and never mixed with another's;
+the last 64 KiB of each process stay in memory, so that "why did it die" has an answer; where lines go can change at any
+time without touching the child.
+Does not: keep anything on disk that the file did not ask for. Between stdout and stderr of one process the order is that
+of reading, which is nearly that of writing.
 """
 
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from supervisor.core.names import ProcessId, RunId
 from supervisor.core.spec import LogSpec
-from supervisor.processes.lines import LineCutter, last_lines, neutralise, prefix_lines
-from supervisor.processes.logfile import FileOutlet
-from supervisor.processes.pipes import PIPE_BYTES, PipeReader
-from supervisor.processes.sink import Lane, Output, Render, Sink
+from supervisor.processes.follow import Follower, Heard
+from supervisor.processes.lines import LineCutter, last_lines, printable
+from supervisor.processes.output import Output
+from supervisor.processes.reader import PIPE_BYTES, Pipe, Reader
+from supervisor.processes.rendering import STDERR, STDOUT
+from supervisor.processes.sink import Lane, Loss
+from supervisor.processes.tail import TAIL_BYTES, Tail
+from supervisor.processes.targets import Key, Route, Targets, warn_from_thread
 
-TAIL_BYTES: Final = 64 * 1024
-"""Kept in memory of each process."""
+if TYPE_CHECKING:
+    from supervisor.processes.datagrams import Sender
 
-STDOUT_MARK: Final = "|"
-STDERR_MARK: Final = "!"
+LAST_LINES: Final = 10
+OWED_BYTES: Final = 256 * 1024
+"""What a listener has not taken yet; a child that says more waits for it."""
 
 
 Listener = Callable[[bytes], bool]
-"""Takes whole lines; returns whether it wants more. Returns at once."""
+"""Takes whole lines, in the event loop; returns whether it wants more. Returns at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """What a process's targets did not take since the supervisor began."""
+
+    lines: int
+    size_bytes: int
+    trouble: str
+    """Why they take nothing now; empty when they do."""
 
 
 class _Captured:
-    """One process's output: what is kept of it, and where it goes."""
+    """One process's output: what is kept of it, and where it goes. Its lock guards all but ``routes``, which is replaced."""
 
-    __slots__ = ("forgotten", "lane", "log", "pipes", "run", "run_bytes", "tail")
-
-    def __init__(self, lane: Lane) -> None:
+    def __init__(self, process: ProcessId) -> None:
+        self.process = process
+        self.lock = threading.RLock()
         self.log = LogSpec()
-        self.lane = lane
-        self.tail = bytearray()
+        self.lanes: dict[Key, Lane] = {}
+        self.left = Loss()
+        """Dropped by lanes that are no more."""
+        self.routes: dict[str, tuple[Route, ...]] = {}
+        self.tail = Tail()
         self.run: RunId | None = None
         """The latest."""
         self.run_bytes = 0
-        """How much the it has said."""
-        self.pipes: list[_Stream] = []
+        """How much it has said."""
+        self.pid: int | None = None
+        self.variables: Mapping[str, str] = {}
+        self.streams: list[_Stream] = []
         """stdout before stderr, so that errors are the last words where both wait to be read."""
+        self.followers: tuple[Follower, ...] = ()
         self.forgotten = False
 
-    def keep(self, block: bytes) -> None:
-        self.tail += block
-        self.run_bytes += len(block)
-        cut = len(self.tail) - TAIL_BYTES
-        if cut > 0:
-            if self.tail[cut - 1] != ord("\n"):
-                next_line = self.tail.find(b"\n", cut) + 1
-                cut = next_line if next_line < len(self.tail) else cut
-            del self.tail[:cut]
-
     def drain(self, limit_bytes: int) -> None:
-        for stream in tuple(self.pipes):
+        for stream in tuple(self.streams):
             stream.pipe.drain(limit_bytes)
+
+    def unfinished(self) -> bytes:
+        """Lines that were begun and not ended: the last words of who is killed in the middle of one."""
+        return b"".join(stream.cutter.unfinished() for stream in self.streams if stream.run == self.run)
+
+    def sender(self, stream: str) -> "Sender":
+        """The present run, as the journal and syslog are told of it."""
+        from supervisor.processes.datagrams import Sender  # noqa: PLC0415 # only where a process asks for it
+
+        return Sender(process=str(self.process), stream=stream, pid=self.pid, variables=self.variables)
+
+    def full(self, stream: str) -> bool:
+        """Whether a file that gets on is to be waited for."""
+        return any(route.lane.full() for route in self.routes[stream])
+
+    def take(self, block: bytes, stream: str, run: RunId | None) -> None:
+        """Whole lines that were just read."""
+        at = time.time()
+        self.tail.add(block, stream, at)
+        self.run_bytes += len(block) if run == self.run else 0
+        for route in self.routes[stream]:
+            route.put(block, at)
+        for follower in self.followers:
+            follower.offer(self.process, stream, at, block)
 
 
 class _Stream:
     """stdout or stderr of one run."""
 
-    __slots__ = ("_captured", "_cutter", "_on_end", "_render", "listener", "pipe")
-
-    def __init__(self, captured: _Captured, render: Render, on_end: Callable[["_Stream"], None]) -> None:
+    def __init__(
+        self,
+        captured: _Captured,
+        name: str,
+        loop: asyncio.AbstractEventLoop,
+        on_end: Callable[[_Captured], None],
+    ) -> None:
         self._captured = captured
-        self._render = render
-        self._cutter = LineCutter()
-        self._on_end = on_end
+        self._name = name
+        self._loop = loop
+        self.run = captured.run
         self.listener: Listener | None = None
-        self.pipe = PipeReader(on_chunk=self._chunk, on_end=self._ended)
+        self._owed = 0
+        self.cutter = LineCutter()
+        self._on_end = on_end
+        self.pipe = Pipe(captured.lock, on_chunk=self._chunk, on_end=self._ended, may_read=self._may_read)
+
+    def flush(self) -> None:
+        """Takes an unfinished line for a whole one."""
+        self._take(self.cutter.flush())
+
+    def _may_read(self) -> bool:
+        return self._owed < OWED_BYTES and not self._captured.full(self._name)
 
     def _chunk(self, chunk: bytes) -> None:
-        self._pass_on(self._cutter.feed(chunk))
+        self._take(self.cutter.feed(chunk))
+
+    def _take(self, block: bytes) -> None:
+        if not block:
+            return
+        self._captured.take(block, self._name, self.run)
+        if self.listener is not None:
+            self._owed += len(block)
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
+                self._loop.call_soon_threadsafe(self._tell, block)
+
+    def _tell(self, block: bytes) -> None:
+        """In the loop."""
+        with self._captured.lock:
+            self._owed -= len(block)
+        listener = self.listener
+        if listener is not None and not listener(block):
+            with self._captured.lock:
+                for stream in self._captured.streams:
+                    stream.listener = None if stream.listener == listener else stream.listener
+            self.listener = None
 
     def _ended(self) -> None:
-        self._pass_on(self._cutter.flush())
-        self._on_end(self)
+        self.flush()
+        self._captured.streams.remove(self)
+        self._on_end(self._captured)
 
-    def _pass_on(self, block: bytes) -> None:
-        if block:
-            self._captured.keep(block)
-            if self.listener is not None and not self.listener(block):
-                self.listener = None
-            self._captured.lane.put(block, None if self._captured.log.file else self._render)
+
+def _trouble(lane: Lane) -> str:
+    """Why its outlet takes nothing now; empty when it does, or is merely slow."""
+    return lane.outlet.trouble or ("it hangs" if lane.outlet.queue.hangs() else "")
 
 
 class LogCapture:
@@ -97,30 +169,47 @@ class LogCapture:
 
     def __init__(self, *, output: Output, on_warning: Callable[[str], None]) -> None:
         """``on_warning`` is called in the loop, once for each change: a file that cannot be written, or can again."""
-        self._output = output
         self._on_warning = on_warning
-        self._files = Sink(name="log files")
+        self._targets = Targets(output, on_warning)
+        self._reader: Reader | None = None
         self._captured: dict[ProcessId, _Captured] = {}
-        self._outlets: dict[str, tuple[FileOutlet, set[ProcessId]]] = {}
 
     def open(
-        self, process: ProcessId, run: RunId, *, owner: int | None = None, terminal: bool = False
+        self,
+        process: ProcessId,
+        run: RunId,
+        *,
+        owner: int | None = None,
+        terminal: bool = False,
+        variables: Iterable[tuple[str, str]] = (),
     ) -> tuple[int, int]:
         """Pipes for a run's stdout and stderr: the write ends, which the caller closes once the child has them.
 
-        ``owner`` is the child's uid if it is not ours. ``terminal``: one pseudo terminal for both, so that nobody can
-        tell which of the two a line came by. Raises OSError when descriptors are used up.
+        ``owner`` is the child's uid if it is not ours; ``terminal``: one pseudo terminal for both, so that nobody can tell
+        which of the two a line came by; ``variables``: what it is told of itself. Raises OSError when descriptors are used up.
         """
         captured = self._of(process)
-        captured.drain(PIPE_BYTES)  # the last words of the run before are not this one's
-        captured.run, captured.run_bytes = run, 0
-        captured.forgotten = False
-        write_ends: list[int] = []
+        captured.drain(PIPE_BYTES)
+        with captured.lock:
+            for stream in captured.streams:
+                stream.flush()  # the last words of the run before are not this one's
+            captured.run, captured.run_bytes = run, 0
+            captured.pid, captured.variables = None, dict(variables)
+            captured.forgotten = False
+        reader, write_ends = self._the_reader(), list[int]()
+        loop = asyncio.get_running_loop()
+        on_end = partial(self._ended_in_thread, loop)
         try:
-            for mark in (STDOUT_MARK,) if terminal else (STDOUT_MARK, STDERR_MARK):
-                stream = _Stream(captured, self._render(process, mark), partial(self._ended, process))
-                write_ends.append(stream.pipe.open_terminal(owner=owner) if terminal else stream.pipe.open(owner=owner))
-                captured.pipes.append(stream)
+            for name in (STDOUT,) if terminal else (STDOUT, STDERR):
+                stream = _Stream(captured, name, loop, on_end)
+                write_ends.append(stream.pipe.open(owner=owner, terminal=terminal))
+                with captured.lock:
+                    captured.streams.append(stream)
+                try:
+                    reader.add(stream.pipe)
+                except OSError:
+                    stream.pipe.end()
+                    raise
             if terminal:
                 write_ends.append(os.dup(write_ends[0]))
         except OSError:
@@ -129,23 +218,33 @@ class LogCapture:
             raise
         return write_ends[0], write_ends[1]
 
+    def started(self, process: ProcessId, run: RunId, pid: int) -> None:
+        """Which child a run is: for the journal and syslog."""
+        captured = self._captured.get(process)
+        if captured is not None and captured.run == run:
+            captured.pid = pid
+
     def configure(self, process: ProcessId, log: LogSpec) -> None:
         """Where the process's lines go from now on; what was read before still goes where it would have gone."""
         captured = self._of(process)
         captured.forgotten = False
-        if log.file != captured.log.file:
-            self._leave(captured, process)
-            captured.lane = self._lane(process, log)
-        elif log.file is not None:
-            self._outlet(log.file, log, process)
-        captured.log = log
+        self._direct(captured, log)
 
     def listen(self, process: ProcessId, run: RunId, listener: Listener) -> None:
-        """Give the listener what this run says from now on, on stdout and stderr, instead of to an earlier one."""
+        """Give the listener what this run says from now on, on stdout and stderr, instead of to an earlier one.
+
+        It is called in the event loop, and the child waits for it rather than have it miss a line.
+        """
         captured = self._captured.get(process)
         if captured is not None and captured.run == run:
-            for stream in captured.pipes:
-                stream.listener = listener
+            with captured.lock:
+                for stream in captured.streams:
+                    if stream.run == run:
+                        stream.listener = listener
+
+    def reopen(self) -> None:
+        """Every log file is opened anew, after what is queued for it: another program has moved them away."""
+        self._targets.reopen()
 
     def tail(self, process: ProcessId, max_bytes: int = TAIL_BYTES) -> bytes:
         """The last whole lines of a process, raw, over all its runs; empty for one that never spoke."""
@@ -153,23 +252,84 @@ class LogCapture:
         if captured is None:
             return b""
         captured.drain(PIPE_BYTES)
-        return last_lines(bytes(captured.tail), max_bytes)
+        with captured.lock:
+            return captured.tail.text(max_bytes)
 
     def last_words(self, process: ProcessId, run: RunId, *, lines: int = 5) -> tuple[str, ...]:
         """The last lines of a run, fit to be shown: for "why did it die". What is still in the pipe counts.
 
         Nothing once a later run of the process was opened.
         """
-        said = self.said(process, run) if lines > 0 else b""
-        return tuple(neutralise(said).decode().split("\n")[-lines - 1 : -1])
+        return printable(self.said(process, run), lines)
 
     def said(self, process: ProcessId, run: RunId) -> bytes:
-        """The lines of a run that are in memory, raw. Nothing once a later run of the process was opened."""
+        """The lines of a run that are in memory, raw, and the one it has begun. Nothing once a later run was opened."""
         captured = self._captured.get(process)
         if captured is None or captured.run != run:
             return b""
         captured.drain(PIPE_BYTES)
-        return last_lines(bytes(captured.tail), captured.run_bytes)
+        with captured.lock:
+            return last_lines(captured.tail.text(), captured.run_bytes) + captured.unfinished()
+
+    def last_lines(self, process: ProcessId, lines: int = LAST_LINES) -> tuple[str, ...]:
+        """The last lines of a process, whichever run said them: a value for an event.
+
+        No more than ``lines`` of 500 characters each, without anything that a terminal would obey.
+        """
+        captured = self._captured.get(process)
+        if captured is None:
+            return ()
+        captured.drain(PIPE_BYTES)
+        with captured.lock:
+            return printable(captured.tail.text() + captured.unfinished(), lines)
+
+    def losses(self) -> dict[ProcessId, Lost]:
+        """Of every process whose targets lost lines, or are in trouble."""
+        found = {}
+        for process, captured in self._captured.items():
+            total = captured.left
+            for lane in captured.lanes.values():
+                total += lane.dropped
+            troubles = {" ".join(key): _trouble(lane) for key, lane in captured.lanes.items()}
+            trouble = "; ".join(f"{where}: {why}" for where, why in troubles.items() if why)
+            if total.lines or trouble:
+                found[process] = Lost(lines=total.lines, size_bytes=total.size_bytes, trouble=trouble)
+        return found
+
+    async def follow(
+        self,
+        processes: Iterable[ProcessId],
+        *,
+        lines: int | None = None,
+        since: float | None = None,
+        follow: bool = True,
+    ) -> AsyncGenerator[Heard, None]:
+        """What is kept of the processes, oldest first, and then what they say, over restarts, until closed.
+
+        ``lines``: of what is kept, the last so many of each; ``since``: what was read since then, by the wall clock.
+        Nothing is told twice or left out between the two.
+        """
+        chosen = [self._of(process) for process in processes]
+        follower = Follower(asyncio.get_running_loop())
+        kept: list[Heard] = []
+        for captured in chosen:
+            captured.drain(PIPE_BYTES)
+            with captured.lock:
+                kept += [
+                    Heard(process=captured.process, stream=said.stream, at=said.at, text=said.text)
+                    for said in captured.tail.pieces(lines=lines, since=since)
+                ]
+                if follow:
+                    captured.followers += (follower,)
+        try:
+            for heard in sorted(kept, key=lambda h: h.at):
+                yield heard
+            while follow:
+                yield await follower.next()
+        finally:
+            for captured in chosen:
+                with captured.lock:
+                    captured.followers = tuple(f for f in captured.followers if f is not follower)
 
     def forget(self, process: ProcessId) -> None:
         """The process is not declared any more: drops what is kept of it once its pipes have ended."""
@@ -177,63 +337,46 @@ class LogCapture:
         if captured is None:
             return
         captured.forgotten = True
-        if not captured.pipes:
-            self._leave(captured, process)
+        if not captured.streams:
+            self._direct(captured, LogSpec(targets=()))
             del self._captured[process]
 
     async def close(self, *, timeout_seconds: float = 2.0) -> None:
-        """Reads what is in the pipes, ends them, and writes the files' last lines within the time given.
+        """Reads what is in the pipes, ends them, and writes what is queued within the time given.
 
         The output is not closed: its owner has the last word.
         """
-        for captured in tuple(self._captured.values()):
-            for stream in tuple(captured.pipes):
-                stream.pipe.drain(4 * PIPE_BYTES)
-                stream.pipe.close()
-        await self._files.close(timeout_seconds=timeout_seconds)
+        if self._reader is not None:
+            await self._reader.close(timeout_seconds=timeout_seconds)
+        await self._targets.close(timeout_seconds=timeout_seconds)
 
     def _of(self, process: ProcessId) -> _Captured:
         if process not in self._captured:
-            self._captured[process] = _Captured(self._output.lane(str(process)))
+            captured = self._captured[process] = _Captured(process)
+            self._direct(captured, LogSpec())
         return self._captured[process]
 
-    def _render(self, process: ProcessId, mark: str) -> Render:
-        prefix = f"{process} {mark} ".encode()
-        if self._output.is_terminal:
-            return lambda block: prefix_lines(neutralise(block), prefix)
-        return partial(prefix_lines, prefix=prefix)
+    def _direct(self, captured: _Captured, log: LogSpec) -> None:
+        lanes = self._targets.lanes(captured.process, log, captured.lanes)
+        with captured.lock:
+            for key, lane in captured.lanes.items():
+                if key not in lanes:
+                    captured.left += lane.dropped
+            captured.log, captured.lanes = log, lanes
+            captured.routes = self._targets.routes(captured.process, log, lanes, captured)
 
-    def _ended(self, process: ProcessId, stream: _Stream) -> None:
-        captured = self._of(process)
-        captured.pipes.remove(stream)
+    def _the_reader(self) -> Reader:
+        if self._reader is None:
+            warn = partial(warn_from_thread, asyncio.get_running_loop(), self._on_warning)
+            self._reader = Reader(
+                on_trouble=lambda what: warn(f"a line was not taken, a mistake in the supervisor: {what}")
+            )
+        return self._reader
+
+    def _ended_in_thread(self, loop: asyncio.AbstractEventLoop, captured: _Captured) -> None:
+        if captured.forgotten and not captured.streams:
+            warn_from_thread(loop, lambda _: self._forget_if_still(captured), "")
+
+    def _forget_if_still(self, captured: _Captured) -> None:
         if captured.forgotten:
-            self.forget(process)
-
-    def _outlet(self, path: str, log: LogSpec, process: ProcessId) -> FileOutlet:
-        """One outlet per file, whoever shares it; the latest to be configured says how it rotates."""
-        if path not in self._outlets:
-            warn = partial(self._warn_from_thread, asyncio.get_running_loop())
-            self._outlets[path] = (FileOutlet(path, log, warn=warn), set())
-        outlet, users = self._outlets[path]
-        outlet.spec = log
-        users.add(process)
-        return outlet
-
-    def _lane(self, process: ProcessId, log: LogSpec) -> Lane:
-        if log.file is None:
-            return self._output.lane(str(process))
-        return self._files.lane(str(process), self._outlet(log.file, log, process))
-
-    def _leave(self, captured: _Captured, process: ProcessId) -> None:
-        """The process's file is closed, after what is queued for it, unless another process uses it too."""
-        if captured.log.file is None:
-            return
-        _, users = self._outlets[captured.log.file]
-        users.discard(process)
-        if not users:
-            del self._outlets[captured.log.file]
-            captured.lane.retire()
-
-    def _warn_from_thread(self, loop: asyncio.AbstractEventLoop, text: str) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to be warned
-            loop.call_soon_threadsafe(self._on_warning, text)
+            self.forget(captured.process)

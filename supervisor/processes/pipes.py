@@ -1,4 +1,4 @@
-"""Pipes, and pseudo terminals, between children and the event loop.
+"""Pipes between short-lived children and the event loop; ``reader`` reads those of processes, in a thread.
 
 Promises: the read end is non-blocking and read whenever it has something, whatever becomes of what was read, so that no
 child ever waits for us; both ends are close-on-exec; a pipe ends at end of file or at ``close``, and says so once.
@@ -7,32 +7,21 @@ Does not: understand what comes through, or own the write end: the caller hands 
 
 import asyncio
 import contextlib
-import errno
-import fcntl
 import os
 from collections.abc import Callable
-from typing import ClassVar, Final
+from typing import Final
 
-from supervisor.processes.lines import CHUNK_BYTES
-
-PIPE_BYTES: Final = 256 * 1024
-"""Room for what a child says while the loop is busy; the kernel's own default is 64 KiB."""
-
-ENLARGED_PIPES: Final = 64
-"""At most so many larger pipes at a time. Beyond ``pipe-user-pages-soft`` (64 MiB by default) the kernel gives a user's
-next pipes, ours or not, a page or two: see pipe(7). This takes a quarter of that."""
+CHUNK_BYTES: Final = 64 * 1024
+"""The kernel's own size of a pipe."""
 
 
 class PipeReader:
     """The read end of one pipe, watched by the loop it was opened in."""
 
-    _enlarged: ClassVar[int] = 0
-
     def __init__(self, *, on_chunk: Callable[[bytes], None], on_end: Callable[[], None]) -> None:
         self._on_chunk = on_chunk
         self._on_end = on_end
         self._fd: int | None = None
-        self._large = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def open(self, *, owner: int | None = None) -> int:
@@ -42,34 +31,13 @@ class PipeReader:
         """
         read_end, write_end = os.pipe()
         os.set_blocking(read_end, False)
-        if PipeReader._enlarged < ENLARGED_PIPES:
-            with contextlib.suppress(OSError):
-                fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-                self._large = True
-                PipeReader._enlarged += 1
-        self._watch(read_end, write_end, owner)
-        return write_end
-
-    def open_terminal(self, *, owner: int | None = None) -> int:
-        """As ``open``, but the child's end is a pseudo terminal: programs that ask write line by line."""
-        import termios  # noqa: PLC0415 # few processes want one
-
-        read_end, write_end = os.openpty()
-        attributes = termios.tcgetattr(write_end)
-        attributes[1] &= ~termios.OPOST  # lines end as they were written
-        attributes[3] &= ~(termios.ECHO | termios.ICANON | termios.ISIG)
-        termios.tcsetattr(write_end, termios.TCSANOW, attributes)
-        os.set_blocking(read_end, False)
-        self._watch(read_end, write_end, owner)
-        return write_end
-
-    def _watch(self, read_end: int, write_end: int, owner: int | None) -> None:
         if owner is not None:
             with contextlib.suppress(OSError):
                 os.fchown(write_end, owner, -1)
         self._fd = read_end
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(read_end, self._read)
+        return write_end
 
     def drain(self, limit_bytes: int) -> None:
         """Reads what is there now, about ``limit_bytes`` at most. Never waits."""
@@ -84,8 +52,6 @@ class PipeReader:
         self._loop.remove_reader(self._fd)
         os.close(self._fd)
         self._fd = None
-        if self._large:
-            PipeReader._enlarged -= 1
         self._on_end()
 
     def _read(self) -> int:
@@ -95,10 +61,6 @@ class PipeReader:
             chunk = os.read(self._fd, CHUNK_BYTES)
         except BlockingIOError:
             return 0
-        except OSError as error:
-            if error.errno != errno.EIO:
-                raise
-            chunk = b""  # how a terminal ends that nobody has open any more
         if chunk:
             self._on_chunk(chunk)
         else:
@@ -120,7 +82,7 @@ class Collector:
 
     def finish(self) -> bytes:
         """Ends it. The last bytes of what was said until now."""
-        self._reader.drain(4 * PIPE_BYTES)
+        self._reader.drain(4 * CHUNK_BYTES)
         self._reader.close()
         return bytes(self._kept)
 

@@ -279,7 +279,7 @@ def test_the_source_names_the_file_and_its_content(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(p.name for p in EXAMPLES.glob("*.yaml")))
 def test_each_example_loads(name: str) -> None:
     loaded = load(EXAMPLES / name, environ={}, hostname="host-1")
-    assert loaded.spec.elections or loaded.spec.processes
+    assert loaded.spec.process_specs()
 
 
 def test_the_readme_shows_a_file_that_loads(tmp_path: Path) -> None:

@@ -1,12 +1,12 @@
 """A daemon for the control API to ask: a state that tests change, and events that they can answer."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from supervisor.control.ports import Facts, ReloadOutcome
+from supervisor.control.ports import Facts, Heard, LogTrouble, ReloadOutcome
 from supervisor.core.events import Event
-from supervisor.core.names import Instant
+from supervisor.core.names import Instant, ProcessId
 from supervisor.core.state import State
 from tests.control import states
 
@@ -21,6 +21,9 @@ class FakePorts:
         self.lag_seconds = 0.0
         self.outcome = ReloadOutcome(adopted=True)
         self.posted: list[Event] = []
+        self.troubles: dict[ProcessId, LogTrouble] = {}
+        self.heard: list[Heard] = []
+        self.asked: list[tuple[tuple[str, ...], int | None, float | None, bool]] = []
         self.observers = 0
         self.waiting = 0
         self._state = state
@@ -69,6 +72,22 @@ class FakePorts:
                     changed.clear()
                     yield self._state
                     await changed.wait()
+        finally:
+            self.observers -= 1
+
+    def log_troubles(self) -> dict[ProcessId, LogTrouble]:
+        return self.troubles
+
+    async def logs(
+        self, processes: Sequence[ProcessId], *, lines: int | None, since_seconds: float | None, follow: bool
+    ) -> AsyncGenerator[Heard, None]:
+        self.asked.append((tuple(map(str, processes)), lines, since_seconds, follow))
+        self.observers += 1
+        try:
+            for heard in self.heard:
+                yield heard
+            if follow:
+                await asyncio.Event().wait()
         finally:
             self.observers -= 1
 

@@ -20,7 +20,7 @@ from supervisor.core.spec import ProbeKind, ProbeSpec, ProcessSpec
 from supervisor.daemon.children import Children
 from supervisor.guardian.link import GuardianLink, launch
 from supervisor.processes.logs import LogCapture
-from supervisor.processes.sink import Output
+from supervisor.processes.output import Output
 from tests.guardian.conftest import containment  # noqa: F401 # a fixture
 from tests.guardian.harness import BILLING, LEASE, PATIENCE_SECONDS, arm, dead, now, until, wait_dead, written_pid
 

@@ -11,6 +11,10 @@ FOR_PEOPLE = {
     "core/document.py": "the instant since when, in the proclaimed document",
     "daemon/assemble.py": "the time stamp of a log line",
     "daemon/clock.py": "the offset that turns an instant into a date",
+    "processes/datagrams.py": "the time stamp in a line to syslog",
+    "processes/logfile.py": "the day that a log file is of",
+    "processes/logs.py": "the time stamp of a line that a child said",
+    "processes/rendering.py": "the time stamp of a line that a child said",
     "report/logline.py": "the time stamp of a log line",
 }
 WALL = {"time.time", "time.time_ns", "time.localtime", "time.gmtime", "time.CLOCK_REALTIME"}

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from pathlib import Path
+import threading
 
 import pytest
 
@@ -21,7 +21,7 @@ from supervisor.processes import advice
 from supervisor.processes.birth import cgroup_files, extras
 from supervisor.processes.environment import build_environment
 from supervisor.processes.identity import Identity, UnknownUser, resolve_groups
-from supervisor.processes.pipes import PipeReader
+from supervisor.processes.reader import Pipe, Reader
 
 WHO = Identity(uid=7, gid=8, groups=(8,), home="/", name="who", shell="/bin/sh")
 
@@ -132,14 +132,16 @@ def test_who_runs_as_itself_needs_to_become_nobody(monkeypatch: pytest.MonkeyPat
     assert WHO.is_ours
 
 
-async def test_a_terminal_is_read_to_its_end(tmp_path: Path) -> None:
+async def test_a_terminal_is_read_to_its_end() -> None:
     chunks: list[bytes] = []
-    ended = asyncio.Event()
-    reader = PipeReader(on_chunk=chunks.append, on_end=ended.set)
-    fd = reader.open_terminal()
+    ended = threading.Event()
+    pipe = Pipe(threading.RLock(), on_chunk=chunks.append, on_end=ended.set, may_read=lambda: True)
+    reader = Reader(on_trouble=chunks.append)  # type: ignore[arg-type] # none is expected
+    fd = pipe.open(terminal=True)
     assert os.isatty(fd)
+    reader.add(pipe)
     os.write(fd, b"one\ntwo\n\x03three")  # neither a signal nor \r comes of it
     os.close(fd)
-    async with asyncio.timeout(10):
-        await ended.wait()
+    assert await asyncio.to_thread(ended.wait, 10)
     assert b"".join(chunks) == b"one\ntwo\n\x03three"
+    await reader.close(timeout_seconds=5)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from supervisor.core.spec import LogSpec
 from supervisor.processes.logfile import FileOutlet
+from supervisor.processes.packer import Packer
 from supervisor.processes.sink import Gap, OutletError
 
 
@@ -17,7 +18,7 @@ class Log:
         self.path = path
         self.warnings: list[str] = []
         spec = LogSpec(file=str(path), max_size_bytes=max_size_bytes, keep=keep)
-        self.outlet = FileOutlet(str(path), spec, warn=self.warnings.append)
+        self.outlet = FileOutlet(str(path), spec, warn=self.warnings.append, packer=Packer())
 
     def files(self) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in self.path.parent.iterdir()}
@@ -94,19 +95,28 @@ def test_a_file_moved_or_removed_by_others_is_made_again(tmp_path: Path) -> None
     assert log.files() == {"moved": b"one\n", "log": b"four\n"}
 
 
-def test_a_directory_removed_and_back(tmp_path: Path) -> None:
+def test_a_directory_that_goes_away_is_made_again_as_it_was(tmp_path: Path) -> None:
     directory = tmp_path / "logs"
-    directory.mkdir()
+    directory.mkdir(mode=0o750)
     log = Log(directory / "log")
     log.outlet.write(b"one\n")
     (directory / "log").unlink()
     directory.rmdir()
+    log.outlet.write(b"two\n")
+    log.outlet.close()
+    assert log.files() == {"log": b"two\n"}
+    assert directory.stat().st_mode & 0o777 == 0o750
+    assert log.warnings == []
+
+
+def test_a_directory_never_seen_is_not_made(tmp_path: Path) -> None:
+    log = Log(tmp_path / "mistyped" / "log")
     with pytest.raises(OutletError, match="No such file") as error:
         log.outlet.write(b"two\n")
     assert error.value.written == 0
     log.outlet.trouble = error.value.cause
     log.outlet.failed()
-    directory.mkdir()
+    (tmp_path / "mistyped").mkdir()
     log.outlet.write(b"three\n")
     log.outlet.recovered(Gap(source="billing/api", lines=1, size_bytes=4, cause="No such file or directory"))
     log.outlet.close()

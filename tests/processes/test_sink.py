@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.processes.sink import FdOutlet, Gap, Loss, Outlet, OutletError, Output, Sink
+from supervisor.processes import sink as sink_module
+from supervisor.processes.output import FdOutlet, Output
+from supervisor.processes.sink import Gap, Loss, Outlet, OutletError, Sink
 
 LINE = b"x" * 99 + b"\n"
 
@@ -75,6 +77,9 @@ class FakeOutlet(Outlet):
 
     def failed(self) -> None:
         self.told.append(f"failed: {self.trouble}")
+
+    def hung(self) -> None:
+        self.told.append("hung")
 
     def recovered(self, gap: Gap) -> None:
         self.told.append(str(gap))
@@ -286,3 +291,88 @@ async def test_without_a_thread_to_be_had_nothing_is_raised_or_lost(monkeypatch:
 def test_one_line_is_one_line() -> None:
     gap = Gap(source="a", lines=Loss.of(LINE).lines, size_bytes=100, cause="why")
     assert str(gap) == "1 line (100 bytes) of a were dropped: why"
+
+
+# --- patience ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_patient_lane_is_full_and_loses_nothing_while_its_outlet_gets_on() -> None:
+    sink, outlet = Sink(name="t", bound_bytes=1000), FakeOutlet()
+    outlet.gate.clear()
+    lane = sink.lane("a", outlet, patient=True)
+    put = 0
+    while not lane.full():
+        lane.put(LINE)
+        put += 1
+    assert put < 12
+    outlet.gate.set()
+    await until(lambda: not lane.full())
+    assert await sink.close(timeout_seconds=20)
+    assert outlet.data == LINE * put
+    assert lane.dropped == Loss()
+
+
+async def test_an_outlet_that_hangs_is_not_waited_for_and_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sink_module, "STALL_SECONDS", 1.0)
+    monkeypatch.setattr(sink_module, "HELP_SECONDS", 0.01)
+    sink, hung, well = Sink(name="t", bound_bytes=1000), FakeOutlet(), FakeOutlet()
+    hung.gate.clear()
+    lane, other = sink.lane("a", hung, patient=True), sink.lane("b", well, patient=True)
+    lane.put(LINE)
+    await until(hung.entered.is_set)
+    while not lane.full():
+        lane.put(LINE)
+    other.put(LINE)  # one thread is all that is wanted, and it hangs
+    await until(lambda: lane.full() and well.data == LINE)  # another took its place
+    await until(lambda: not lane.full())  # it has hung for long enough
+    for _ in range(100):
+        lane.put(LINE)
+        await until(lambda: not other.full())
+        other.put(LINE)
+    await until(lambda: well.data == LINE * 101)
+    assert other.dropped.lines == 0
+    dropped = lane.dropped.lines
+    assert dropped > 50
+    hung.gate.set()
+    assert await sink.close(timeout_seconds=20)
+    assert hung.told[0] == "hung"
+    assert f"{dropped} lines" in hung.told[1]
+
+
+async def test_a_failing_outlet_is_not_waited_for() -> None:
+    sink, outlet = Sink(name="t", bound_bytes=1000, retry_seconds=60.0), FakeOutlet()
+    outlet.failing = True
+    lane = sink.lane("a", outlet, patient=True)
+    for _ in range(1000):
+        await until(lambda: not lane.full())
+        lane.put(LINE)
+    await until(lambda: lane.dropped.lines == 1000)
+    assert not await sink.close(timeout_seconds=20)
+
+
+async def test_a_mistake_in_a_rendering_costs_one_block() -> None:
+    def broken(_: bytes) -> bytes:
+        raise ZeroDivisionError
+
+    sink, outlet = Sink(name="t", retry_seconds=0.01), FakeOutlet()
+    lane = sink.lane("a", outlet)
+    lane.put(b"one\n", broken)
+    lane.put(b"two\n")
+    assert await sink.close(timeout_seconds=20)
+    assert outlet.data == b"two\n"
+    assert outlet.told == ["1 line (4 bytes) of a were dropped: ZeroDivisionError: "]
+
+
+async def test_an_outlet_is_reopened_in_its_turn() -> None:
+    sink, outlet = Sink(name="t"), FakeOutlet()
+    order: list[bytes] = []
+    outlet.reopen = lambda: order.append(outlet.data)  # type: ignore[method-assign]
+    outlet.gate.clear()
+    lane = sink.lane("a", outlet)
+    lane.put(b"before\n")
+    lane.reopen()
+    lane.put(b"after\n")
+    outlet.gate.set()
+    assert await sink.close(timeout_seconds=20)
+    assert order == [b"before\n"]
+    assert outlet.data == b"before\nafter\n"
