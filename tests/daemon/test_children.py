@@ -217,6 +217,7 @@ async def test_a_stranger_is_refused_counted_and_mentioned_once(shop: Shop) -> N
 
 
 async def test_a_socket_lives_as_long_as_its_run(shop: Shop) -> None:
+    await shop.end(await shop.python("import time; time.sleep(1000)"))  # what reads the first one stays for all
     before = len(os.listdir("/proc/self/fd"))
     run = await shop.python("import time; time.sleep(1000)", ready=NOTIFY, health=watchdog(1000))
     shop.probe(run, NOTIFY)
@@ -245,6 +246,7 @@ async def test_descriptors_that_come_along_are_closed(shop: Shop) -> None:
         "say('READY=1')\n"
         "time.sleep(1000)\n"
     )
+    await shop.end(await shop.python("import time; time.sleep(1000)"))  # what reads the first one stays for all
     before = len(os.listdir("/proc/self/fd"))
     run = await shop.python(code, ready=NOTIFY)
     shop.probe(run, NOTIFY)
