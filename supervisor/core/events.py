@@ -7,17 +7,9 @@ News about something that no longer exists (a run that ended, a lease given up) 
 
 from dataclasses import dataclass
 
+from supervisor.core import store_events as sev
 from supervisor.core.names import ElectionName, Instant, LeaseId, ProcessId, RunId, Term, Token
 from supervisor.core.spec import Spec
-from supervisor.core.store_events import (
-    CampaignEnded,
-    EndpointsSeen,
-    GatewaySeen,
-    PermissionsSeen,
-    RevisionRaised,
-    StoreIdentified,
-    TokenRemembered,
-)
 
 # --- the file and the operator -------------------------------------------------------------------------------------
 
@@ -450,9 +442,9 @@ Event = (
     | Armed | Disarmed | DisarmRefused | KillByStruck | GuardianLost
     | Spawned | SpawnFailed | Exited | Emptied | ProbeSucceeded | ProbeFailed | Notified
     | LeaseGranted | LeaseGrantFailed | Renewed | RenewFailed | LeaseGone | LeaseRevoked | LeaseRevokeFailed
-    | StoreUnreachable | StoreReachable | StoreConfirmed | EndpointsSeen | StoreIdentified
-    | TokenRemembered | RevisionRaised | PermissionsSeen | GatewaySeen
-    | Campaigned | CampaignFailed | CampaignEnded | QueueChanged | FirstRead | ReadFirstFailed
+    | StoreUnreachable | StoreReachable | StoreConfirmed | sev.EndpointsSeen | sev.StoreIdentified
+    | sev.TokenRemembered | sev.RevisionRaised | sev.PermissionsSeen | sev.GatewaySeen
+    | Campaigned | CampaignFailed | sev.CampaignEnded | QueueChanged | FirstRead | ReadFirstFailed
     | KeysConfirmed | KeysUnconfirmed | LeaseSeen | LeaseUnseen | RecordsClosed | CloseRecordsFailed
     | Proclaimed | ProclaimFailed | Resigned | ResignFailed | Together
 )  # fmt: skip

@@ -27,10 +27,9 @@ LOCAL_ETCD = ProcessId(NO_ELECTION, ProcessName("local-etcd"))
 def reconcile(draft: Draft) -> None:
     """Everything the event touched, to a fixed point."""
     _connect(draft)
-    rounds = 0
+    left = 50
     while draft.dirty:
-        rounds += 1
-        assert rounds < 50, "reconcile does not settle"
+        assert (left := left - 1), "reconcile does not settle"
         names, draft.dirty = draft.dirty, set()
         for name in sorted(names):
             for p in _processes_of(draft, name):
