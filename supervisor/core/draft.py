@@ -99,6 +99,8 @@ class Draft:
         """Terms whose preparing this step has begun; what is held for them is not counted yet."""
         self.dirty: set[ElectionName] = set()
         """Elections to reconcile, with their processes. The empty name stands for the always processes."""
+        self.touched: set[ProcessId] = set()
+        """Always processes to reconcile: hundreds of them have nothing to do with one another, unless one needs another."""
 
     def do(self, action: Action) -> None:
         """Ask the shell for this, after everything asked for so far."""
@@ -116,7 +118,10 @@ class Draft:
             election = process.id.election
             self.members.put(election, (*(self.members.get(election) or ()), process.id))
         self.processes.put(process.id, process)
-        self.dirty.add(process.id.election)
+        if process.id.election:
+            self.dirty.add(process.id.election)
+        else:
+            self.touched.add(process.id)
         return process
 
     def drop_process(self, process: ProcessId) -> None:

@@ -226,7 +226,9 @@ def on_campaign_ended(draft: Draft, e: Election, event: CampaignEnded) -> None:
 
 
 def on_first_read(draft: Draft, e: Election, event: FirstRead) -> None:
-    """The proof, or its refutation."""
+    """The proof, or its refutation. An answer about an earlier key of ours may even show this one first: it proves nothing."""
+    if event.asked_for != e.create_revision:
+        return
     if e.phase is ElectionPhase.PROVING and e.asked:
         _after_reading_first(draft, e, event.first, event)
     elif e.phase is ElectionPhase.LEADING and e.asked:

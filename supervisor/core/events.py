@@ -318,10 +318,12 @@ class TermRecord:
 class FirstRead:
     """The answer to ``Prove``: who is first in the queue, read linearizably, and the newest terms' records.
 
-    ``first`` None: the queue is empty. When it is us, our own record says *started* now.
+    ``first`` None: the queue is empty. When it is the key asked for, its record says *started* now.
     """
 
     election: ElectionName
+    asked_for: Token
+    """The create revision in the question: an answer about an earlier key of ours put nothing on record for this one."""
     first: Candidate | None
     records: tuple[TermRecord, ...] = ()
     raft_term: int = 0

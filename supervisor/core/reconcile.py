@@ -28,15 +28,33 @@ def reconcile(draft: Draft) -> None:
     """Everything the event touched, to a fixed point."""
     _connect(draft)
     left = 50
-    while draft.dirty:
+    while draft.dirty or draft.touched:
         assert (left := left - 1), "reconcile does not settle"
         names, draft.dirty = draft.dirty, set()
+        touched, draft.touched = draft.touched, set()
         for name in sorted(names):
             for p in _processes_of(draft, name):
                 _reconcile_process(draft, p.id)
             e = draft.elections.get(name)
             if e is not None:
                 _reconcile_election(draft, e)
+        if NO_ELECTION not in names:
+            for pid in sorted(_concerned(draft, touched)):
+                if pid in draft.processes:
+                    _reconcile_process(draft, pid)
+
+
+def _concerned(draft: Draft, touched: set[ProcessId]) -> set[ProcessId]:
+    """Always processes that changed, with those that need them or are needed by them."""
+    found = set(touched)
+    for other in _processes_of(draft, NO_ELECTION):
+        if other.spec.needs:
+            needs = {ProcessId(NO_ELECTION, name) for name in other.spec.needs}
+            if other.id in touched:
+                found |= needs
+            elif not touched.isdisjoint(needs):
+                found.add(other.id)
+    return found
 
 
 def finish(draft: Draft) -> None:

@@ -234,11 +234,11 @@ class Elections:
     async def _prove_without_space(
         self, part: Sequence[Claim], refusal: StoreError, *, timeout_seconds: float
     ) -> list[FirstRead | StoreError]:
-        names = [claim.election for claim in part]
+        asked = [(claim.election, claim.create_revision) for claim in part]
         try:
             return list(
                 await nospace.first_reads(
-                    self._channels, names, most_records=MOST_RECORDS, timeout_seconds=timeout_seconds
+                    self._channels, asked, most_records=MOST_RECORDS, timeout_seconds=timeout_seconds
                 )
             )
         except StoreError:
@@ -312,7 +312,9 @@ def _campaigned(c: Candidacy, reply: rpc_pb2.TxnResponse) -> Campaigned:
 def _proven(c: Claim, reply: rpc_pb2.TxnResponse, raft_term: int) -> FirstRead:
     first, found = reply.responses[-2:]
     told = nospace.records_in(found.response_range.kvs)
-    return FirstRead(election=c.election, first=_only(first), records=told, raft_term=raft_term)
+    return FirstRead(
+        election=c.election, asked_for=c.create_revision, first=_only(first), records=told, raft_term=raft_term
+    )
 
 
 def _only(op: rpc_pb2.ResponseOp) -> Candidate | None:

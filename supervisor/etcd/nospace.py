@@ -41,12 +41,12 @@ async def missing(
 
 
 async def first_reads(
-    channels: Channels, elections: Sequence[ElectionName], *, most_records: int, timeout_seconds: float
+    channels: Channels, asked: Sequence[tuple[ElectionName, Token]], *, most_records: int, timeout_seconds: float
 ) -> list[FirstRead]:
     """Who is first in each queue, with the newest records of its terms; none was written. Raises any ``StoreError``."""
     slots = asyncio.Semaphore(MOST_AT_ONCE)
 
-    async def read(name: ElectionName) -> FirstRead:
+    async def read(name: ElectionName, asked_for: Token) -> FirstRead:
         async with slots:
             queue = await _range(channels, first_of(channels.namespace, name), f"read of {name}", timeout_seconds)
             told = await _range(
@@ -54,9 +54,10 @@ async def first_reads(
             )
         first = candidate(queue.kvs[0]) if queue.kvs else None
         raft_term = min(queue.header.raft_term, told.header.raft_term)
-        return FirstRead(election=name, first=first, records=records_in(told.kvs), raft_term=raft_term)
+        records = records_in(told.kvs)
+        return FirstRead(election=name, asked_for=asked_for, first=first, records=records, raft_term=raft_term)
 
-    return list(await asyncio.gather(*(read(name) for name in elections)))
+    return list(await asyncio.gather(*(read(*question) for question in asked)))
 
 
 def first_of(namespace: str, election: ElectionName) -> rpc_pb2.RangeRequest:

@@ -98,7 +98,9 @@ def test_news_together_come_to_the_same_as_one_after_another() -> None:
     state = world.state
     batches: list[list[ev.Event]] = [list(gone(world))]
     first = {n: world.keys[n][0] for n in NAMES}
-    batches.append([ev.FirstRead(election=n, first=first[n], raft_term=2) for n in NAMES])
+    batches.append(
+        [ev.FirstRead(election=n, asked_for=first[n].create_revision, first=first[n], raft_term=2) for n in NAMES]
+    )
     terms = [Term(n, first[n].create_revision) for n in NAMES]
     batches.append([ev.Armed(term=t) for t in terms])
     batches.append([sev.TokenRemembered(election=t.election, token=t.token) for t in terms])

@@ -395,3 +395,18 @@ def test_a_term_that_is_past_its_kill_by_when_it_is_armed_is_over_too() -> None:
     again = world.state.elections[JOB].term
     assert again is not None
     assert again.token > term.token
+
+
+def test_an_answer_about_an_earlier_key_of_ours_proves_nothing() -> None:
+    """It may show the present key first, and put nothing on record for it."""
+    world = World()
+    world.muted.add(ac.Prove)
+    world.load(spec(election()))
+    e = world.state.elections[JOB]
+    assert e.phase is ElectionPhase.PROVING
+    assert e.create_revision is not None
+    ours = world.keys["job"][0]
+    world.post(ev.FirstRead(election=JOB, asked_for=Token(e.create_revision - 1), first=ours, raft_term=2))
+    assert world.phase() is ElectionPhase.PROVING
+    world.release()
+    assert world.phase() is ElectionPhase.LEADING

@@ -354,7 +354,10 @@ class World:
         if first is not None and first.create_revision == a.create_revision:
             self.proven.add((a.election, a.create_revision))
         raft_term = self.store.raft_term
-        self.pending.append(ev.FirstRead(election=a.election, first=first, records=told, raft_term=raft_term))
+        read = ev.FirstRead(
+            election=a.election, asked_for=a.create_revision, first=first, records=told, raft_term=raft_term
+        )
+        self.pending.append(read)
 
     def _on_confirmkeys(self, a: ac.ConfirmKeys) -> None:
         if ac.ConfirmKeys in self.failing:

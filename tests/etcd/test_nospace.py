@@ -70,5 +70,6 @@ async def test_the_same_answers_by_plain_reads(etcd: EtcdServer, namespace: str)
         wrong = [*keys, (ElectionName("g"), Token(1)), (E, Token(7))]
         assert await nospace.missing(connection, held.lease, keys, timeout_seconds=CALL_SECONDS) == ()
         assert await nospace.missing(connection, held.lease, wrong, timeout_seconds=CALL_SECONDS) == ("g", "e")
-        told = await nospace.first_reads(connection, [E], most_records=5, timeout_seconds=CALL_SECONDS)
+        asked = [(E, mine[0].create_revision)]
+        told = await nospace.first_reads(connection, asked, most_records=5, timeout_seconds=CALL_SECONDS)
         assert told == [await prove(store, mine[0], b"started")]

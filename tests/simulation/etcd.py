@@ -150,7 +150,9 @@ class Etcd:
         newest = sorted(records, reverse=True)[:MOST_RECORDS]
         told = tuple(TermRecord(token=t, value=records[t]) for t in newest)
         first = queue[0] if queue else None
-        return FirstRead(election=election, first=first, records=told, raft_term=self.raft_term)
+        return FirstRead(
+            election=election, asked_for=create_revision, first=first, records=told, raft_term=self.raft_term
+        )
 
     def missing(self, keys: tuple[tuple[ElectionName, Token], ...]) -> tuple[ElectionName, ...]:
         """Those that are not there."""
