@@ -98,7 +98,8 @@ def adopted(draft: Draft, e: Election, was: Election) -> Election:
         return e
     if ELECTED in e.spec.hooks and ELECTED not in was.spec.hooks:
         e = _note(draft, e, ELECTED, f"{_DONE}{e.term}")
-    if DEMOTED in e.spec.hooks and DEMOTED not in was.spec.hooks and e.armed and not e.vacating:
+    begun = e.won_at is not None and e.armed and e.remembered and not e.waits_for and not e.vacating
+    if DEMOTED in e.spec.hooks and DEMOTED not in was.spec.hooks and begun:
         e = _note(draft, e, DEMOTED, f"{_OWED}{e.term}")
     return e
 

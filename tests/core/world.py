@@ -167,7 +167,7 @@ class World:
     hook_variables: dict[str, dict[str, str]] = field(default_factory=dict)
     """Of the last run of each."""
     spawned: dict[Term, list[str]] = field(default_factory=dict)
-    """What was started in each term."""
+    """What was executed in each term."""
     blind: bool = False
     """The watch shows nothing new, and does not know it."""
     opened_by_reload: set[Term] = field(default_factory=set)
@@ -465,8 +465,6 @@ class World:
         if a.spec.role is Role.LEADER:
             assert a.term in self.armed, "a leader process without an armed guardian"
             assert a.term not in self.vacating, "a leader process in a term that is ending"
-        if a.term is not None:
-            self.spawned.setdefault(a.term, []).append(str(a.spec.id))
         child = self.children[a.run] = Child(run=a.run, spec=a.spec, term=a.term, obeys=not self.stubborn, held=a.held)
         if not a.held:
             self._executed(child)
@@ -489,6 +487,7 @@ class World:
             assert place in self.remembered, "a leader process before its token is remembered"
             assert child.term in self.armed, "a leader process without an armed guardian"
             self._check_opened(child)
+            self.spawned.setdefault(child.term, []).append(str(child.spec.id))
         self.pending.append(ev.Spawned(run=child.run, pid=int(child.run) + 5000))
 
     def _check_opened(self, a: Child) -> None:
