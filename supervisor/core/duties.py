@@ -16,7 +16,7 @@ all of it that was put off, and all before that, done first. An extension may ov
 Does not: perform anything, or look at a clock.
 """
 
-from collections import deque
+from collections import Counter, deque
 from typing import Final
 
 from supervisor.core import actions as ac
@@ -75,8 +75,8 @@ class Backlog:
         self._terms: deque[ac.Action] = deque()
         self._starts: deque[ac.Action] = deque()
         self._words: deque[ac.Action] = deque()
-        self._held: set[Term | RunId | None] = set()
-        """Terms and runs that something here is about."""
+        self._held: Counter[Term | RunId] = Counter()
+        """Terms and runs that something here is about, and how much."""
         self._unproven: set[ElectionName] = set()
         """Elections whose win is being proven."""
         self._since: Instant | None = None
@@ -114,14 +114,14 @@ class Backlog:
                 if e is not None and e.phase is ElectionPhase.PROVING:
                     self._unproven.add(name)
                 return (action,)
-            case ac.Arm(term=term):
+            case ac.Arm():
                 self._terms.append(action)
-                self._held.add(term)
+                self._held.update(_about(action))
             case ac.Remember():
                 self._terms.append(action)
-            case ac.Spawn(run=run):
+            case ac.Spawn():
                 self._starts.append(action)
-                self._held.add(run)
+                self._held.update(_about(action))
             case ac.ConfigureLog():
                 self._starts.append(action)
             case ac.Proclaim():
@@ -136,17 +136,18 @@ class Backlog:
     def take(self) -> ac.Action:
         """The next. IndexError when there is none."""
         action = (self._terms or self._starts or self._words).popleft()
-        self._held.discard(_about(action))
+        self._held.subtract(_about(action))
         return action
 
-    def _through(self, about: Term | RunId | None) -> list[ac.Action]:
+    def _through(self, about: tuple[Term | RunId, ...]) -> list[ac.Action]:
         taken: list[ac.Action] = []
-        while about in self._held:
+        while any(self._held[each] > 0 for each in about):
             taken.append(self.take())
+        self._held = +self._held  # what is at zero would stay for ever
         return taken
 
 
-def _about(action: ac.Action) -> Term | RunId | None:
-    """The run or the term that something is to be done to."""
-    about: Term | RunId | None = getattr(action, "run", None) or getattr(action, "term", None)
-    return about
+def _about(action: ac.Action) -> tuple[Term | RunId, ...]:
+    """The run that something is to be done to, and the term; a term is about to end only when what it was to start has been started."""
+    found = (getattr(action, "run", None), getattr(action, "term", None))
+    return tuple(about for about in found if about is not None)

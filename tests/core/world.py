@@ -381,10 +381,9 @@ class World:
         self.pending.append(ev.Proclaimed(election=a.election, create_revision=a.create_revision))
 
     def _on_resign(self, a: ac.Resign) -> None:
-        assert not any(c.term and c.term.election == a.election for c in self.children.values()), (
-            "resigned over the living"
-        )
-        assert not any(t.election == a.election for t in self.armed), "resigned before the guardian was disarmed"
+        term = Term(a.election, a.create_revision)  # late, it may find the next one
+        assert not any(c.term == term for c in self.children.values()), "resigned over the living"
+        assert term not in self.armed, "resigned before the guardian was disarmed"
         if ac.Resign in self.failing:
             self.pending.append(
                 ev.ResignFailed(election=a.election, create_revision=a.create_revision, detail="timed out")
