@@ -20,7 +20,17 @@ from pydantic_core import CoreSchema, SchemaValidator, ValidationError, core_sch
 from supervisor.config import units, values
 from supervisor.config.problems import MAX_PROBLEMS, Refused
 from supervisor.config.tree import Empty, Kind, Leaf, Plain, Steps
-from supervisor.core.spec import GiveUp, ReloadPolicy, RestartPolicy, UnhealthyAction
+from supervisor.config.units import shown
+from supervisor.core.spec import (
+    CampaignWhen,
+    GiveUp,
+    Need,
+    ProcessKind,
+    ReloadPolicy,
+    RestartPolicy,
+    StopTo,
+    UnhealthyAction,
+)
 
 T = TypeVar("T")
 
@@ -89,7 +99,10 @@ def _log_size(text: str) -> int:
     return size
 
 
-def _one_of(enum: type[RestartPolicy | GiveUp | ReloadPolicy | UnhealthyAction]) -> Whole:
+_Words = CampaignWhen | GiveUp | ProcessKind | ReloadPolicy | RestartPolicy | StopTo | UnhealthyAction
+
+
+def _one_of(enum: type[_Words]) -> Whole:
     return _single(lambda text: enum(values.choice(text, [str(member) for member in enum])))
 
 
@@ -125,6 +138,17 @@ def _endpoints(value: object) -> object:
 def _silent_if_empty(value: object) -> object:
     """A section of which nothing is left but its name asks for nothing."""
     return {} if isinstance(value, Empty) else value
+
+
+def _needs(value: object) -> dict[str, Need]:
+    """``[migrate]`` or ``{db: healthy}``; what is wrong inside, `relations` reports at its own place."""
+    if isinstance(value, list):
+        return {str(name): Need.READY for name in value if isinstance(name, Leaf)}
+    if not isinstance(value, dict):
+        what, remedy = (shown(value), f"write [{value}]") if isinstance(value, Leaf) else ("nothing", "write [name]")
+        raise Refused(f"{what} stands where a list is expected", f"{remedy}, or a mapping: {{name: healthy}}")
+    words = {need.value for need in Need}
+    return {name: Need(need) for name, need in value.items() if isinstance(need, Leaf) and str(need) in words}
 
 
 def _json_object(value: object) -> dict[str, object]:
@@ -230,7 +254,8 @@ class Restart:
     policy: Annotated[RestartPolicy, _one_of(RestartPolicy)] | None = None
     expected: list[Annotated[int, _single(values.expected_exit_code)]] | None = None
     backoff: Annotated[tuple[float, float], _single(values.backoff_seconds)] | None = None
-    limit: Annotated[tuple[int, float], _single(values.restart_limit)] | None = None
+    limit: Annotated[tuple[int | None, float], _single(values.restart_limit)] | None = None
+    reset_after: Seconds | None = None
 
 
 @section
@@ -239,6 +264,10 @@ class Stop:
 
     signal: Annotated[str, _single(values.signal_name)] | None = None
     timeout: SecondsOrNone | None = None
+    signals: list[Annotated[tuple[str, float], _single(values.stop_step)]] | None = None
+    to: Annotated[StopTo, _one_of(StopTo)] | None = None
+    before: Command | None = None
+    before_timeout: Seconds | None = None
 
 
 @section
@@ -261,7 +290,9 @@ class Process:
     user: Annotated[str, _single(values.user)] | None = None
     umask: Annotated[int, _single(values.umask)] | None = None
     limits: Limits | None = None
-    needs: list[Name] | None = None
+    kind: Annotated[ProcessKind, _one_of(ProcessKind)] | None = None
+    timeout: Seconds | None = None
+    needs: Annotated[dict[str, Need], Whole(_needs)] | None = None
     ready: Ready | None = None
     health: Health | None = None
     restart: Restart | None = None
@@ -341,6 +372,8 @@ class Election:
     proclaim: Proclaim | None = None
     takeover_guard: Annotated[bool, _single(values.switch)] | None = None
     on_giveup: Annotated[GiveUp, _one_of(GiveUp)] | None = None
+    cooldown: Annotated[tuple[float, float], _single(values.cooldown_seconds)] | None = None
+    campaign_when: Annotated[CampaignWhen, _one_of(CampaignWhen)] | None = None
     reload: Annotated[ReloadPolicy, _one_of(ReloadPolicy)] | None = None
     leader: Leader | None = None
     follower: Follower | None = None

@@ -8,6 +8,7 @@ News about something that no longer exists (a run that ended, a lease given up) 
 from dataclasses import dataclass
 
 from supervisor.core.names import ElectionName, Instant, LeaseId, ProcessId, RunId, Term, Token
+from supervisor.core.operator_events import StartRequested, StopRequested
 from supervisor.core.spec import Spec
 from supervisor.core.store_events import (
     EndpointsSeen,
@@ -145,6 +146,17 @@ class Exited:
     """Exit code, or None when a signal ended it."""
     signal: int | None
     core_dumped: bool = False
+    oom_killed: bool = False
+    """The kernel killed it because its memory, or the machine's, had run out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lingering:
+    """The main pid of a run has ended, everything was killed, and somebody is still there."""
+
+    run: RunId
+    blockers: tuple[str, ...]
+    """``pid (name)`` each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +166,8 @@ class Emptied:
     run: RunId
     chance: float
     """Uniform in [0, 1), for the jitter of the backoff."""
+    lines: tuple[str, ...] = ()
+    """The last of what it wrote, oldest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -430,6 +444,7 @@ class Together:
 
 Event = (
     ConfigLoaded | ConfigRejected | ShutdownRequested | ResignRequested | RestartRequested | Ticked | Woke
+    | StartRequested | StopRequested | Lingering
     | Armed | Disarmed | DisarmRefused | KillByStruck | GuardianLost
     | Spawned | SpawnFailed | Exited | Emptied | ProbeSucceeded | ProbeFailed
     | LeaseGranted | LeaseGrantFailed | Renewed | RenewFailed | LeaseGone | LeaseRevoked | LeaseRevokeFailed

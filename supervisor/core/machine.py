@@ -12,12 +12,24 @@ from typing import assert_never
 
 from supervisor.core import election as elections
 from supervisor.core import events as ev
-from supervisor.core import lifecycle, members, moving, ownership, reconcile, schedule, session, sights, tokens
+from supervisor.core import (
+    lifecycle,
+    members,
+    moving,
+    operator,
+    ownership,
+    reconcile,
+    schedule,
+    session,
+    sights,
+    tokens,
+)
+from supervisor.core import operator_events as oev
 from supervisor.core import store_events as sev
 from supervisor.core.actions import Action
 from supervisor.core.draft import Draft
 from supervisor.core.evolve import replace
-from supervisor.core.names import Home, Instant, NodeName, ProcessId, SeenToken
+from supervisor.core.names import Home, Instant, NodeName, SeenToken
 from supervisor.core.state import Election, State
 
 GUARDIAN_LOST_EXIT_CODE = 70
@@ -60,7 +72,7 @@ def _dispatch(draft: Draft, event: ev.Event) -> None:
     match event:
         case (
             ev.ConfigLoaded() | ev.ConfigRejected() | ev.ShutdownRequested() | ev.GuardianLost() | ev.Ticked() | ev.Woke()
-            | ev.StoreReachable() | ev.StoreUnreachable() | ev.StoreConfirmed() | ev.RestartRequested()
+            | ev.StoreReachable() | ev.StoreUnreachable() | ev.StoreConfirmed()
             | sev.EndpointsSeen() | sev.StoreIdentified() | sev.TokenRemembered() | sev.RevisionRaised() | sev.PermissionsSeen()
         ):  # fmt: skip
             _on_daemon(draft, event)
@@ -78,11 +90,16 @@ def _dispatch(draft: Draft, event: ev.Event) -> None:
             | ev.RecordsClosed() | ev.CloseRecordsFailed()
         ):  # fmt: skip
             _on_election(draft, draft.elections.get(event.election), event)
-        case ev.Spawned() | ev.SpawnFailed() | ev.Exited() | ev.Emptied() | ev.ProbeSucceeded() | ev.ProbeFailed():
+        case (
+            ev.Spawned() | ev.SpawnFailed() | ev.Exited() | ev.Lingering() | ev.Emptied()
+            | ev.ProbeSucceeded() | ev.ProbeFailed()
+        ):  # fmt: skip
             _on_process(draft, event)
         case ev.Together(events=events):
             for one in events:
                 _dispatch(draft, one)
+        case ev.RestartRequested() | oev.StartRequested() | oev.StopRequested():
+            operator.on_request(draft, event)
         case _:
             assert_never(event)
 
@@ -90,7 +107,7 @@ def _dispatch(draft: Draft, event: ev.Event) -> None:
 def _on_daemon(
     draft: Draft,
     event: ev.ConfigLoaded | ev.ConfigRejected | ev.ShutdownRequested | ev.GuardianLost | ev.Ticked | ev.Woke
-    | ev.StoreReachable | ev.StoreUnreachable | ev.StoreConfirmed | ev.RestartRequested
+    | ev.StoreReachable | ev.StoreUnreachable | ev.StoreConfirmed
     | sev.EndpointsSeen | sev.StoreIdentified | sev.TokenRemembered | sev.RevisionRaised | sev.PermissionsSeen,
 ) -> None:  # fmt: skip
     base, now = draft.base, draft.now
@@ -127,8 +144,6 @@ def _on_daemon(
             members.on_permissions(draft, event)
         case sev.EndpointsSeen():
             members.on_seen(draft, event)
-        case ev.RestartRequested(process=process):
-            _restart(draft, process)
         case ev.Ticked():
             schedule.touch_due(draft)
         case ev.Woke():
@@ -136,16 +151,6 @@ def _on_daemon(
             draft.touch_all()
         case _:
             assert_never(event)
-
-
-def _restart(draft: Draft, process: ProcessId) -> None:
-    p = draft.processes.get(process)
-    if p is None:
-        return
-    if p.alive:
-        lifecycle.restart(draft, p)
-    else:
-        lifecycle.rest(draft, p)
 
 
 def _on_session(
@@ -230,11 +235,16 @@ def _on_election(
 
 def _on_process(
     draft: Draft,
-    event: ev.Spawned | ev.SpawnFailed | ev.Exited | ev.Emptied | ev.ProbeSucceeded | ev.ProbeFailed,
+    event: ev.Spawned | ev.SpawnFailed | ev.Exited | ev.Lingering | ev.Emptied | ev.ProbeSucceeded | ev.ProbeFailed,
 ) -> None:
     owner = draft.runs.get(event.run)
     p = draft.processes.get(owner) if owner is not None else None
-    if p is None or p.run != event.run:
+    if p is None:
+        return
+    if p.before == event.run and not isinstance(event, ev.ProbeSucceeded | ev.ProbeFailed):
+        lifecycle.on_before(draft, p, event)
+        return
+    if p.run != event.run:
         return
     match event:
         case ev.Spawned():
@@ -243,6 +253,8 @@ def _on_process(
             lifecycle.on_spawn_failed(draft, p, event)
         case ev.Exited():
             lifecycle.on_exited(draft, p, event)
+        case ev.Lingering():
+            lifecycle.on_lingering(draft, p, event)
         case ev.Emptied():
             lifecycle.on_emptied(draft, p, event)
         case ev.ProbeSucceeded() | ev.ProbeFailed():

@@ -9,7 +9,19 @@ is being stopped. Running it twice in a row does nothing the second time.
 
 import math
 
-from supervisor.core import diff, document, hooks, lifecycle, timing, variables, waiting
+from supervisor.core import (
+    diff,
+    document,
+    hooks,
+    lifecycle,
+    needs,
+    standing,
+    stopping,
+    story,
+    timing,
+    variables,
+    waiting,
+)
 from supervisor.core import election as elections
 from supervisor.core.actions import Campaign, Connect, Disarm, Exit, Proclaim
 from supervisor.core.draft import Draft
@@ -142,8 +154,9 @@ def _detached(draft: Draft, e: Election) -> None:
         e = draft.put_election(replace(e, spec=wanted))
     if not e.standby and (e.hold_until is not None or draft.now >= e.since + e.spec.ttl_seconds):
         e = draft.put_election(replace(e, standby=True))
-    if not _due(draft, e.hold_until) or not _due(draft, e.retry_at):
+    if not standing.may_stand(draft, e) or not _due(draft, e.hold_until) or not _due(draft, e.retry_at):
         return
+    e = draft.elections[e.spec.name]
     session = draft.sessions.get(e.spec.ttl_seconds)
     if base.spec is None or base.store.connected != base.spec.etcd or session is None:
         return
@@ -175,8 +188,8 @@ def _queued(draft: Draft, e: Election, reason: str) -> None:
     elif e.phase is ElectionPhase.PROVING:
         if not e.asked and _due(draft, e.retry_at):
             elections.prove(draft, e)
-    else:
-        _proclaim(draft, e)
+    elif not standing.withdrew(draft, e):
+        _proclaim(draft, draft.elections[e.spec.name])
 
 
 def _leading(draft: Draft, e: Election, reason: str) -> None:
@@ -257,22 +270,19 @@ def _reconcile_process(draft: Draft, pid: ProcessId) -> None:
 
 def _running(draft: Draft, p: Process, desired: tuple[ProcessSpec, Term | None] | None) -> None:
     if desired is None or desired[1] != p.term:
-        if not _leans_on(draft, p) or _kill_by(draft, p) is not None:
-            lifecycle.stop(draft, p, kill_by=_kill_by(draft, p))
+        kill_by = _kill_by(draft, p)
+        if p.held or kill_by is not None or not needs.leaned_on(draft, p):
+            lifecycle.stop(draft, p, kill_by=kill_by, why=story.why_unwanted(draft, p))
     elif diff.needs_restart(p.spec, desired[0]):
-        lifecycle.stop(draft, p)
+        lifecycle.stop(draft, p, why=f"the file changes {', '.join(diff.changed_fields(p.spec, desired[0]))}")
     elif p.ready_by is not None and draft.now >= p.ready_by and not p.ready:
-        lifecycle.stop(draft, p, failed=True)
+        lifecycle.stop(draft, p, failed=True, why=story.why_overdue(p))
     elif p.spec is not desired[0] and p.spec != desired[0]:
         lifecycle.refresh(draft, p, desired[0])
 
 
 def _stopping(draft: Draft, p: Process) -> None:
-    kill_by = _kill_by(draft, p)
-    overdue = not p.killed and p.kill_at is not None and draft.now >= p.kill_at
-    sooner = kill_by is not None and not p.killed and (p.kill_at is None or kill_by < p.kill_at)
-    if overdue or sooner:
-        lifecycle.stop(draft, p, kill_by=kill_by)
+    stopping.advance(draft, p, kill_by=_kill_by(draft, p))
 
 
 def _idle(draft: Draft, p: Process, spec: ProcessSpec, term: Term | None) -> None:
@@ -283,7 +293,7 @@ def _idle(draft: Draft, p: Process, spec: ProcessSpec, term: Term | None) -> Non
         if p.spec != spec:
             draft.put_process(replace(p, spec=spec))
         return
-    if not _due(draft, p.retry_at) or not _needs_met(draft, p, spec):
+    if not _due(draft, p.retry_at) or not needs.met(draft, spec, term):
         return
     if term is not None and (e := draft.elections.get(p.id.election)) is not None:
         hooks.entered(draft, e, term)
@@ -294,7 +304,7 @@ def _desired(draft: Draft, p: Process) -> tuple[ProcessSpec, Term | None] | None
     """The spec it should run with and the term it should run in; None when it should not run."""
     base = draft.base
     spec = base.spec
-    if spec is None or base.guardian_lost:
+    if spec is None or base.guardian_lost or p.held:
         return None
     if p.id.election == NO_ELECTION:
         if p.id == LOCAL_ETCD:
@@ -355,22 +365,6 @@ def _kill_by(draft: Draft, p: Process) -> Instant | None:
     margin = timing.safety_margin_seconds(e.spec, session.granted_seconds)
     by = timing.kill_by(session.trust_deadline, margin)
     return Instant(by - hooks.reserve_seconds(e, session.granted_seconds)) if hooks.owed(e) else by
-
-
-def _leans_on(draft: Draft, p: Process) -> bool:
-    """Whether something that is being stopped too still needs this one: stop it after those."""
-    return any(
-        other.alive and p.id.name in other.spec.needs and other.spec.role is p.spec.role
-        for other in _processes_of(draft, p.id.election)
-    )
-
-
-def _needs_met(draft: Draft, p: Process, spec: ProcessSpec) -> bool:
-    for name in spec.needs:
-        other = draft.processes.get(ProcessId(p.id.election, name))
-        if other is None or not (other.ready or other.phase is ProcessPhase.COMPLETED):
-            return False
-    return True
 
 
 def _declared(draft: Draft, p: Process) -> bool:

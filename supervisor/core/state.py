@@ -92,6 +92,15 @@ class LastExit:
     ran_seconds: float
     detail: str = ""
     """Why it could not be started, when it never ran."""
+    oom_killed: bool = False
+    cause: str = ""
+    """Why we ended it; empty when it ended by itself."""
+    decision: str = ""
+    """What was decided then, for people: ``restart in 400 ms (2 of 5 in 1 m)``. Empty until nothing of it is left."""
+    next_at: Instant | None = None
+    """When it is started again, as decided then."""
+    lines: tuple[str, ...] = ()
+    """The last of what it wrote; kept for the newest exit only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,11 +127,29 @@ class Process:
     fails: int = 0
     """Probe failures in a row, likewise."""
     ready_by: Instant | None = None
-    """Not ready by then is a failed start."""
+    """Not ready by then is a failed start; of a task, not completed by then."""
+    started_at: Instant | None = None
+    """When the present child was executed."""
     kill_at: Instant | None = None
     """In STOPPING: when SIGKILL follows."""
     killed: bool = False
     """KillRun was asked for this run."""
+    signal_at: Instant | None = None
+    """In STOPPING: when the next signal of its stop sequence follows."""
+    signalled: int = 0
+    """Signals of its stop sequence that were sent."""
+    before_due: bool = False
+    """Its pre-stop command is still to be started."""
+    before: RunId | None = None
+    """The run of its pre-stop command, until that is proven empty."""
+    gone: float | None = None
+    """The child itself is proven empty, its pre-stop command is not: the chance that came with that news."""
+    blockers: tuple[str, ...] = ()
+    """Who is left of it though its main process has ended and everything was killed."""
+    why: str = ""
+    """In STOPPING: why it is being stopped."""
+    held: bool = False
+    """An operator has stopped it: it is not started before an operator says so."""
     failed: bool = False
     """It is being stopped because it failed (not ready in time, unhealthy): the restart budget decides what follows."""
     restarts: int = 0
@@ -135,6 +162,8 @@ class Process:
     last_exit: LastExit | None = None
     ends_by: Instant | None = None
     """When a child that is to end by itself has failed to."""
+    exits: tuple[LastExit, ...] = ()
+    """The last few, newest last, each with what was decided."""
 
     @property
     def alive(self) -> bool:
@@ -222,7 +251,15 @@ class Election:
     retry_at: Instant | None = None
     """When the request of this phase is tried again."""
     hold_until: Instant | None = None
-    """Does not campaign before: the cool-down after a give-up."""
+    """Does not campaign before: the cool-down after a give-up or a withdrawal, or the pause after a token too low."""
+    cooldown_seconds: float = 0.0
+    """The cool-down that begins when our key is gone."""
+    withdrawals: int = 0
+    """Withdrawals from the queue in a row; like give-ups, they double the cool-down."""
+    unfit: str = ""
+    """Why this node does not stand (``standing``), or is about to withdraw; empty while it is fit."""
+    withdraw_at: Instant | None = None
+    """While FOLLOWING: when it leaves the queue unless it is fit again by then."""
     refused: str = ""
     """Why the last candidacy was given up for its token (``tokens``); empty when it was not."""
     giveups: int = 0

@@ -21,6 +21,7 @@ from supervisor.core.spec import (
     EtcdSpec,
     GiveUp,
     LogSpec,
+    Need,
     ProbeKind,
     ProbeSpec,
     ProcessSpec,
@@ -99,7 +100,7 @@ def test_every_key_arrives_in_the_spec(tmp_path: Path) -> None:
         user="billing:www",
         umask=0o027,
         limits={"nofile": 65536, "core": -1, "as": 2**31},
-        needs=(ProcessName("migrate"),),
+        needs={ProcessName("migrate"): Need.READY},
         ready=ProbeSpec(
             kind=ProbeKind.EXEC,
             command=(str(program), "--check"),

@@ -7,7 +7,7 @@ import pytest
 from supervisor.control import condition, describe, leaders, views, words
 from supervisor.core.events import TermRecord
 from supervisor.core.names import ElectionName, Instant, ProcessId, ProcessName, Role, RunId, Token
-from supervisor.core.spec import Spec
+from supervisor.core.spec import Need, Spec
 from supervisor.core.state import (
     Election,
     ElectionPhase,
@@ -249,7 +249,7 @@ def test_every_process_phase_can_be_described(phase: ProcessPhase) -> None:
 
 def test_a_started_process_waits_for_what_it_needs() -> None:
     billing = states.leading("billing", leader=("api", "migrate"))
-    api = replace(billing.spec.leader[ProcessName("api")], needs=(ProcessName("migrate"),))
+    api = replace(billing.spec.leader[ProcessName("api")], needs={ProcessName("migrate"): Need.READY})
     spec = replace(billing.spec, leader={**billing.spec.leader, ProcessName("api"): api})
     state = states.state(replace(billing, spec=spec))
     assert (views.UNSETTLED, "billing/api", "waits for migrate") in reasons(state)

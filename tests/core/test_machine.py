@@ -9,7 +9,7 @@ from supervisor.core import events as ev
 from supervisor.core import schedule
 from supervisor.core.names import ElectionName, Instant, LeaseId, ProcessId, ProcessName, Role, Token
 from supervisor.core.reconcile import PROCLAIM_AT_MOST_EVERY_SECONDS
-from supervisor.core.spec import GiveUp, ProbeKind, ProbeSpec, RestartPolicy, RestartSpec, StopSpec
+from supervisor.core.spec import GiveUp, Need, ProbeKind, ProbeSpec, RestartPolicy, RestartSpec, StopSpec
 from supervisor.core.state import ElectionPhase, ProcessPhase
 from tests.core.world import World, election, process, spec
 
@@ -249,7 +249,7 @@ def test_after_a_long_sleep_nothing_is_believed() -> None:
 
 
 def test_needs_are_started_in_order_and_stopped_in_reverse() -> None:
-    world = leading(leader=(process("db"), process("api", needs=(ProcessName("db"),))))
+    world = leading(leader=(process("db"), process("api", needs={ProcessName("db"): Need.READY})))
     starts = [line for line in world.log if "< Spawn" in line]
     assert "db" in starts[0]
     assert "api" in starts[1]

@@ -29,10 +29,13 @@ from supervisor.core.names import (
     Token,
 )
 from supervisor.core.spec import (
+    CampaignWhen,
     ElectionSpec,
     EtcdSpec,
     HookKind,
     HookSpec,
+    Need,
+    ProcessKind,
     ProcessSpec,
     RestartPolicy,
     RestartSpec,
@@ -40,7 +43,8 @@ from supervisor.core.spec import (
     StopSpec,
     hook_name,
 )
-from supervisor.core.state import ElectionPhase, State
+from supervisor.core.state import ElectionPhase, Process, State
+from supervisor.core.stopping import BEFORE
 
 
 def process(name: str, *, election: str = "job", role: Role = Role.LEADER, **more: object) -> ProcessSpec:
@@ -97,6 +101,11 @@ class Child:
     spec: ProcessSpec
     term: Term | None
     obeys: bool = True
+
+    @property
+    def before(self) -> bool:
+        """Whether it is the pre-stop command of a process."""
+        return self.spec.id.name.endswith(BEFORE)
 
 
 GUARDIAN = (ac.Arm, ac.Disarm, ac.Extend, ac.Spawn, ac.SignalRun, ac.KillRun)
@@ -162,6 +171,10 @@ class World:
     """Of the last run of each."""
     spawned: dict[Term, list[str]] = field(default_factory=dict)
     """What was started in each term."""
+    dawdling: bool = False
+    """Pre-stop commands do not end by themselves."""
+    completed: set[tuple[ProcessId, Term | None]] = field(default_factory=set)
+    """Tasks that have ended as expected, and in which term."""
     blind: bool = False
     """The watch shows nothing new, and does not know it."""
     opened_by_reload: set[Term] = field(default_factory=set)
@@ -294,6 +307,7 @@ class World:
         self.pending.append(ev.LeaseRevoked(lease=a.lease))
 
     def _on_campaign(self, a: ac.Campaign) -> None:
+        self._check_fit(self.state.elections[a.election].spec)
         if ac.Campaign in self.failing:
             self.pending.append(ev.CampaignFailed(election=a.election, lease=a.lease, detail="timed out", chance=0.5))
             return
@@ -317,6 +331,12 @@ class World:
             ev.Campaigned(election=a.election, lease=a.lease, create_revision=mine.create_revision, first=queue[0])
         )
         self.show_queue(a.election)
+
+    def _check_fit(self, e: ElectionSpec) -> None:
+        if e.campaign_when is CampaignWhen.HEALTHY:
+            for p in e.follower.values():
+                alive = any(c.spec.id == p.id for c in self.children.values())
+                assert alive or (p.id, None) in self.completed, f"stands for {e.name} without {p.id}"
 
     def _on_prove(self, a: ac.Prove) -> None:
         if ac.Prove in self.failing:
@@ -429,12 +449,16 @@ class World:
         if a.term is not None:
             self._check_opened(a)
             self.spawned.setdefault(a.term, []).append(str(a.spec.id))
-        self.children[a.run] = Child(run=a.run, spec=a.spec, term=a.term, obeys=not self.stubborn)
+        child = self.children[a.run] = Child(run=a.run, spec=a.spec, term=a.term, obeys=not self.stubborn)
         self.pending.append(ev.Spawned(run=a.run, pid=int(a.run) + 5000))
         if a.spec.id.is_hook:
             self.hook_variables[a.spec.id.name] = dict(a.variables)
             if self.hook_code is not None:
                 self.end(a.run, code=self.hook_code)
+        elif not child.before:
+            self._check_start(a)
+        elif not self.dawdling:
+            self.end(a.run, code=0)
 
     def _check_opened(self, a: ac.Spawn) -> None:
         """No process of a term before its hook *elected* has succeeded in it."""
@@ -454,6 +478,17 @@ class World:
             ran = any(name == f"{e.spec.name}/@demoted" and of == term for name, of, _ in self.hooks_run)
             assert ran, "the guardian was disarmed before the hook demoted had run"
 
+    def _check_start(self, a: ac.Spawn) -> None:
+        """What must hold when a process is started, beside the invariants of every step."""
+        p = self.state.processes[a.spec.id]
+        assert not p.held, f"{p.id} was started though an operator has stopped it"
+        assert a.spec.kind is ProcessKind.SERVICE or (p.id, a.term) not in self.completed, f"{p.id} ran twice in {a.term}"
+        for name, need in a.spec.needs.items():
+            pid = ProcessId(p.id.election, name)
+            done = (pid, a.term) in self.completed
+            alive = any(c.spec.id == pid for c in self.children.values())
+            assert done or (alive and need is not Need.COMPLETED), f"{p.id} was started before {pid} was {need}"
+
     def _on_signalrun(self, a: ac.SignalRun) -> None:
         if a.run in self.children and self.children[a.run].obeys:
             self.end(a.run, code=0)
@@ -472,6 +507,8 @@ class World:
         child = self.children.pop(run)
         if child.spec.id.is_hook:
             self.hooks_run.append((str(child.spec.id), child.term, code))
+        if child.spec.kind is ProcessKind.TASK and not child.before and code in child.spec.restart.expected_exit_codes:
+            self.completed.add((child.spec.id, child.term))
         self.pending.append(ev.Exited(run=run, code=code, signal=signal))
         self.pending.append(ev.Emptied(run=run, chance=0.5))
 
@@ -519,6 +556,10 @@ class World:
         """Where an election stands."""
         return self.state.elections[ElectionName(name)].phase
 
+    def process(self, name: str = "job/work") -> Process:
+        """A process's state."""
+        return next(p for p in self.state.processes.values() if str(p.id) == name)
+
     def running(self) -> list[str]:
         """The processes that have a child now."""
         return sorted(str(c.spec.id) for c in self.children.values())
@@ -561,6 +602,8 @@ def _show(thing: ev.Event | ac.Action) -> str:
                 continue
             case tuple() if key == "variables":
                 continue
+            case False | "group" | () if key in ("oom_killed", "to", "lines"):
+                continue  # what is seldom otherwise
             case tuple():
                 value = (
                     "["

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from supervisor.core import events as ev
 from supervisor.core.names import ElectionName, Role
-from supervisor.core.spec import ElectionSpec, HookKind, RestartSpec, Spec, StopSpec
+from supervisor.core.spec import ElectionSpec, HookKind, Need, RestartSpec, Spec, StopSpec
 from tests.core.world import election, hook, process, spec
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def _spec(rng: Random) -> Spec:
         stop = StopSpec(timeout_seconds=rng.choice((0.3, 1.0, 3.0, 10.0)))
         leader = [process("work", election=name, restart=RESTART, stop=stop)]
         if rng.random() < 0.3:
-            needs = (leader[0].id.name,)
+            needs = {leader[0].id.name: Need.READY}
             leader.append(process("aux", election=name, restart=RESTART, stop=stop, needs=needs))
         follower = []
         if rng.random() < 0.3:
