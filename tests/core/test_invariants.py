@@ -11,8 +11,19 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
-from supervisor.core.names import ElectionName, Role
-from supervisor.core.spec import HookKind, Spec
+from supervisor.core.names import ElectionName, ProcessId, Role
+from supervisor.core.operator_events import StartRequested, StopRequested
+from supervisor.core.spec import (
+    CampaignWhen,
+    HookKind,
+    Need,
+    ProcessKind,
+    ProcessSpec,
+    RestartPolicy,
+    RestartSpec,
+    Spec,
+    StopSpec,
+)
 from supervisor.core.state import ElectionPhase
 from tests.core.world import FakeStore, World, election, hook, hooked, process, spec
 
@@ -30,6 +41,14 @@ FAULTS = [
 ]
 MUTES = [ac.Renew, ac.GrantLease, ac.Campaign, ac.Prove, ac.Resign, ac.Arm, ac.Proclaim]
 
+ON_FAILURE = RestartSpec(policy=RestartPolicy.ON_FAILURE)
+DRAINED = StopSpec(before=("/bin/drain",), before_timeout_seconds=2.0, then=(("SIGQUIT", 3.0),), timeout_seconds=6.0)
+
+
+def _task(name: str, role: Role = Role.LEADER) -> ProcessSpec:
+    return process(name, role=role, kind=ProcessKind.TASK, restart=ON_FAILURE)
+
+
 VARIANTS: list[Spec] = [
     spec(election(follower=(process("standby", role=Role.FOLLOWER),))),
     spec(election(ttl_seconds=5)),
@@ -38,6 +57,17 @@ VARIANTS: list[Spec] = [
     spec(election(leader=())),
     spec(hooked(hook(HookKind.ELECTED), hook(HookKind.DEMOTED), hook(HookKind.LEADER_CHANGED, Role.FOLLOWER))),
     spec(hooked(hook(HookKind.DEMOTED, timeout_seconds=1.0), hook(HookKind.GAVE_UP))),
+    spec(
+        election(
+            leader=(
+                process("work", needs={_task("migrate").id.name: Need.COMPLETED}, stop=DRAINED),
+                _task("migrate"),
+            ),
+            follower=(process("standby", role=Role.FOLLOWER, stop=DRAINED), _task("warm", Role.FOLLOWER)),
+            campaign_when=CampaignWhen.HEALTHY,
+        )
+    ),
+    spec(election(leader=(process("work", restart=RestartSpec(limit=1)),), cooldown_min_seconds=2.0)),
 ]
 
 
@@ -53,6 +83,7 @@ class Fleet(RuleBasedStateMachine):
         two = self.world(name="two", store=self.store, next_lease=0x2000)
         self.nodes = [self.world(name="one", store=self.store), two]
         for node in self.nodes:
+            node.once = False
             node.load(VARIANTS[0])
         self.share()
 
@@ -138,6 +169,19 @@ class Fleet(RuleBasedStateMachine):
         self.nodes[which].post(ev.ResignRequested(election=JOB))
         self.share()
 
+    @rule(which=st.integers(0, 1), chance=st.integers(0, 5), stop=st.booleans())
+    def operate(self, which: int, chance: int, stop: bool) -> None:
+        """Stop a process, or start it."""
+        known: list[ProcessId] = sorted(self.nodes[which].state.processes)
+        if known:
+            pid = known[chance % len(known)]
+            self.nodes[which].post(StopRequested(process=pid) if stop else StartRequested(process=pid))
+            self.share()
+
+    @rule(which=st.integers(0, 1), dawdling=st.booleans())
+    def dawdle(self, which: int, dawdling: bool) -> None:
+        self.nodes[which].dawdling = dawdling
+
     @invariant()
     def never_two(self) -> None:
         for name in ("job", "second"):
@@ -154,6 +198,9 @@ class Fleet(RuleBasedStateMachine):
             node.load(VARIANTS[1])
             node.failing.clear()
             node.release()
+            node.dawdling = False
+            for pid in list(node.state.processes):
+                node.post(StartRequested(process=pid))
         self.shown = -1  # who was blind sees what it missed
         self.share()
         self.pass_time(60)

@@ -173,6 +173,8 @@ class World:
     """What was started in each term."""
     dawdling: bool = False
     """Pre-stop commands do not end by themselves."""
+    once: bool = True
+    """A task that has completed is not seen again in its term: nobody changes or restarts it, or forgets ``completed``."""
     completed: set[tuple[ProcessId, Term | None]] = field(default_factory=set)
     """Tasks that have ended as expected, and in which term."""
     blind: bool = False
@@ -482,7 +484,8 @@ class World:
         """What must hold when a process is started, beside the invariants of every step."""
         p = self.state.processes[a.spec.id]
         assert not p.held, f"{p.id} was started though an operator has stopped it"
-        assert a.spec.kind is ProcessKind.SERVICE or (p.id, a.term) not in self.completed, f"{p.id} ran twice in {a.term}"
+        again = a.spec.kind is ProcessKind.TASK and (p.id, a.term) in self.completed
+        assert not again or not self.once, f"{p.id} ran twice in {a.term}"
         for name, need in a.spec.needs.items():
             pid = ProcessId(p.id.election, name)
             done = (pid, a.term) in self.completed

@@ -15,6 +15,7 @@ from supervisor.core import events as ev
 from supervisor.core.names import ElectionName, Role
 from supervisor.core.spec import ElectionSpec, HookKind, Need, RestartSpec, Spec, StopSpec
 from tests.core.world import election, hook, process, spec
+from tests.simulation import lives
 
 if TYPE_CHECKING:
     from tests.simulation.run import Run
@@ -47,6 +48,8 @@ class Plan:
     ends: float
     """When the last fault is over."""
     faults: tuple[Fault, ...]
+    lively: bool = False
+    """With what ``lives`` adds."""
 
     @property
     def ttl(self) -> int:
@@ -92,6 +95,8 @@ def plan(seed: int) -> Plan:
     rng = Random(f"plan {seed}")
     nodes = rng.choice((2, 3, 3, 4))
     desired = _with_hooks(Random(f"hooks {seed}"), _spec(rng))
+    if (more := lives.of_seed(seed)) is not None:
+        desired = lives.lively(desired, more)
     ends = rng.uniform(15, 40)
     kinds, weights = list(WEIGHTS), list(WEIGHTS.values())
     faults: list[Fault] = []
@@ -108,7 +113,7 @@ def plan(seed: int) -> Plan:
         faults.append(Fault(at, kind, node, min(length, ends - at), rng.random()))
     if rng.random() < 0.4:
         faults += _together(rng, rng.choice(RECIPES), ends, desired)
-    return Plan(seed, nodes, desired, ends, tuple(sorted(faults, key=lambda f: f.at)))
+    return Plan(seed, nodes, desired, ends, tuple(sorted(faults, key=lambda f: f.at)), lively=more is not None)
 
 
 def _with_hooks(rng: Random, desired: Spec) -> Spec:
