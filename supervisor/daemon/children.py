@@ -88,8 +88,8 @@ class Children:
                 self._link.disarm(term)
             case ac.Spawn():
                 self._spawn(action)
-            case ac.SignalRun(run=run, signal=signal):
-                self._link.signal(run, signal_number(signal))
+            case ac.SignalRun(run=run, signal=signal, to=to):
+                self._link.signal(run, signal_number(signal), to)
             case ac.KillRun(run=run):
                 self._link.kill(run)
             case ac.StartProbe():
@@ -193,6 +193,8 @@ def _request(
         umask=spec.umask,
         rlimits={rlimit_number(name): value for name, value in spec.limits.items()},
         stop_signal=signal_number(spec.stop.signal),
+        stop_then=tuple((signal_number(name), seconds) for name, seconds in spec.stop.then),
+        stop_to=spec.stop.to,
         stop_timeout_seconds=spec.stop.timeout_seconds,
         last=spec.id.election == "" and spec.id.name == LOCAL_ETCD_NAME,
     )

@@ -53,7 +53,9 @@ class SpawnRequest:
     rlimits: Mapping[int, int] = field(default_factory=dict)
     """By resource number, soft and hard alike; -1 is unlimited."""
     stop_signal: int = signal.SIGTERM
-    """With ``stop_timeout_seconds``: how the guardian stops it when the daemon is dead."""
+    """With the other three: how the guardian stops it when the daemon is dead."""
+    stop_then: tuple[tuple[int, float], ...] = ()
+    stop_to: str = "group"
     stop_timeout_seconds: float = 10.0
     last: bool = False
     """The local etcd: stopped after everything else, for the others' leases are revoked there."""
@@ -169,9 +171,9 @@ class GuardianLink:
         self._wire.send(packet, descriptors)
         self._watch_writable()
 
-    def signal(self, run: RunId, signo: int) -> None:
+    def signal(self, run: RunId, signo: int, to: str = "group") -> None:
         """No answer; an ended run is nobody."""
-        self._send(say.Signal(run=run, signo=signo))
+        self._send(say.Signal(run=run, signo=signo, to=to))
 
     def kill(self, run: RunId) -> None:
         """No answer but Exited and Emptied.
@@ -310,6 +312,8 @@ class GuardianLink:
                 if (live := self._live.get(RunId(run))) is not None:
                     live.exited = True
                 self._on_event(events.Exited(run=RunId(run), code=code, signal=signo, core_dumped=core))
+            case say.Lingering(run=run, blockers=blockers):
+                self._on_event(events.Lingering(run=RunId(run), blockers=blockers))
             case say.Emptied(run=run):
                 _close(self._live.pop(RunId(run), _Live()))
                 self._on_event(events.Emptied(run=RunId(run), chance=self._chance()))
@@ -432,6 +436,8 @@ def _order(request: SpawnRequest) -> say.Spawn:
         umask=request.umask,
         rlimits=tuple((number, value, value) for number, value in request.rlimits.items()),
         stop_signal=request.stop_signal,
+        stop_then=request.stop_then,
+        stop_to=request.stop_to,
         stop_timeout_seconds=request.stop_timeout_seconds,
         last=request.last,
     )

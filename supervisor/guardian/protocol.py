@@ -89,6 +89,10 @@ class Spawn:
     rlimits: tuple[tuple[int, int, int], ...]
     """Resource number, soft, hard."""
     stop_signal: int
+    stop_then: tuple[tuple[int, float], ...]
+    """Further signals, each so many seconds after the first."""
+    stop_to: str
+    """``main``, ``group`` or ``all``: as in Signal."""
     stop_timeout_seconds: float
     last: bool
     """Stopped after everything else when the daemon is dead: the local etcd, which the revocation needs."""
@@ -108,10 +112,14 @@ class Undo:
 
 @record
 class Signal:
-    """Signal the process group of the run's main pid. No answer; an ended run is nobody."""
+    """Signal the run's main pid (``main``), its process group (``group``) or all of it (``all``).
+
+    No answer; an ended run is nobody.
+    """
 
     run: int
     signo: int
+    to: str
 
 
 @record
@@ -222,6 +230,14 @@ class Exited:
 
 
 @record
+class Lingering:
+    """The main pid has ended, all of the run was killed again and again, and these are still there: ``pid (name)`` each."""
+
+    run: int
+    blockers: tuple[str, ...]
+
+
+@record
 class Emptied:
     """Nothing of the run is left alive. After Exited, once."""
 
@@ -260,6 +276,7 @@ News = (
     | Spawned
     | SpawnFailed
     | Exited
+    | Lingering
     | Emptied
     | Struck
     | Pong
@@ -269,7 +286,7 @@ Message = Order | News
 
 _CLASSES: Final = (
     *(Hello, Arm, Extend, Disarm, Spawn, Undo, Signal, Kill, Store, Ping, Quit),
-    *(Ready, Failed, Armed, Disarmed, DisarmRefused, Spawned, SpawnFailed, Exited, Emptied, Struck, Pong, Dropped),
+    *(Ready, Failed, Armed, Disarmed, DisarmRefused, Spawned, SpawnFailed, Exited, Lingering, Emptied, Struck, Pong, Dropped),
 )
 _BY_NAME: Final[dict[str, Callable[..., Message]]] = {c.__name__: c for c in _CLASSES}
 
@@ -319,6 +336,11 @@ def _pair(value: object) -> tuple[str, str]:
     return _str(first), _str(second)
 
 
+def _step(value: object) -> tuple[int, float]:
+    first, second = _fixed(value, 2)
+    return _int(first), _float(second)
+
+
 def _triple(value: object) -> tuple[int, int, int]:
     first, second, third = _fixed(value, 3)
     return _int(first), _int(second), _int(third)
@@ -334,6 +356,7 @@ _READERS: Final[dict[object, Callable[[object], object]]] = {
     str | None: lambda v: None if v is None else _str(v),
     tuple[str, ...]: lambda v: tuple(_str(i) for i in _list(v)),
     tuple[int, ...] | None: lambda v: None if v is None else tuple(_int(i) for i in _list(v)),
+    tuple[tuple[int, float], ...]: lambda v: tuple(_step(i) for i in _list(v)),
     tuple[tuple[str, str], ...]: lambda v: tuple(_pair(i) for i in _list(v)),
     tuple[tuple[int, int, int], ...]: lambda v: tuple(_triple(i) for i in _list(v)),
 }

@@ -28,8 +28,7 @@ HEALTH = ProbeSpec(kind=ProbeKind.TCP, address="x:1", failures=1)
 
 
 def task(name: str, **more: object) -> ProcessSpec:
-    more.setdefault("restart", ON_FAILURE)
-    return process(name, kind=ProcessKind.TASK, **more)
+    return process(name, **{"kind": ProcessKind.TASK, "restart": ON_FAILURE, **more})  # type: ignore[arg-type]
 
 
 def needing(name: str, **needs: Need) -> ProcessSpec:

@@ -17,7 +17,7 @@ READY = ProbeSpec(kind=ProbeKind.TCP, address="x:1")
 
 
 def gated(**more: object) -> Spec:
-    standby = process("standby", role=Role.FOLLOWER, **more)
+    standby = process("standby", role=Role.FOLLOWER, **more)  # type: ignore[arg-type] # as they are
     return spec(election(follower=(standby,), campaign_when=CampaignWhen.HEALTHY))
 
 
