@@ -17,10 +17,11 @@ from supervisor.core.draft import Draft
 from supervisor.core.evolve import replace
 from supervisor.core.names import Instant, ProcessId
 from supervisor.core.spec import CampaignWhen
-from supervisor.core.state import Election, Health, Process
+from supervisor.core.state import Election, Health, Process, ProcessPhase
 
 WITHDRAW_AFTER = 1.0
 """Renewal intervals (a third of the TTL each) for which a queued candidate may be unfit."""
+_COMING = (ProcessPhase.STOPPED, ProcessPhase.STARTING, ProcessPhase.RUNNING)
 
 
 def may_stand(draft: Draft, e: Election) -> bool:
@@ -67,6 +68,6 @@ def _state(p: Process | None) -> str:
         return "not there"
     if p.held:
         return "stopped by an operator"
-    if p.phase.value != "running":
-        return p.phase.value
-    return "unhealthy" if p.health is Health.UNHEALTHY else "not ready"
+    if p.health is Health.UNHEALTHY:
+        return "unhealthy"
+    return "not ready" if p.phase in _COMING and not p.failures else p.phase.value

@@ -286,7 +286,8 @@ Message = Order | News
 
 _CLASSES: Final = (
     *(Hello, Arm, Extend, Disarm, Spawn, Undo, Signal, Kill, Store, Ping, Quit),
-    *(Ready, Failed, Armed, Disarmed, DisarmRefused, Spawned, SpawnFailed, Exited, Lingering, Emptied, Struck, Pong, Dropped),
+    *(Ready, Failed, Armed, Disarmed, DisarmRefused, Spawned, SpawnFailed),
+    *(Exited, Lingering, Emptied, Struck, Pong, Dropped),
 )
 _BY_NAME: Final[dict[str, Callable[..., Message]]] = {c.__name__: c for c in _CLASSES}
 

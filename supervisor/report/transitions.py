@@ -28,6 +28,7 @@ def lines(before: State, event: ev.Event, after: State) -> list[LogLine]:
             said += _election(was, e)
             said += _takeover(was, e)
             said += _tokens(was, e)
+            said += _standing(was, e)
     for pid in written(before.processes, after.processes):
         was_p, p = before.processes.get(pid), after.processes.get(pid)
         if p is not None and was_p is not p:
@@ -148,6 +149,8 @@ def _election(was: Election | None, e: Election) -> Iterator[LogLine]:
         "token": e.term.token if e.term else None,
         "lease": f"{e.lease:x}" if e.lease else None,
     }
+    if e.phase is ElectionPhase.DETACHED and e.hold_until is not None and was is not None:
+        fields["cooldown"] = round(max(0.0, e.hold_until - e.since), 1)
     because = "" if e.phase in (ElectionPhase.LEADING, ElectionPhase.FOLLOWING) else f": {e.cause}"
     level = Level.WARN if e.phase is ElectionPhase.STEPPING_DOWN and e.lost else Level.INFO
     yield LogLine(level=level, message=f"{e.spec.name}: {_PHASES[e.phase]}{because}", fields=fields)
@@ -173,14 +176,17 @@ def _process(was: Process | None, p: Process) -> Iterator[LogLine]:
     if p.id.is_hook:
         yield from _hook(was, p)
         return
-    if exited is not None and phase is not ProcessPhase.STOPPING:
-        yield LogLine(level=Level.WARN, message=f"{p.id}: {exit_in_words(exited)}", fields={"token": token})
+    yield from _words(was, p)
+    if (was is not None and p.exits is not was.exits and phase is not ProcessPhase.STOPPING) or _failed(was, p):
+        yield from _story(p, token)
     if p.phase is ProcessPhase.RUNNING and phase is ProcessPhase.STARTING:
         yield LogLine(level=Level.INFO, message=f"{p.id}: started", fields={"pid": p.pid, "token": token})
     elif p.phase is ProcessPhase.GAVE_UP and phase is not ProcessPhase.GAVE_UP:
         yield LogLine(level=Level.ERROR, message=f"{p.id}: gave up", fields={"restarts": p.restarts, "token": token})
     elif p.phase is ProcessPhase.STOPPED and phase in (ProcessPhase.STOPPING, ProcessPhase.CLEARING):
-        yield LogLine(level=Level.INFO, message=f"{p.id}: stopped", fields={"token": token})
+        how = exit_in_words(p.exits[-1]) if was is not None and p.exits is not was.exits else None
+        why = p.exits[-1].cause or None if how is not None else None
+        yield LogLine(level=Level.INFO, message=f"{p.id}: stopped", fields={"token": token, "how": how, "why": why})
     elif was is not None and exited is None and p.killed and not was.killed and p.phase is ProcessPhase.STOPPING:
         yield LogLine(level=Level.WARN, message=f"{p.id}: killed, it did not stop in time", fields={"token": token})
     if was is not None and p.phase is ProcessPhase.RUNNING and p.health is not was.health and phase is p.phase:
@@ -207,12 +213,56 @@ def _hook(was: Process | None, p: Process) -> Iterator[LogLine]:
         yield LogLine(level=Level.INFO, message=f"{name} was ended: its occasion is over", fields={"token": token})
 
 
+def _failed(was: Process | None, p: Process) -> bool:
+    """Ended by us for a failure of its own: not ready in time, unhealthy."""
+    return was is not None and was.failed and p.exits is not was.exits
+
+
+def _story(p: Process, token: int | None) -> Iterator[LogLine]:
+    """How a child ended, why, and what was decided; where nobody sees its output beside this, the last of it, too."""
+    last = p.exits[-1]
+    well = last.decision == "completed" or last.decision.startswith("asked to stop")
+    because = f" ({last.cause})" if last.cause else ""
+    text = f"{p.id}: {exit_in_words(last)}{because}; {last.decision}"
+    level = Level.INFO if well else Level.ERROR if last.decision.startswith("gave up") else Level.WARN
+    yield LogLine(level=level, message=text, fields={"token": token})
+    if not well and p.spec.log.file is not None:
+        for line in last.lines:
+            yield LogLine(level=Level.WARN, message=f"{p.id}: it said last: {line}")
+
+
+def _words(was: Process | None, p: Process) -> Iterator[LogLine]:
+    """An operator's word, and who is left of a killed process."""
+    if p.held and not (was is not None and was.held):
+        yield LogLine(level=Level.INFO, message=f"{p.id}: an operator stops it, until an operator starts it")
+    elif was is not None and was.held and not p.held:
+        yield LogLine(level=Level.INFO, message=f"{p.id}: an operator starts it again")
+    if p.blockers and (was is None or p.blockers != was.blockers):
+        text = f"{p.id}: killed, and still alive: {', '.join(p.blockers)}"
+        yield LogLine(level=Level.WARN, message=text)
+
+
+def _standing(was: Election | None, e: Election) -> Iterator[LogLine]:
+    """Why this node does not stand, or is about to leave the queue; and when it does stand again."""
+    before = was.unfit if was is not None else ""
+    if e.unfit == before or (e.unfit and e.phase not in (ElectionPhase.DETACHED, ElectionPhase.FOLLOWING)):
+        return
+    if e.unfit:
+        level = Level.INFO if e.phase is ElectionPhase.DETACHED and e.unfit.endswith("not ready") else Level.WARN
+        what = (
+            "does not stand" if e.phase is ElectionPhase.DETACHED else "leaves the queue unless it is well again soon"
+        )
+        yield LogLine(level=level, message=f"{e.spec.name}: {what}: {e.unfit}")
+    else:
+        yield LogLine(level=Level.INFO, message=f"{e.spec.name}: its standby is healthy")
+
+
 def exit_in_words(last: LastExit) -> str:
     """``exited with code 1 after 3.2 s``, ``killed by signal 9 after 3.2 s``, or why it never started."""
     if last.detail:
         return f"could not be started: {last.detail}"
     how = f"exited with code {last.code}" if last.code is not None else f"killed by signal {last.signal}"
-    core = ", core dumped" if last.core_dumped else ""
+    core = (", core dumped" if last.core_dumped else "") + (", out of memory" if last.oom_killed else "")
     return f"{how} after {last.ran_seconds:.1f} s{core}"
 
 

@@ -285,7 +285,11 @@ def test_signals_follow_each_other_until_one_is_obeyed_or_all_is_killed() -> Non
     assert signals(world) == ["SignalRun(run=1, signal=SIGINT, to=all)"]
     world.advance(2)
     world.advance(3)
-    assert [s.split("signal=")[1] for s in signals(world)] == ["SIGINT, to=all)", "SIGTERM, to=all)", "SIGQUIT, to=all)"]
+    assert [s.split("signal=")[1] for s in signals(world)] == [
+        "SIGINT, to=all)",
+        "SIGTERM, to=all)",
+        "SIGQUIT, to=all)",
+    ]
     world.advance(3.9)
     assert world.running() == ["job/work"]
     world.advance(0.2)
@@ -399,7 +403,11 @@ def test_the_words_of_a_crash_loop() -> None:
         world.advance(1)
         world.crash("job/work")
     decisions = [e.decision for e in world.process().exits]
-    assert decisions == ["restart at once (1 of 2 in 1 m)", "restart in 87 ms (2 of 2 in 1 m)", "gave up: 2 restarts in 1 m"]
+    assert decisions == [
+        "restart at once (1 of 2 in 1 m)",
+        "restart in 87 ms (2 of 2 in 1 m)",
+        "gave up: 2 restarts in 1 m",
+    ]
 
 
 def test_who_is_left_after_a_kill_is_known_by_name() -> None:

@@ -83,7 +83,12 @@ def operate(run: Run, rng: Random) -> None:
     """An operator stops processes, and starts them again some time later."""
     ends = run.plan.ends
     for _ in range(rng.randint(0, 4)):
-        at, length, node, chance = rng.uniform(3.0, ends), rng.uniform(0.1, 12.0), rng.randrange(run.plan.nodes), rng.random()
+        at, length, node, chance = (
+            rng.uniform(3.0, ends),
+            rng.uniform(0.1, 12.0),
+            rng.randrange(run.plan.nodes),
+            rng.random(),
+        )
         run.kernel.at(at, _say, run, node, chance, StopRequested)
         run.kernel.at(min(ends, at + length), _say, run, node, chance, StartRequested)
 
