@@ -24,7 +24,7 @@ def command(process: str, timeout: float) -> int:
 
     PROCESS is ELECTION/NAME, or just NAME when that is clear. No restart, reload or new term starts it on this node; the end of
     the supervisor forgets it. The term stays: use `supervisor resign` to give the office up. One that is stopped already:
-    exit code 0. Exit code 75 when the time is up first, 64 for the local etcd.
+    exit code 0. Exit code 75 when the time is up first, 64 for the local etcd and for hooks.
     """
     with daemon() as connected:
         stopped = connected.stop(process, timeout)
@@ -38,7 +38,8 @@ def command(process: str, timeout: float) -> int:
             click.echo(safe(f"{p.name}: stopped already"))
             return exits.OK
         case "refused":
-            raise exits.Failure(f"{p.name}: not stopped: every election of this node is held in it", exits.USAGE)
+            why = "every election of this node is held in it" if "/" not in p.name else "a hook has its own time"
+            raise exits.Failure(f"{p.name}: not stopped: {why}", exits.USAGE)
         case _:
             kill = f", SIGKILL in {p.kill_seconds:.1f}s" if p.kill_seconds else ""
             left = f"; still alive: {', '.join(p.blockers)}" if p.blockers else ""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from supervisor.config import processes_life, units, values
+from supervisor.config import life_relations, units, values
 from supervisor.config.problems import Place, Problems, Refused
 from supervisor.config.tree import (
     Entry,
@@ -61,7 +61,7 @@ def check(root: MapNode, problems: Problems, *, complete: bool) -> None:
             every += entries(child(election.node, role, "processes")).values()
     for process in every:
         _check_process(process.node, problems)
-        processes_life.check(process, problems)
+        life_relations.check(process, problems)
     _check_log_files(every, problems)
 
 
@@ -229,12 +229,12 @@ def _check_needs(processes: Mapping[str, Entry], elsewhere: Mapping[str, str], p
     needs: dict[str, dict[str, Place]] = {}
     for name, entry in processes.items():
         needs[name] = {}
-        for needed, place, condition in processes_life.needs_of(entry.node, problems):
+        for needed, place, condition in life_relations.needs_of(entry.node, problems):
             if problems.full:
                 return
             if needed in processes:
                 needs[name].setdefault(needed, place)
-                processes_life.check_need(processes[needed], condition, problems)
+                life_relations.check_need(processes[needed], condition, problems)
             elif needed in elsewhere:
                 message = f"{shown(needed)} is a {elsewhere[needed]} process: it does not run beside this one"
                 problems.add(place, message, "a process can need those of its own role only")

@@ -4,23 +4,23 @@ Promises: every key that is unknown, missing or of the wrong kind is reported at
 comes out holds only values that ``values`` accepted. Defaults are not stated here: None means that the file is silent,
 and ``core.spec`` says what then. Does not: compare values with each other (``relations`` does).
 
-The only module that imports pydantic, and of it only the core that validates: the daemon keeps for ever what it has
-imported, and BaseModel with its schema generator is 9 MB and a tenth of a second more.
+Of pydantic it imports, as ``shape`` does, only the core that validates: the daemon keeps for ever what it has imported,
+and BaseModel with its schema generator is 9 MB and a tenth of a second more.
 """
 
-import types
-import typing
-from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields
 from functools import cache
-from typing import Annotated, NamedTuple, TypeVar, dataclass_transform
+from typing import Annotated, NamedTuple
 
-from pydantic_core import CoreSchema, SchemaValidator, ValidationError, core_schema
+from pydantic_core import SchemaValidator, ValidationError
 
-from supervisor.config import units, values
+from supervisor.config import life_relations, units, values
 from supervisor.config.problems import MAX_PROBLEMS, Refused
+from supervisor.config.shape import Before, OrNothing, Whole, section
+from supervisor.config.shape import key_of as _key
+from supervisor.config.shape import leaf as _leaf
+from supervisor.config.shape import schema_of as _section
+from supervisor.config.shape import single as _single
 from supervisor.config.tree import Empty, Kind, Leaf, Plain, Steps
-from supervisor.config.units import shown
 from supervisor.core.spec import (
     CampaignWhen,
     GiveUp,
@@ -32,52 +32,7 @@ from supervisor.core.spec import (
     UnhealthyAction,
 )
 
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Whole:
-    """In an annotation: what the value becomes, whatever it is. The function raises ``Refused``."""
-
-    parse: Callable[[object], object]
-
-
-@dataclass(frozen=True, slots=True)
-class Before:
-    """In an annotation: what the value becomes before the annotated type sees it. The function raises ``Refused``."""
-
-    prepare: Callable[[object], object]
-
-
-@dataclass_transform(kw_only_default=True, frozen_default=True)
-def section(cls: type[T]) -> type[T]:
-    """A mapping with known keys. One of which nothing is left but its name asks for nothing."""
-    return dataclass(frozen=True, slots=True, kw_only=True)(cls)
-
-
 # --- single values ---------------------------------------------------------------------------------------------------
-
-
-def _leaf(value: object) -> Leaf:
-    """The single value that stands where one is expected. Its text counts: ``no`` is the word, ``08`` the digits."""
-    if isinstance(value, Leaf):
-        return value
-    if isinstance(value, Empty):
-        raise Refused("nothing is written here", 'write a value, leave the key out, or write "" for an empty text')
-    what = "a list" if isinstance(value, list) else "a mapping"
-    raise Refused(f"{what} stands where a single value is expected", "write one value")
-
-
-def _single(parse: Callable[[Leaf], object]) -> Whole:
-    def whole(value: object) -> object:
-        parsed = parse(_leaf(value))
-        return str(parsed) if isinstance(parsed, Leaf) else parsed
-
-    return Whole(whole)
-
-
-def _key(parse: Callable[[str], str]) -> Whole:
-    return Whole(lambda key: parse(str(key)))
 
 
 def _duration(text: str, *, zero: bool) -> float:
@@ -135,22 +90,6 @@ def _endpoints(value: object) -> object:
     return value
 
 
-def _silent_if_empty(value: object) -> object:
-    """A section of which nothing is left but its name asks for nothing."""
-    return {} if isinstance(value, Empty) else value
-
-
-def _needs(value: object) -> dict[str, Need]:
-    """``[migrate]`` or ``{db: healthy}``; what is wrong inside, `relations` reports at its own place."""
-    if isinstance(value, list):
-        return {str(name): Need.READY for name in value if isinstance(name, Leaf)}
-    if not isinstance(value, dict):
-        what, remedy = (shown(value), f"write [{value}]") if isinstance(value, Leaf) else ("nothing", "write [name]")
-        raise Refused(f"{what} stands where a list is expected", f"{remedy}, or a mapping: {{name: healthy}}")
-    words = {need.value for need in Need}
-    return {name: Need(need) for name, need in value.items() if isinstance(need, Leaf) and str(need) in words}
-
-
 def _json_object(value: object) -> dict[str, object]:
     if not isinstance(value, dict):
         raise Refused("the value is not a mapping", "write keys: {address: ...}")
@@ -175,7 +114,6 @@ def _hook(value: object) -> object:
 
 Word = Annotated[Leaf, Whole(_leaf)]
 Command = Annotated[list[Word], Before(_words)]
-OrNothing = Before(_silent_if_empty)
 Environment = Annotated[
     dict[Annotated[str, _key(values.variable_name)], Text],
     OrNothing,
@@ -292,7 +230,7 @@ class Process:
     limits: Limits | None = None
     kind: Annotated[ProcessKind, _one_of(ProcessKind)] | None = None
     timeout: Seconds | None = None
-    needs: Annotated[dict[str, Need], Whole(_needs)] | None = None
+    needs: Annotated[dict[str, Need], Whole(life_relations.needs)] | None = None
     ready: Ready | None = None
     health: Health | None = None
     restart: Restart | None = None
@@ -388,43 +326,6 @@ class File:
     elections: Annotated[dict[NameKey, Election], OrNothing] | None = None
     processes: Processes | None = None
     include: list[Text] | None = None
-
-
-def _core(hint: object) -> CoreSchema:
-    """The validator's schema of an annotation."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is Annotated:
-        schema: CoreSchema | None = None
-        for mark in arguments[1:]:
-            if isinstance(mark, Whole):
-                schema = core_schema.no_info_plain_validator_function(mark.parse)
-            elif isinstance(mark, Before):
-                inner = _core(arguments[0]) if schema is None else schema
-                schema = core_schema.no_info_before_validator_function(mark.prepare, inner)
-        return _core(arguments[0]) if schema is None else schema
-    if origin in (typing.Union, types.UnionType):
-        return _core(next(a for a in arguments if a is not types.NoneType))
-    if origin is list:
-        return core_schema.list_schema(_core(arguments[0]))
-    if origin is dict:
-        return core_schema.dict_schema(_core(arguments[0]), _core(arguments[1]))
-    assert isinstance(hint, type), hint
-    return _section(hint)
-
-
-@cache
-def _section(cls: type) -> CoreSchema:
-    keys = []
-    for key in fields(cls):
-        schema = _core(key.type)
-        if key.default is not MISSING:
-            schema = core_schema.with_default_schema(schema, default=key.default)
-        keys.append(core_schema.dataclass_field(key.name, schema, kw_only=True))
-    arguments = core_schema.dataclass_args_schema(cls.__name__, keys)
-    names = [key.name for key in fields(cls)]
-    config = core_schema.CoreConfig(extra_fields_behavior="forbid")
-    whole = core_schema.dataclass_schema(cls, arguments, names, config=config, slots=True, frozen=True)
-    return core_schema.no_info_before_validator_function(_silent_if_empty, whole)
 
 
 # --- reading it ------------------------------------------------------------------------------------------------------

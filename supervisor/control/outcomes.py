@@ -47,6 +47,8 @@ def of_start(state: State, before: Process) -> str:
 
 def before_stop(state: State, p: Process) -> str:
     """What can be said without asking: ``already`` or ``refused``; empty when it must be asked for."""
+    if p.id.is_hook:
+        return "refused"
     if state.spec is not None and state.spec.local_etcd is not None and state.spec.local_etcd.id == p.id:
         return "refused"
     return "already" if p.held and not p.alive else ""

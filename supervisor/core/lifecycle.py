@@ -257,7 +257,7 @@ def _over(draft: Draft, p: Process, *, chance: float, lines: tuple[str, ...] = (
         chance=chance,
         now=draft.now,
     )
-    words = story.of_decision(p.spec.restart, decision, failure=failure, now=draft.now)
+    words = story.of_decision(p, decision, failure=failure, now=draft.now)
     next_at = decision.at if isinstance(decision, restarts.Again) else None
     gone = story.told(replace(gone, since=draft.now, failed=failure), words, lines=lines, next_at=next_at)
     match decision:

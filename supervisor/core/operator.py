@@ -6,7 +6,8 @@ held is all it runs: giving the office up is another word (``resign``), and the 
 Processes that need a held one go on if they run, and wait if they do not. *start* lifts a hold and a give-up, and is
 nothing to what runs or has completed; *restart* ends what runs, and starts it again with a fresh budget, held or not.
 Both end the cool-down of the process's election (``giveup.pardon``): who says so has mended something.
-Promises: each word twice is as good as once. Does not: hold the local etcd: every election would be lost with it.
+Promises: each word twice is as good as once. Does not: hold the local etcd: every election would be lost with it; run or stop
+hooks: they have their own time.
 """
 
 from supervisor.core import giveup, lifecycle
@@ -18,7 +19,7 @@ from supervisor.core.operator_events import StartRequested, StopRequested
 def on_request(draft: Draft, event: RestartRequested | StartRequested | StopRequested) -> None:
     """Take the word over; the reconciler does the rest. A process that does not exist (any more) is nobody."""
     p = draft.processes.get(event.process)
-    if p is None:
+    if p is None or p.id.is_hook:
         return
     match event:
         case StopRequested():

@@ -11,7 +11,7 @@ from supervisor.core import restarts
 from supervisor.core.draft import Draft
 from supervisor.core.evolve import replace
 from supervisor.core.names import Instant
-from supervisor.core.spec import ProcessKind, RestartPolicy, RestartSpec
+from supervisor.core.spec import ProcessKind
 from supervisor.core.state import ElectionPhase, Process
 
 KEPT_EXITS = 10
@@ -28,8 +28,9 @@ def told(p: Process, decision: str, *, lines: Iterable[str] = (), next_at: Insta
     return replace(p, last_exit=last, exits=(*older, last))
 
 
-def of_decision(spec: RestartSpec, decision: restarts.Decision, *, failure: bool, now: Instant) -> str:
-    """``restart in 400 ms (2 of 5 in 1 m)``, ``gave up: 5 restarts in 1 m``, ``completed``."""
+def of_decision(p: Process, decision: restarts.Decision, *, failure: bool, now: Instant) -> str:
+    """``restart in 400 ms (2 of 5 in 1 m)``, ``gave up: 5 restarts in 1 m``, ``completed``; ``failed`` of a hook."""
+    spec = p.spec.restart
     match decision:
         case restarts.Again(at=at, recent=recent):
             when = f"restart in {span(at - now)}" if at > now else "restart at once"
@@ -39,8 +40,9 @@ def of_decision(spec: RestartSpec, decision: restarts.Decision, *, failure: bool
         case restarts.Leave():
             if not failure:
                 return "completed"
-            policy = "never" if spec.policy is RestartPolicy.NEVER else spec.policy.value
-            return f"gave up: its restart policy is {policy}"
+            if p.id.is_hook:
+                return "failed"
+            return f"gave up: its restart policy is {spec.policy}"
         case restarts.GiveUp():
             return f"gave up: {spec.limit} restarts in {span(spec.period_seconds)}"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from supervisor.config import values
 from supervisor.config.problems import Place, Problems, Refused
-from supervisor.config.tree import Entry, ListNode, MapNode, Node, Scalar, child, entries, text
+from supervisor.config.tree import Entry, Leaf, ListNode, MapNode, Node, Scalar, child, entries, text
 from supervisor.config.units import shown
 from supervisor.core.spec import Need, ProcessKind, RestartPolicy
 
@@ -46,6 +46,17 @@ def _check_stop(stop: Node | None, problems: Problems) -> None:
             problems.add(node.place, "signals: there are none", "write [SIGINT 5s, SIGTERM 10s], or leave it out")
     if "before_timeout" in keys and "before" not in keys:
         problems.add(keys["before_timeout"].key, "'before_timeout' without 'before'", "add 'before: [command]'")
+
+
+def needs(value: object) -> dict[str, Need]:
+    """``[migrate]`` or ``{db: healthy}``; what is wrong inside, `relations` reports at its own place."""
+    if isinstance(value, list):
+        return {str(name): Need.READY for name in value if isinstance(name, Leaf)}
+    if not isinstance(value, dict):
+        what, remedy = (shown(value), f"write [{value}]") if isinstance(value, Leaf) else ("nothing", "write [name]")
+        raise Refused(f"{what} stands where a list is expected", f"{remedy}, or a mapping: {{name: healthy}}")
+    words = {need.value for need in Need}
+    return {name: Need(need) for name, need in value.items() if isinstance(need, Leaf) and str(need) in words}
 
 
 def needs_of(process: Node, problems: Problems) -> Iterator[tuple[str, Place, Node | None]]:
