@@ -28,7 +28,7 @@ OWN_VARIABLES = frozenset(
     f"SUPERVISOR_{name}"
     for name in (
         "NODE", "ELECTION", "ROLE", "PROCESS", "FENCING_TOKEN", "ELECTION_KEY", "LEASE_ID", "TERM", "LEADER",
-        "HOOK", "CAUSE", "LOST", "LATE", "GAVE_UP", "LEADER_TOKEN", "LEADER_VALUE",
+        "HOOK", "CAUSE", "LOST", "LATE", "GAVE_UP", "LEADER_TOKEN", "LEADER_VALUE", "MAIN_PID",
     )
 )  # fmt: skip
 """What every child is given; a file that sets them would lie to it, and hide it from those who look for leftovers."""

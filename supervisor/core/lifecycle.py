@@ -243,8 +243,7 @@ def _over(draft: Draft, p: Process, *, chance: float, lines: tuple[str, ...] = (
         started_at=None, signal_at=None, signalled=0, before_due=False, gone=None, blockers=(), why="",
     )  # fmt: skip
     if p.held or (p.phase is ProcessPhase.STOPPING and not p.failed):
-        why = p if p.why or not p.held else replace(p, why="stopped by an operator")
-        rest(draft, story.told(gone, story.of_stop(why), lines=lines))
+        rest(draft, story.told(gone, story.ASKED, lines=lines))
         return
     last = p.last_exit
     failure = p.failed or last is None or restarts.is_failure(p.spec.restart, code=last.code)

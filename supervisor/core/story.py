@@ -47,9 +47,8 @@ def of_decision(p: Process, decision: restarts.Decision, *, failure: bool, now: 
             return f"gave up: {spec.limit} restarts in {span(spec.period_seconds)}"
 
 
-def of_stop(p: Process) -> str:
-    """What was decided when a child that was asked to stop is gone."""
-    return f"asked to stop: {p.why}" if p.why else "asked to stop"
+ASKED = "asked to stop"
+"""What was decided when a child is gone that was to go; why it was stands in its exit."""
 
 
 def why_unwanted(draft: Draft, p: Process) -> str:

@@ -22,7 +22,7 @@ DIED = LastExit(
 )  # fmt: skip
 ASKED = LastExit(
     at=states.ago(90), code=0, signal=None, core_dumped=False, ran_seconds=60.0, cause="resigned by an operator",
-    decision="asked to stop: resigned by an operator",
+    decision="asked to stop",
 )  # fmt: skip
 
 
@@ -120,7 +120,7 @@ def test_status_of_a_process_shows_its_past_and_its_last_lines(say: Said, serve:
         "billing/api", "4.0s ago", "SIGKILL after 3.2s, core dumped, out of memory", "-",
         "restart in 400 ms (2 of 5 in 1 m), in 0.2s",
     ]  # fmt: skip
-    assert second[2:] == ["exit 0 after 1m", "resigned by an operator", "asked to stop: resigned by an operator"]
+    assert second[2:] == ["exit 0 after 1m", "resigned by an operator", "asked to stop"]
     assert text.splitlines()[-3:] == [
         "the last lines of billing/api before its last exit:",
         "  loading",

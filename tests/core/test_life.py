@@ -204,7 +204,10 @@ def test_a_stop_by_an_operator_beats_restarts_reloads_and_terms() -> None:
     assert world.running() == ["job/other"]
     assert world.phase() is ElectionPhase.LEADING, "the term stays"
     assert process_health(world.process()) is Health.DEGRADED
-    assert world.process().exits[-1].decision == "asked to stop: stopped by an operator"
+    assert (world.process().exits[-1].decision, world.process().exits[-1].cause) == (
+        "asked to stop",
+        "stopped by an operator",
+    )
     world.load(spec(election(leader=(process("work", environment={"A": "1"}), process("other")))))
     world.advance(60)
     assert world.running() == ["job/other"]

@@ -13,11 +13,12 @@ from unittest.mock import patch
 
 from supervisor.core import election as elections
 from supervisor.core import events as ev
-from supervisor.core import ownership, reconcile, session, takeover
-from supervisor.core.actions import Disarm
+from supervisor.core import ownership, reconcile, session, stopping, takeover
+from supervisor.core.actions import Disarm, Spawn
 from supervisor.core.draft import Draft
-from supervisor.core.names import Instant, LeaseId
+from supervisor.core.names import Instant, LeaseId, RunId, Term
 from supervisor.core.records import Told
+from supervisor.core.spec import ProcessSpec
 from supervisor.core.state import Departed, Election, LeaseSight, Session
 from supervisor.guardian.terms import Terms
 from tests.simulation.guardian import Guardian
@@ -183,6 +184,16 @@ def strike_ignored() -> AbstractContextManager[object]:
     return patch.object(elections, "on_struck", lambda *_: None)
 
 
+def pre_stop_outside() -> AbstractContextManager[object]:
+    """The pre-stop command runs in no term, so that nothing waits for it and no kill-by ends it."""
+    spawn = stopping.Spawn
+
+    def outside(*, run: RunId, spec: ProcessSpec, term: Term | None, variables: tuple[tuple[str, str], ...]) -> Spawn:
+        return spawn(run=run, spec=spec, term=None, variables=variables)
+
+    return patch.object(stopping, "Spawn", outside)
+
+
 class _Both:
     """Two patches as one."""
 
@@ -215,5 +226,6 @@ MUTANTS: dict[str, Mutant] = {
         any_end_is_natural,
         deposed_leader_believed,
         strike_ignored,
+        pre_stop_outside,
     )
 }
