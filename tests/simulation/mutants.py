@@ -186,10 +186,11 @@ def strike_ignored() -> AbstractContextManager[object]:
 
 def pre_stop_outside() -> AbstractContextManager[object]:
     """The pre-stop command runs in no term, so that nothing waits for it and no kill-by ends it."""
-    spawn = stopping.Spawn
 
-    def outside(*, run: RunId, spec: ProcessSpec, term: Term | None, variables: tuple[tuple[str, str], ...]) -> Spawn:
-        return spawn(run=run, spec=spec, term=None, variables=variables)
+    def outside(
+        *, run: RunId, spec: ProcessSpec, term: Term | None, variables: tuple[tuple[str, str], ...]
+    ) -> Spawn:  # the term is what it leaves out
+        return Spawn(run=run, spec=spec, term=None, variables=variables)
 
     return patch.object(stopping, "Spawn", outside)
 
