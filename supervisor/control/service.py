@@ -17,9 +17,9 @@ from google.protobuf.message import Message
 from supervisor.control import condition, describe, leaders, outcomes, views
 from supervisor.control.convert import to_message
 from supervisor.control.ports import Ports
-from supervisor.core.events import ResignRequested, RestartRequested
+from supervisor.core.events import ResignRequested
 from supervisor.core.names import ElectionName, Instant, ProcessId, RunId
-from supervisor.core.operator_events import StartRequested, StopRequested
+from supervisor.core.operator_events import RestartRequested, StartRequested, StopRequested
 from supervisor.core.state import Election, ElectionPhase, Process, State
 from supervisor.pb import control_pb2, control_pb2_grpc
 

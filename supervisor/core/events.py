@@ -7,8 +7,8 @@ News about something that no longer exists (a run that ended, a lease given up) 
 
 from dataclasses import dataclass
 
-from supervisor.core.names import ElectionName, Instant, LeaseId, ProcessId, RunId, Term, Token
-from supervisor.core.operator_events import StartRequested, StopRequested
+from supervisor.core.names import ElectionName, Instant, LeaseId, RunId, Term, Token
+from supervisor.core.operator_events import RestartRequested, StartRequested, StopRequested
 from supervisor.core.spec import Spec
 from supervisor.core.store_events import (
     EndpointsSeen,
@@ -51,13 +51,6 @@ class ResignRequested:
     """An operator wants this node to give up an election and queue at its end."""
 
     election: ElectionName
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestartRequested:
-    """An operator wants a process stopped and started again, with a fresh restart budget."""
-
-    process: ProcessId
 
 
 # --- time ----------------------------------------------------------------------------------------------------------

@@ -98,7 +98,7 @@ def _dispatch(draft: Draft, event: ev.Event) -> None:
         case ev.Together(events=events):
             for one in events:
                 _dispatch(draft, one)
-        case ev.RestartRequested() | oev.StartRequested() | oev.StopRequested():
+        case oev.RestartRequested() | oev.StartRequested() | oev.StopRequested():
             operator.on_request(draft, event)
         case _:
             assert_never(event)

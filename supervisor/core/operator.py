@@ -12,8 +12,7 @@ hooks: they have their own time.
 
 from supervisor.core import giveup, lifecycle
 from supervisor.core.draft import Draft
-from supervisor.core.events import RestartRequested
-from supervisor.core.operator_events import StartRequested, StopRequested
+from supervisor.core.operator_events import RestartRequested, StartRequested, StopRequested
 
 
 def on_request(draft: Draft, event: RestartRequested | StartRequested | StopRequested) -> None:

@@ -10,6 +10,13 @@ from supervisor.core.names import ProcessId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RestartRequested:
+    """An operator wants a process stopped and started again, with a fresh restart budget."""
+
+    process: ProcessId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartRequested:
     """An operator lifts an earlier stop, and wants the process started with a fresh restart budget where it is to run."""
 

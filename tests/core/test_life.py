@@ -5,7 +5,7 @@ import pytest
 from supervisor.core import events as ev
 from supervisor.core.document import process_health
 from supervisor.core.names import ElectionName, ProcessId, ProcessName, Role
-from supervisor.core.operator_events import StartRequested, StopRequested
+from supervisor.core.operator_events import RestartRequested, StartRequested, StopRequested
 from supervisor.core.spec import (
     GiveUp,
     Need,
@@ -96,7 +96,7 @@ def test_who_runs_goes_on_when_what_it_needs_fails_and_waits_again_when_it_resta
     world.crash("job/api")
     world.advance(30)
     assert world.running() == [], "its own restart waits for db"
-    world.post(ev.RestartRequested(process=ProcessId(JOB, ProcessName("db"))))
+    world.post(RestartRequested(process=ProcessId(JOB, ProcessName("db"))))
     assert world.running() == ["job/api", "job/db"]
 
 
@@ -251,7 +251,7 @@ def test_a_restart_lifts_a_stop_and_start_lifts_a_giveup() -> None:
     never = RestartSpec(policy=RestartPolicy.NEVER)
     world = leading(process("work", restart=never), on_giveup=GiveUp.STAY)
     world.post(StopRequested(process=WORK))
-    world.post(ev.RestartRequested(process=WORK))
+    world.post(RestartRequested(process=WORK))
     assert world.running() == ["job/work"]
     world.crash("job/work", code=3, signal=None)
     assert world.process().phase is ProcessPhase.GAVE_UP
@@ -266,7 +266,7 @@ def test_start_leaves_a_completed_task_alone_and_restart_runs_it_again() -> None
     world.post(StartRequested(process=migrate))
     assert world.running() == ["job/work"]
     world.completed.clear()
-    world.post(ev.RestartRequested(process=migrate))
+    world.post(RestartRequested(process=migrate))
     assert world.running() == ["job/migrate", "job/work"]
 
 
@@ -367,7 +367,7 @@ def test_an_unwilling_stop_has_no_pre_stop_command_and_ends_one_that_runs() -> N
 def test_a_process_that_ends_by_itself_takes_its_pre_stop_command_along_and_is_over_after_it() -> None:
     world = leading(process("work", stop=BEFORE))
     world.dawdling = True
-    world.post(ev.RestartRequested(process=WORK))
+    world.post(RestartRequested(process=WORK))
     first = world.process().run
     assert first is not None
     world.crash("job/work", code=0, signal=None)

@@ -8,6 +8,7 @@ from supervisor.core import actions as ac
 from supervisor.core import events as ev
 from supervisor.core import schedule
 from supervisor.core.names import ElectionName, Instant, LeaseId, ProcessId, ProcessName, Role, Token
+from supervisor.core.operator_events import RestartRequested
 from supervisor.core.reconcile import PROCLAIM_AT_MOST_EVERY_SECONDS
 from supervisor.core.spec import GiveUp, Need, ProbeKind, ProbeSpec, RestartPolicy, RestartSpec, StopSpec
 from supervisor.core.state import ElectionPhase, ProcessPhase
@@ -278,7 +279,7 @@ def test_a_restart_asked_for_while_what_is_left_is_cleared_is_kept() -> None:
     (run,) = world.children
     world.post(ev.Exited(run=run, code=1, signal=None))
     assert world.state.processes[WORK].phase is ProcessPhase.CLEARING
-    world.post(ev.RestartRequested(process=WORK))
+    world.post(RestartRequested(process=WORK))
     assert list(world.children) == [run], "not before the old child's containment is empty"
     world.release()
     assert world.state.processes[WORK].phase is ProcessPhase.RUNNING
@@ -293,7 +294,7 @@ def test_a_restart_asked_for_while_a_failed_child_is_stopped_gives_a_fresh_budge
     (run,) = world.children
     world.advance(1.5)
     assert world.state.processes[WORK].phase is ProcessPhase.STOPPING
-    world.post(ev.RestartRequested(process=WORK))
+    world.post(RestartRequested(process=WORK))
     world.advance(1.6)
     assert world.state.processes[WORK].phase is ProcessPhase.RUNNING
     assert list(world.children) != [run]
@@ -304,7 +305,7 @@ def test_a_restart_asked_for_while_the_term_ends_starts_nothing() -> None:
     for child in world.children.values():
         child.obeys = False
     world.post(ev.ShutdownRequested(reason="SIGTERM"))
-    world.post(ev.RestartRequested(process=WORK))
+    world.post(RestartRequested(process=WORK))
     world.advance(3)
     assert world.exit_code == 0
 

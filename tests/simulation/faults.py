@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from supervisor.core import events as ev
 from supervisor.core.names import ElectionName, Role
+from supervisor.core.operator_events import RestartRequested
 from supervisor.core.spec import ElectionSpec, HookKind, Need, RestartSpec, Spec, StopSpec
 from tests.core.world import election, hook, process, spec
 from tests.simulation import lives
@@ -406,7 +407,7 @@ def _shutdown(run: Run, f: Fault) -> None:
 def _restart_process(run: Run, f: Fault) -> None:
     for e in run.plan.spec.elections.values():
         for p in e.leader.values():
-            _post(run, f, ev.RestartRequested(process=p.id))
+            _post(run, f, RestartRequested(process=p.id))
 
 
 def _wall_clock(run: Run, f: Fault) -> None:
