@@ -20,6 +20,7 @@ from supervisor.core.names import Instant, LeaseId, RunId, Term
 from supervisor.core.records import Told
 from supervisor.core.spec import ProcessSpec
 from supervisor.core.state import Departed, Election, LeaseSight, Session
+from supervisor.guardian import protocol as say
 from supervisor.guardian.terms import Terms
 from tests.simulation.guardian import Guardian
 from tests.simulation.machine import Machine
@@ -124,11 +125,13 @@ def no_guardian() -> AbstractContextManager[object]:
 def kill_by_after_expiry() -> AbstractContextManager[object]:
     """The margin is added instead of taken off."""
 
-    def kill_by(terms: Terms, term: str) -> float:
-        held = terms._terms[term]
-        return terms._deadlines[held.lease] + held.margin_seconds
+    arm = Terms.arm
 
-    return patch.object(Terms, "kill_by", kill_by)
+    def late(terms: Terms, order: say.Arm) -> None:
+        values = {name: getattr(order, name) for name in say.Arm.__annotations__}
+        arm(terms, say.Arm(**{**values, "margin_seconds": -order.margin_seconds}))
+
+    return patch.object(Terms, "arm", late)
 
 
 def resign_before_empty() -> AbstractContextManager[object]:
