@@ -11,12 +11,13 @@ import contextlib
 import os
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
 from supervisor.core.names import ProcessId, RunId, Term
 from supervisor.core.spec import ProcessSpec
+from supervisor.core.story import KEPT_LINES
 from supervisor.guardian.link import GuardianLink, SpawnRequest
 from supervisor.guardian.protocol import TooLargeError
 from supervisor.processes.environment import EnvironmentFileError, build_environment
@@ -59,8 +60,10 @@ class Children:
         look = self._looks.get(run) if run is not None else None
         if look is None:
             if isinstance(event, ev.Emptied | ev.SpawnFailed):
-                self._specs.pop(event.run, None)
+                spec = self._specs.pop(event.run, None)
                 self.probes.stop_run(event.run)
+                if isinstance(event, ev.Emptied) and spec is not None:
+                    event = replace(event, lines=self._logs.last_words(spec.id, event.run, lines=KEPT_LINES))
             self._post(event)
             return
         match event:

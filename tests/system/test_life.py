@@ -124,6 +124,7 @@ def test_the_past_of_a_process_is_shown_with_what_was_decided(node: Make, ordere
     newest, oldest = exits
     assert (oldest["signal"], oldest["code"], oldest["cause"]) == ("SIGKILL", None, "")
     assert oldest["decision"] == "restart at once (1 of 5 in 1 m)"
+    assert (newest["lines"], oldest["lines"]) == (["working"], []), "the last words of the newest only"
     assert (newest["code"], newest["cause"]) == (0, "restarted by an operator")
     shown = one.run("status", "job/work").stdout
     assert "restart at once (1 of 5 in 1 m)" in shown
