@@ -182,11 +182,6 @@ class StopSpec:
     before_timeout_seconds: float = 5.0
     """It is killed, and the first signal sent, after this long at the latest."""
 
-    @property
-    def whole_seconds(self) -> float:
-        """From the request to SIGKILL at the latest."""
-        return self.timeout_seconds + (self.before_timeout_seconds if self.before else 0.0)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogSpec:

@@ -54,7 +54,6 @@ def test_every_key_arrives_in_the_spec(tmp_path: Path) -> None:
         before=("drain", "--now"),
         before_timeout_seconds=3.0,
     )
-    assert api.stop.whole_seconds == 19.0
 
 
 def test_what_a_silent_file_means(tmp_path: Path) -> None:
