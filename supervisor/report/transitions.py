@@ -181,8 +181,6 @@ def _process(was: Process | None, p: Process) -> Iterator[LogLine]:
         yield from _story(p, token)
     if p.phase is ProcessPhase.RUNNING and phase is ProcessPhase.STARTING:
         yield LogLine(level=Level.INFO, message=f"{p.id}: started", fields={"pid": p.pid, "token": token})
-    elif p.phase is ProcessPhase.GAVE_UP and phase is not ProcessPhase.GAVE_UP:
-        yield LogLine(level=Level.ERROR, message=f"{p.id}: gave up", fields={"restarts": p.restarts, "token": token})
     elif p.phase is ProcessPhase.STOPPED and phase in (ProcessPhase.STOPPING, ProcessPhase.CLEARING):
         how = exit_in_words(p.exits[-1]) if was is not None and p.exits is not was.exits else None
         why = p.exits[-1].cause or None if how is not None else None
@@ -225,7 +223,7 @@ def _story(p: Process, token: int | None) -> Iterator[LogLine]:
     because = f" ({last.cause})" if last.cause else ""
     text = f"{p.id}: {exit_in_words(last)}{because}; {last.decision}"
     level = Level.INFO if well else Level.ERROR if last.decision.startswith("gave up") else Level.WARN
-    yield LogLine(level=level, message=text, fields={"token": token})
+    yield LogLine(level=level, message=text, fields={"restarts": p.restarts or None, "token": token})
     if not well and p.spec.log.file is not None:
         for line in last.lines:
             yield LogLine(level=Level.WARN, message=f"{p.id}: it said last: {line}")
