@@ -128,7 +128,11 @@ class Draft:
         self.dirty.add(process.election)
 
     def put_session(self, session: Session) -> Session:
-        """Write a session."""
+        """Write a session. Whether it is in doubt decides what its elections may do, however that was learnt."""
+        before = self.sessions.get(session.ttl_seconds)
+        if before is not None and before.lost != session.lost:
+            ttl = session.ttl_seconds
+            self.dirty.update(e.spec.name for e in self.elections.values() if e.spec.ttl_seconds == ttl)
         self.sessions.put(session.ttl_seconds, session)
         return session
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from supervisor.core import actions as ac
 from supervisor.core import events as ev
 from supervisor.core.names import ElectionName, ProcessId, ProcessName, Role
 from supervisor.core.operator_events import StartRequested, StopRequested
@@ -102,6 +103,26 @@ def test_an_operator_who_has_mended_it_ends_the_cool_down() -> None:
     assert world.phase() is ElectionPhase.DETACHED
     world.post(StartRequested(process=ProcessId(JOB, ProcessName("work"))))
     assert world.running() == ["job/work"]
+
+
+def test_a_lease_that_is_trusted_again_lets_those_stand_that_waited_for_it() -> None:
+    world = World()
+    idle = process("idle", election="other")
+    work = process("work", restart=NEVER)
+    world.load(spec(election(leader=(work,)), election("other", leader=(idle,))))
+    give_up(world)
+    assert world.phase() is ElectionPhase.DETACHED
+    world.muted |= {ac.Renew, ac.ConfirmKeys}
+    world.advance(6.5)
+    assert world.phase("other") is ElectionPhase.LEADING
+    for child in world.children.values():
+        child.obeys = False
+    world.advance(0.3)
+    assert world.phase("other") is ElectionPhase.STEPPING_DOWN, "the lease is in doubt"
+    world.post(StartRequested(process=work.id))
+    assert world.phase() is ElectionPhase.DETACHED
+    world.release()
+    assert world.phase() is ElectionPhase.LEADING
 
 
 # --- campaign_when: healthy ------------------------------------------------------------------------------------------
