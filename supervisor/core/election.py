@@ -137,6 +137,8 @@ def lead(draft: Draft, e: Election, session: Session) -> Election:
 
 def step_down(draft: Draft, e: Election, cause: str, *, lost: bool = False, key_lost: bool = False) -> Election:
     """End the term. ``lost``: by kill-by at the latest; ``key_lost``: at once."""
+    if key_lost and not e.key_lost:
+        e = replace(e, dead_by=_dead_by(draft, e))
     if e.phase is ElectionPhase.STEPPING_DOWN:
         if (lost and not e.lost) or (key_lost and not e.key_lost):
             e = draft.put_election(replace(e, lost=e.lost or lost, key_lost=e.key_lost or key_lost, cause=cause))
@@ -364,6 +366,14 @@ def _same_words(e: Election, candidates: tuple[Candidate, ...]) -> bool:
         was.create_revision == c.create_revision and (c.lease == e.lease or was.value == c.value)
         for was, c in zip(e.queue, candidates, strict=True)
     )
+
+
+def _dead_by(draft: Draft, e: Election) -> Instant:
+    """Kill-by, reckoned from when our key was last known to be there: nobody else's term begins before."""
+    session = draft.session_of(e.lease)
+    if session is None:
+        return draft.now
+    return timing.kill_by(session.trust_deadline, timing.safety_margin_seconds(e.spec, session.granted_seconds))
 
 
 def _record(draft: Draft, e: Election, mark: Mark) -> bytes:

@@ -79,6 +79,8 @@ def late(draft: Draft, e: Election) -> bool:
     session = draft.session_of(e.lease)
     if session is None or not e.lost:
         return session is None
+    if e.dead_by is not None and draft.now >= e.dead_by:
+        return True
     margin = timing.safety_margin_seconds(e.spec, session.granted_seconds)
     return draft.now >= timing.kill_by(session.trust_deadline, margin)
 
@@ -124,7 +126,10 @@ def reconcile(draft: Draft, p: Process, *, may_lead: bool) -> None:
     spec, term, what, more = due
     said = (*variables.of_run(draft, hook.process, e.term), *_prefixed(hook, more))
     p = lifecycle.start(draft, p, spec, term, said)
-    draft.put_process(replace(p, ends_by=Instant(draft.now + hook.timeout_seconds)))
+    ends_by = Instant(draft.now + hook.timeout_seconds)
+    if term is not None and e.dead_by is not None:
+        ends_by = min(ends_by, e.dead_by)
+    draft.put_process(replace(p, ends_by=ends_by))
     if term is not None and hook.kind is not HookKind.DEMOTED:
         entered(draft, e, term)
     _note(draft, draft.elections[e.spec.name], p.id.name, what)
@@ -147,6 +152,8 @@ def _alive(draft: Draft, p: Process, e: Election | None, hook: HookSpec | None) 
         lifecycle.stop(draft, p, kill_by=draft.now if hurry else None)
     elif p.ends_by is not None and draft.now >= p.ends_by:
         lifecycle.stop(draft, p, kill_by=draft.now, failed=True)
+    elif p.term is not None and p.term == e.term and e.dead_by is not None and (p.ends_by or e.dead_by) > e.dead_by:
+        draft.put_process(replace(p, ends_by=e.dead_by))
 
 
 def _may_go_on(draft: Draft, e: Election, hook: HookSpec, p: Process) -> bool:

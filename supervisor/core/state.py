@@ -244,6 +244,8 @@ class Election:
     """The term ended against our will: its processes have until kill-by, whatever their own stop timeout says."""
     key_lost: bool = False
     """The office is someone else's, or may be: kill, do not ask."""
+    dead_by: Instant | None = None
+    """With ``key_lost``: kill-by as it was then. The lease may live on, and with it the guardian's; whoever won does not wait so long."""
     standby: bool = False
     """The follower role runs: somebody else was seen to lead, or nobody could be asked for a TTL."""
     asked: bool = False

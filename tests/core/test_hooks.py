@@ -183,6 +183,22 @@ def test_a_deleted_key_runs_demoted_at_once_in_what_is_left_of_the_lease() -> No
     assert names(world) == ["job/@demoted"]
 
 
+def test_after_a_deleted_key_demoted_is_dead_before_the_next_winner_may_start_though_the_lease_lives_on() -> None:
+    world = World()
+    world.load(spec(hooked(hook(HookKind.DEMOTED, timeout_seconds=60.0))))
+    world.advance(30)
+    world.hook_code = None
+    world.delete_key("job", world.tokens[JOB])
+    world.post(ev.Ticked())
+    gone_at = world.now
+    assert world.running() == ["job/@demoted"]
+    term = next(c.term for c in world.children.values())
+    while any(c.term == term for c in world.children.values()):
+        world.advance(0.1)
+        assert world.now - gone_at < 9.6, "a winner that saw the key go starts after the TTL less half the margin"
+    assert world.state.sessions[10].lost is False
+
+
 def test_demoted_runs_late_before_the_daemon_ends() -> None:
     world = World()
     world.load(spec(hooked(DEMOTED)))

@@ -472,7 +472,8 @@ class World:
         """No key goes before *demoted* has run, while there was time for it in the term."""
         e = self.state.elections[term.election]
         lease, margin = self.armed[term]
-        if "@demoted" not in e.spec.hooks or e.struck or self.now >= self.deadlines[lease] - margin - 1e-6:
+        by = self.deadlines[lease] - margin if e.dead_by is None else e.dead_by
+        if "@demoted" not in e.spec.hooks or e.struck or self.now >= by - 1e-6:
             return
         started = [name for name in self.spawned.get(term, []) if "@" not in name or name.endswith("@elected")]
         session_lost = not any(s.lease == lease for s in self.state.sessions.values())
