@@ -29,10 +29,13 @@ from supervisor.core.names import (
     Token,
 )
 from supervisor.core.spec import (
+    CampaignWhen,
     ElectionSpec,
     EtcdSpec,
     HookKind,
     HookSpec,
+    Need,
+    ProcessKind,
     ProcessSpec,
     RestartPolicy,
     RestartSpec,
@@ -40,7 +43,8 @@ from supervisor.core.spec import (
     StopSpec,
     hook_name,
 )
-from supervisor.core.state import ElectionPhase, State
+from supervisor.core.state import ElectionPhase, Process, State
+from supervisor.core.stopping import BEFORE
 
 
 def process(name: str, *, election: str = "job", role: Role = Role.LEADER, **more: object) -> ProcessSpec:
@@ -99,6 +103,11 @@ class Child:
     obeys: bool = True
     held: bool = False
     """Not executed yet."""
+
+    @property
+    def before(self) -> bool:
+        """Whether it is the pre-stop command of a process."""
+        return self.spec.id.name.endswith(BEFORE)
 
 
 GUARDIAN = (ac.Arm, ac.Disarm, ac.Vacate, ac.Release, ac.Extend, ac.Spawn, ac.SignalRun, ac.KillRun)
@@ -168,6 +177,12 @@ class World:
     """Of the last run of each."""
     spawned: dict[Term, list[str]] = field(default_factory=dict)
     """What was started in each term."""
+    dawdling: bool = False
+    """Pre-stop commands do not end by themselves."""
+    once: bool = True
+    """A task that has completed is not seen again in its term: nobody changes or restarts it, or forgets ``completed``."""
+    completed: set[tuple[ProcessId, Term | None]] = field(default_factory=set)
+    """Tasks that have ended as expected, and in which term."""
     blind: bool = False
     """The watch shows nothing new, and does not know it."""
     opened_by_reload: set[Term] = field(default_factory=set)
@@ -317,6 +332,7 @@ class World:
         self.pending.append(ev.LeaseRevoked(lease=a.lease))
 
     def _on_campaign(self, a: ac.Campaign) -> None:
+        self._check_fit(self.state.elections[a.election].spec)
         if ac.Campaign in self.failing:
             self.pending.append(ev.CampaignFailed(election=a.election, lease=a.lease, detail="timed out", chance=0.5))
             return
@@ -340,6 +356,12 @@ class World:
             ev.Campaigned(election=a.election, lease=a.lease, create_revision=mine.create_revision, first=queue[0])
         )
         self.show_queue(a.election)
+
+    def _check_fit(self, e: ElectionSpec) -> None:
+        if e.campaign_when is CampaignWhen.HEALTHY:
+            for p in e.follower.values():
+                alive = any(c.spec.id == p.id for c in self.children.values())
+                assert alive or (p.id, None) in self.completed, f"stands for {e.name} without {p.id}"
 
     def _on_prove(self, a: ac.Prove) -> None:
         if ac.Prove in self.failing:
@@ -471,6 +493,10 @@ class World:
             self.hook_variables[a.spec.id.name] = dict(a.variables)
             if self.hook_code is not None:
                 self.end(a.run, code=self.hook_code)
+        elif not child.before:
+            self._check_start(a)
+        elif not self.dawdling:
+            self.end(a.run, code=0)
 
     def _on_release(self, a: ac.Release) -> None:
         if a.run in self.children:
@@ -513,6 +539,18 @@ class World:
             ran = any(name == f"{e.spec.name}/@demoted" and of == term for name, of, _ in self.hooks_run)
             assert ran, "the guardian was disarmed before the hook demoted had run"
 
+    def _check_start(self, a: ac.Spawn) -> None:
+        """What must hold when a process is started, beside the invariants of every step."""
+        p = self.state.processes[a.spec.id]
+        assert not p.halted, f"{p.id} was started though an operator has stopped it"
+        again = a.spec.kind is ProcessKind.TASK and (p.id, a.term) in self.completed
+        assert not again or not self.once, f"{p.id} ran twice in {a.term}"
+        for name, need in a.spec.needs.items():
+            pid = ProcessId(p.id.election, name)
+            done = (pid, a.term) in self.completed
+            alive = any(c.spec.id == pid for c in self.children.values())
+            assert done or (alive and need is not Need.COMPLETED), f"{p.id} was started before {pid} was {need}"
+
     def _on_signalrun(self, a: ac.SignalRun) -> None:
         if a.run in self.children and self.children[a.run].obeys and not self.children[a.run].held:
             self.end(a.run, code=0)
@@ -534,6 +572,12 @@ class World:
         else:
             if child.spec.id.is_hook:
                 self.hooks_run.append((str(child.spec.id), child.term, code))
+            if (
+                child.spec.kind is ProcessKind.TASK
+                and not child.before
+                and code in child.spec.restart.expected_exit_codes
+            ):
+                self.completed.add((child.spec.id, child.term))
             self.pending.append(ev.Exited(run=run, code=code, signal=signal))
             self.pending.append(ev.Emptied(run=run, chance=0.5))
         self._see_vacated()
@@ -585,6 +629,10 @@ class World:
         """Where an election stands."""
         return self.state.elections[ElectionName(name)].phase
 
+    def process(self, name: str = "job/work") -> Process:
+        """A process's state."""
+        return next(p for p in self.state.processes.values() if str(p.id) == name)
+
     def running(self) -> list[str]:
         """The processes that have a child now whose command runs."""
         return sorted(str(c.spec.id) for c in self.children.values() if not c.held)
@@ -627,6 +675,8 @@ def _show(thing: ev.Event | ac.Action) -> str:
                 continue
             case tuple() if key == "variables":
                 continue
+            case False | "group" | () if key in ("oom_killed", "to", "lines"):
+                continue  # what is seldom otherwise
             case tuple():
                 value = (
                     "["

@@ -25,6 +25,9 @@ VALUES: dict[object, st.SearchStrategy[object]] = {
     tuple[int, ...] | None: st.none() | st.lists(NUMBER, max_size=4).map(tuple),
     tuple[tuple[str, str], ...]: st.lists(st.tuples(TEXT, TEXT), max_size=4).map(tuple),
     tuple[tuple[int, int, int], ...]: st.lists(st.tuples(NUMBER, NUMBER, NUMBER), max_size=4).map(tuple),
+    tuple[tuple[int, float], ...]: st.lists(
+        st.tuples(NUMBER, st.floats(allow_nan=False, allow_infinity=False)), max_size=4
+    ).map(tuple),
 }
 
 

@@ -25,6 +25,7 @@ FOUND: dict[str, tuple[tuple[int | None, int], ...]] = {
     "any-end-is-natural": ((None, 1), (None, 2), (None, 8)),
     "deposed-leader-believed": ((8, 420), (8, 463)),
     "strike-ignored": ((12, 6), (12, 42), (12, 60)),
+    "pre-stop-outside": ((None, 1), (None, 4), (None, 31)),
 }
 """Where each mutant is looked for: recipe (None: everything) and seed. Enough to be found however chance falls elsewhere."""
 
