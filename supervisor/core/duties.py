@@ -16,7 +16,7 @@ all of it that was put off, and all before that, done first. An extension may ov
 Does not: perform anything, or look at a clock.
 """
 
-from collections import deque
+from collections import Counter, deque
 from typing import Final
 
 from supervisor.core import actions as ac
@@ -77,6 +77,8 @@ class Backlog:
         self._words: deque[ac.Action] = deque()
         self._held: set[Term | RunId | None] = set()
         """Terms and runs that something here is about."""
+        self._starts_of: Counter[Term | None] = Counter()
+        """How many runs of each term are here."""
         self._unproven: set[ElectionName] = set()
         """Elections whose win is being proven."""
         self._since: Instant | None = None
@@ -119,9 +121,10 @@ class Backlog:
                 self._held.add(term)
             case ac.Remember():
                 self._terms.append(action)
-            case ac.Spawn(run=run):
+            case ac.Spawn(run=run, term=term):
                 self._starts.append(action)
                 self._held.add(run)
+                self._starts_of[term] += 1
             case ac.ConfigureLog():
                 self._starts.append(action)
             case ac.Proclaim():
@@ -129,6 +132,8 @@ class Backlog:
             case ac.Exit():
                 # Everything is detached: nothing can wait here but notes of tokens, and words for keys that are gone.
                 return (*(note for note in self._terms if isinstance(note, ac.Remember)), action)
+            case ac.Vacate(term=term):
+                return (*self._through(term), *self._through_starts(term), action)
             case _:
                 return (*self._through(_about(action)), action)
         return ()
@@ -137,12 +142,22 @@ class Backlog:
         """The next. IndexError when there is none."""
         action = (self._terms or self._starts or self._words).popleft()
         self._held.discard(_about(action))
+        if isinstance(action, ac.Spawn):
+            self._starts_of[action.term] -= 1
         return action
 
     def _through(self, about: Term | RunId | None) -> list[ac.Action]:
         taken: list[ac.Action] = []
         while about in self._held:
             taken.append(self.take())
+        return taken
+
+    def _through_starts(self, term: Term) -> list[ac.Action]:
+        """Nothing of the term is started once it is vacated; what a process is prepared for its stop with must be before."""
+        taken: list[ac.Action] = []
+        while self._starts_of[term] > 0:
+            taken.append(self.take())
+        self._starts_of.pop(term, None)
         return taken
 
 

@@ -42,8 +42,8 @@ def answering(**changes: object) -> Answer:
     return answer
 
 
-GONE: dict[str, object] = {"phase": ProcessPhase.STOPPED, "run": None, "pid": None, "ready": False, "held": True}
-HELD = changed(states.healthy(), API, **GONE)
+GONE: dict[str, object] = {"phase": ProcessPhase.STOPPED, "run": None, "pid": None, "ready": False, "halted": True}
+HALTED = changed(states.healthy(), API, **GONE)
 
 
 @pytest.fixture
@@ -70,13 +70,13 @@ def test_stop_says_how_it_ended_and_what_starts_it(say: Said, serve: Serve) -> N
 
 
 def test_stop_of_a_stopped_one_is_fine(say: Said, serve: Serve) -> None:
-    daemon = serve(HELD)
+    daemon = serve(HALTED)
     assert say("stop", "api", "--socket", daemon.socket) == (0, "billing/api: stopped already\n")
     assert daemon.ports.posted == []
 
 
 def test_stop_that_takes_longer_names_who_is_left(say: Said, serve: Serve) -> None:
-    lives = answering(phase=ProcessPhase.STOPPING, held=True, kill_at=Instant(states.NOW + 4), blockers=("77 (tar)",))
+    lives = answering(phase=ProcessPhase.STOPPING, halted=True, kill_at=Instant(states.NOW + 4), blockers=("77 (tar)",))
     code, text = say("stop", "api", "--timeout", "50ms", "--socket", serve(states.healthy(), lives).socket)
     assert code == 75
     assert (
@@ -85,8 +85,8 @@ def test_stop_that_takes_longer_names_who_is_left(say: Said, serve: Serve) -> No
 
 
 def test_start_of_a_stopped_one_waits_until_it_is_ready(say: Said, serve: Serve) -> None:
-    runs = answering(phase=ProcessPhase.RUNNING, run=RunId(50), pid=5000, ready=True, held=False)
-    code, text = say("start", "api", "--socket", serve(HELD, runs).socket)
+    runs = answering(phase=ProcessPhase.RUNNING, run=RunId(50), pid=5000, ready=True, halted=False)
+    code, text = say("start", "api", "--socket", serve(HALTED, runs).socket)
     assert (code, text) == (0, "billing/api: started (pid 5000)\n")
 
 
@@ -96,15 +96,15 @@ def test_start_of_what_runs_is_fine(say: Said, serve: Serve) -> None:
 
 
 def test_start_of_another_role_lifts_the_stop_and_is_75(say: Said, serve: Serve) -> None:
-    held = changed(states.healthy(), INDEX, held=True)
-    code, text = say("start", "search/index", "--socket", serve(held, answering(held=False)).socket)
+    halted = changed(states.healthy(), INDEX, halted=True)
+    code, text = say("start", "search/index", "--socket", serve(halted, answering(halted=False)).socket)
     assert code == 75
     assert "not started, but free to; it is a leader process, and this node does not have that role now" in text
 
 
 def test_start_that_fails_is_75(say: Said, serve: Serve) -> None:
-    ended = answering(phase=ProcessPhase.BACKOFF, run=None, since=states.NOW, held=False, last_exit=DIED)
-    code, text = say("start", "api", "--socket", serve(HELD, ended).socket)
+    ended = answering(phase=ProcessPhase.BACKOFF, run=None, since=states.NOW, halted=False, last_exit=DIED)
+    code, text = say("start", "api", "--socket", serve(HALTED, ended).socket)
     assert code == 75
     assert "started, but ended again: SIGKILL after 3.2s, core dumped, out of memory (backoff)" in text
 
@@ -145,7 +145,7 @@ def test_the_past_is_in_the_json_and_not_in_the_plain_overview(say: Said, serve:
 
 
 def test_a_held_process_is_degraded_and_says_what_starts_it(say: Said, serve: Serve) -> None:
-    code, text = say("status", "--socket", serve(HELD).socket)
+    code, text = say("status", "--socket", serve(HALTED).socket)
     assert code == 1
     assert "stopped by operator" in text
     assert "! billing/api: stopped by an operator; `supervisor start billing/api` starts it" in text

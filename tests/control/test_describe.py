@@ -15,7 +15,6 @@ from supervisor.core.state import (
     ElectionPhase,
     Health,
     LastExit,
-    Predecessor,
     Process,
     ProcessPhase,
     Session,
@@ -191,7 +190,7 @@ DEGRADED: dict[str, tuple[State, tuple[str, str, str]]] = {
             with_election(
                 states.healthy(), SEARCH, phase=ElectionPhase.DETACHED, unfit="search/standby is stopped by an operator"
             ),
-            STANDBY, held=True, phase=ProcessPhase.STOPPED, run=None,
+            STANDBY, halted=True, phase=ProcessPhase.STOPPED, run=None,
         ),
         (views.UNHEALTHY, "search", "does not stand: search/standby is stopped by an operator"),
     ),

@@ -75,7 +75,7 @@ def crash_loop() -> World:
 
 
 def a_life() -> World:
-    """A task runs first; its dependent is stopped by an operator through every step of its stop, held, and started again."""
+    """A task runs first; its dependent is stopped by an operator through every step of its stop, stays so, and is started again."""
     stop = StopSpec(
         signal="SIGINT",
         timeout_seconds=3.0,

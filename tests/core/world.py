@@ -15,6 +15,7 @@ from supervisor.core import actions as ac
 from supervisor.core import events as ev
 from supervisor.core import machine, schedule, timing
 from supervisor.core import store_events as sev
+from supervisor.core.document import process_health
 from supervisor.core.names import (
     ElectionName,
     Home,
@@ -43,7 +44,7 @@ from supervisor.core.spec import (
     StopSpec,
     hook_name,
 )
-from supervisor.core.state import ElectionPhase, Process, State
+from supervisor.core.state import ElectionPhase, Health, Process, State
 from supervisor.core.stopping import BEFORE
 
 
@@ -244,6 +245,11 @@ class World:
         for action in todo:
             if isinstance(action, ac.Release) or (isinstance(action, ac.Spawn) and action.term and not action.held):
                 self._check_wanted(action.run)
+            if isinstance(action, ac.Spawn) and not action.spec.id.is_hook and not action.spec.id.name.endswith(BEFORE):
+                self._check_start(action)
+            was = before.elections.get(action.election) if isinstance(action, ac.Campaign) else None
+            if isinstance(action, ac.Campaign) and was is not None and was.phase is ElectionPhase.DETACHED:
+                self._check_fit(self.state.elections[action.election].spec)  # a try again only settles the first
             if isinstance(action, ac.Vacate) and action.term in self.armed:
                 self._check_undone(action.term)
             self._answer(action)
@@ -251,7 +257,9 @@ class World:
 
     def _check_wanted(self, run: RunId) -> None:
         """Something of a term is to be executed: what the core knows allows it."""
-        p = next(p for p in self.state.processes.values() if p.run == run)
+        p = next(p for p in self.state.processes.values() if run in (p.run, p.before))
+        if p.before == run:
+            return  # what is started at the end of a term, while its child still runs
         e = self.state.elections[p.id.election]
         demoted = p.id.is_hook and e.phase is ElectionPhase.STEPPING_DOWN
         assert demoted or e.phase is ElectionPhase.LEADING, f"{p.id} is to be executed while {e.phase}"
@@ -332,7 +340,6 @@ class World:
         self.pending.append(ev.LeaseRevoked(lease=a.lease))
 
     def _on_campaign(self, a: ac.Campaign) -> None:
-        self._check_fit(self.state.elections[a.election].spec)
         if ac.Campaign in self.failing:
             self.pending.append(ev.CampaignFailed(election=a.election, lease=a.lease, detail="timed out", chance=0.5))
             return
@@ -360,8 +367,8 @@ class World:
     def _check_fit(self, e: ElectionSpec) -> None:
         if e.campaign_when is CampaignWhen.HEALTHY:
             for p in e.follower.values():
-                alive = any(c.spec.id == p.id for c in self.children.values())
-                assert alive or (p.id, None) in self.completed, f"stands for {e.name} without {p.id}"
+                health = process_health(self.state.processes[p.id])
+                assert health is Health.HEALTHY, f"stands for {e.name} while {p.id} is {health}"
 
     def _on_prove(self, a: ac.Prove) -> None:
         if ac.Prove in self.failing:
@@ -484,8 +491,6 @@ class World:
         if a.spec.role is Role.LEADER:
             assert a.term in self.armed, "a leader process without an armed guardian"
             assert a.term not in self.vacating, "a leader process in a term that is ending"
-        if a.term is not None:
-            self.spawned.setdefault(a.term, []).append(str(a.spec.id))
         child = self.children[a.run] = Child(run=a.run, spec=a.spec, term=a.term, obeys=not self.stubborn, held=a.held)
         if not a.held:
             self._executed(child)
@@ -493,9 +498,7 @@ class World:
             self.hook_variables[a.spec.id.name] = dict(a.variables)
             if self.hook_code is not None:
                 self.end(a.run, code=self.hook_code)
-        elif not child.before:
-            self._check_start(a)
-        elif not self.dawdling:
+        elif child.before and not self.dawdling:
             self.end(a.run, code=0)
 
     def _on_release(self, a: ac.Release) -> None:
@@ -512,6 +515,7 @@ class World:
             assert place in self.remembered, "a leader process before its token is remembered"
             assert child.term in self.armed, "a leader process without an armed guardian"
             self._check_opened(child)
+            self.spawned.setdefault(child.term, []).append(str(child.spec.id))
         self.pending.append(ev.Spawned(run=child.run, pid=int(child.run) + 5000))
 
     def _check_opened(self, a: Child) -> None:

@@ -94,7 +94,7 @@ def operate(run: Run, rng: Random) -> None:
 
 
 def start_all(run: Run) -> None:
-    """After the last fault: nothing is held, and what was wrong is mended."""
+    """After the last fault: nothing is halted, and what was wrong is mended."""
     for machine in run.machines:
         if machine.daemon is not None and not machine.daemon.dead:
             for pid in list(machine.daemon.state.processes):

@@ -103,7 +103,7 @@ def test_an_operators_stop_holds_through_crash_reload_and_term_and_start_ends_it
     assert one.run("resign", "job").returncode == 0
     until(lambda: one.election()["token"] not in (None, token), "another term")
     until(lambda: process(one, "job/migrate")["phase"] == "completed", "its task")
-    assert process(one, "job/work")["held"] is True
+    assert process(one, "job/work")["halted"] is True
     assert notes(tmp_path).count("began") == 1
     started = one.run("start", "job/work")
     assert (started.returncode, started.stderr) == (0, "")
