@@ -1,10 +1,11 @@
 """How a child is brought to its end: the pre-stop command, the signals in their order, and SIGKILL for all that is left.
 
 Theory of operation. A willing stop begins with the pre-stop command, if there is one: a run of its own beside the child, in
-the child's term and under its kill-by, with nothing that is the child's alone (sockets, a terminal, a /tmp). When it has ended, or has had its time, the first signal follows, then the others of
-the sequence, and at ``kill_at`` the whole containment is killed. An unwilling stop (``kill_by``) skips what of this there is no
-time for: no pre-stop command, the signals as they come due, SIGKILL at kill-by; at a kill-by that is now, no signal either.
-The child is over when itself *and* its pre-stop command are proven empty.
+the child's term and under its kill-by, with nothing that is the child's alone (sockets, a terminal, a /tmp). When it has ended,
+or has had its time, the first signal follows, then the others of the sequence, and at ``kill_at`` the whole containment is
+killed. An unwilling stop (``kill_by``) skips what of this there is no time for: no pre-stop command, the signals as they come
+due, SIGKILL at kill-by; at a kill-by that is now, no signal either.
+The child is over when itself *and* its pre-stop command are proven empty; a term is vacated when none is still to be started.
 Promises: called again it only ever brings the kill forward; each signal is sent once.
 """
 
