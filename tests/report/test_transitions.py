@@ -15,6 +15,7 @@ from supervisor.core.spec import (
     StopSpec,
     UnhealthyAction,
 )
+from supervisor.core.state import ElectionPhase
 from supervisor.report import transitions
 from tests.core.world import World, election, process, spec
 
@@ -111,6 +112,8 @@ def test_a_probe_that_fails_is_told_of_once_for_each_reason() -> None:
         f"info job/work: the health probe failed: {refused}",
         f"warn job/work: is unhealthy: {refused}",
     ]
+    assert told[2].startswith("warn job/work: exited with code 0 after 0.0 s")
+    assert told[2].endswith(f"(unhealthy: {refused}); restart at once (1 of 5 in 1 m)")
 
 
 def test_a_start_that_took_too_long_says_what_was_missing() -> None:
@@ -137,6 +140,8 @@ def test_an_end_that_was_asked_for_says_why_and_a_failure_says_what_was_decided(
     told = [line for line in world.said if "gave up: 5 restarts in 1 m" in line]
     assert len(told) == 1
     assert told[0].startswith("error job/work: exited with code 3 after ")
+    assert world.phase() is not ElectionPhase.LEADING, "told though the election steps down for it in the same step"
+    assert world.said[-1] != "info job/work: stopped"
 
 
 def test_who_is_left_after_a_kill_and_what_was_said_last_are_told() -> None:
