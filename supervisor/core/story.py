@@ -44,7 +44,8 @@ def of_decision(p: Process, decision: restarts.Decision, *, failure: bool, now: 
                 return "failed"
             return f"gave up: its restart policy is {spec.policy}"
         case restarts.GiveUp():
-            return f"gave up: {spec.limit} restarts in {span(spec.period_seconds)}"
+            times = "1 restart" if spec.limit == 1 else f"{spec.limit} restarts"
+            return f"gave up: {times} in {span(spec.period_seconds)}"
 
 
 ASKED = "asked to stop"
