@@ -27,6 +27,8 @@ _VERBS: Final = {
     "observe": "Follow who leads, one JSON line per change.",
     "reload": "Read the file again and wait until it is in force.",
     "resign": "Give up the lead of an election.",
+    "start": "Start a process that was stopped or has given up.",
+    "stop": "Stop a process, until it is started.",
     "restart": "Stop and start a process.",
     "logs": "Show what processes said last, and follow them.",
     "version": "Show the version of this command and of the daemon.",

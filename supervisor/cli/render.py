@@ -33,6 +33,8 @@ def plain(sheet: Sheet) -> str:
         blocks.append(_aligned(rows, [c.right for c in table.columns]))
     if sheet.remarks:
         blocks.append("\n".join(f"{mark} {text}" for mark, text, _ in _remarks(sheet)))
+    for name, lines in sheet.tails:
+        blocks.append("\n".join([_tail_heading(name), *(f"  {line.text}" for line in lines)]))
     return "\n\n".join(blocks)
 
 
@@ -41,6 +43,10 @@ def _remarks(sheet: Sheet) -> Iterator[tuple[str, str, Tone]]:
     for subject, remark in sheet.remarks:
         mark = "-" if remark.tone is Tone.PLAIN else "!"
         yield (mark, f"{subject}: {remark.text}", remark.tone) if subject else (" ", remark.text, remark.tone)
+
+
+def _tail_heading(name: str) -> str:
+    return f"the last lines of {name} before its last exit:"
 
 
 def _aligned(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
@@ -69,6 +75,11 @@ def on_terminal(sheet: Sheet, console: Console) -> None:
             grid.add_row(Text(mark, _STYLES[tone]), Text(text, _STYLES[tone], overflow="fold"))
         console.print()
         console.print(grid)
+    for name, lines in sheet.tails:
+        console.print()
+        console.print(Text(_tail_heading(name), "dim"))
+        for line in lines:
+            console.print(Text(f"  {line.text}", overflow="fold"))
 
 
 def console_for(stream: TextIO) -> Console:

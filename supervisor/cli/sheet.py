@@ -64,15 +64,18 @@ class Sheet:
     tables: tuple[Table, ...]
     remarks: tuple[tuple[str, Cell], ...]
     """What is wrong: subject and text."""
+    tails: tuple[tuple[str, tuple[Cell, ...]], ...] = ()
+    """The last lines of processes that have ended: name and lines."""
 
 
 def sheet(status: views.Status) -> Sheet:
     """The sheet of a status."""
-    tables = (_elections(status.elections), _processes(status.processes))
+    tables = (_elections(status.elections), _processes(status.processes), _exits(status.processes))
     return Sheet(
         facts=tuple(_facts(status)),
         tables=tuple(table for table in tables if table.rows),
         remarks=tuple(_remarks(status)),
+        tails=tuple(_tails(status.processes)),
     )
 
 
@@ -206,16 +209,51 @@ def _process(p: views.Process) -> tuple[Cell, ...]:
     if p.last_exit:
         ended = f"{p.last_exit}, {duration(p.last_exit_age_seconds or 0.0)} ago"
     idle = not p.wanted and p.pid is None
+    state, tone = p.phase, _PHASE.get(p.phase, Tone.WARN) if not idle else Tone.DIM
+    if p.halted and p.pid is None:
+        state, tone = "stopped by operator", Tone.WARN
     return (
         Cell(p.name, Tone.DIM if idle else Tone.STRONG),
         Cell(p.role, Tone.DIM if idle else Tone.PLAIN),
-        Cell(p.phase, _PHASE.get(p.phase, Tone.WARN) if not idle else Tone.DIM),
+        Cell(state, tone),
         _number(p.pid),
         Cell(NOTHING, Tone.DIM) if p.uptime_seconds is None else Cell(duration(p.uptime_seconds)),
         _health(p.health),
         Cell(str(p.restarts), Tone.WARN if p.restarts else Tone.PLAIN),
         Cell(ended, Tone.DIM if ended == NOTHING else Tone.PLAIN),
     )
+
+
+def _exits(processes: Iterable[views.Process]) -> Table:
+    """What was asked for only: every exit that is kept, newest first."""
+    return Table(
+        columns=(
+            Column("EXIT OF", folds=True),
+            Column("ENDED", right=True),
+            Column("HOW", folds=True),
+            Column("WHY", folds=True),
+            Column("DECIDED", folds=True),
+        ),
+        rows=tuple(_exit(p, e) for p in processes for e in p.exits),
+    )
+
+
+def _exit(p: views.Process, e: views.Exit) -> tuple[Cell, ...]:
+    again = f", in {duration(e.next_seconds)}" if e.next_seconds is not None else ""
+    bad = e.decision.startswith(("restart", "gave up"))
+    return (
+        Cell(p.name),
+        Cell(f"{duration(e.age_seconds)} ago"),
+        Cell(e.how, Tone.WARN if bad else Tone.PLAIN),
+        Cell(e.cause or NOTHING, Tone.PLAIN if e.cause else Tone.DIM),
+        Cell(e.decision + again, Tone.BAD if e.decision.startswith("gave up") else Tone.PLAIN),
+    )
+
+
+def _tails(processes: Iterable[views.Process]) -> Iterable[tuple[str, tuple[Cell, ...]]]:
+    for p in processes:
+        if p.exits and p.exits[0].lines:
+            yield safe(p.name), tuple(Cell(line) for line in p.exits[0].lines)
 
 
 def _health(health: str | None) -> Cell:

@@ -5,6 +5,7 @@ anything: a model that reaches this has passed ``schema`` and ``relations``.
 """
 
 from collections.abc import Mapping
+from itertools import accumulate
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +24,7 @@ from supervisor.core.spec import (
     ProbeKind,
     ProbeSpec,
     ProbeTls,
+    ProcessKind,
     ProcessSpec,
     ProclaimSpec,
     RestartPolicy,
@@ -82,6 +84,9 @@ def _election(name: ElectionName, election: schema.Election) -> ElectionSpec:
         ),
         takeover_guard=_or(election.takeover_guard, default.takeover_guard),
         on_giveup=_or(election.on_giveup, default.on_giveup),
+        cooldown_min_seconds=election.cooldown[0] if election.cooldown else default.cooldown_min_seconds,
+        cooldown_max_seconds=election.cooldown[1] if election.cooldown else default.cooldown_max_seconds,
+        campaign_when=_or(election.campaign_when, default.campaign_when),
         reload=_or(election.reload, default.reload),
         leader=_processes(name, Role.LEADER, (election.leader and election.leader.processes) or {}),
         follower=_processes(name, Role.FOLLOWER, (election.follower and election.follower.processes) or {}),
@@ -161,11 +166,13 @@ def _process(pid: ProcessId, role: Role, process: schema.Process) -> ProcessSpec
         cgroup=_cgroup(process.cgroup),
         sockets={name: _socket(one) for name, one in (process.sockets or {}).items()},
         pty=_or(process.pty, default.pty),
-        needs=tuple(dict.fromkeys(ProcessName(name) for name in process.needs or ())),
+        kind=_or(process.kind, default.kind),
+        timeout_seconds=process.timeout,
+        needs={ProcessName(name): need for name, need in (process.needs or {}).items()},
         ready=None if process.ready is None else _probe(process.ready, process),
         health=None if process.health is None else _probe(process.health, process),
-        restart=_restart(process.restart or schema.Restart(), default.restart),
-        stop=_stop(process.stop or schema.Stop(), default.stop),
+        restart=_restart(process.restart or schema.Restart(), default.restart, _or(process.kind, default.kind)),
+        stop=_stop(process.stop or schema.Stop(), default.stop, process),
         log=_log(process.log or schema.Log(), default.log),
     )
 
@@ -260,22 +267,34 @@ def _probe_tls(tls: probe_schema.ProbeTls) -> ProbeTls:
     )
 
 
-def _restart(restart: schema.Restart, default: RestartSpec) -> RestartSpec:
+def _restart(restart: schema.Restart, default: RestartSpec, kind: ProcessKind) -> RestartSpec:
+    policy = RestartPolicy.ON_FAILURE if kind is ProcessKind.TASK else default.policy
     backoff = _or(restart.backoff, (default.backoff_min_seconds, default.backoff_max_seconds))
     limit = _or(restart.limit, (default.limit, default.period_seconds))
     expected = restart.expected
     return RestartSpec(
-        policy=_or(restart.policy, default.policy),
+        policy=_or(restart.policy, policy),
         expected_exit_codes=default.expected_exit_codes if expected is None else tuple(sorted(set(expected))),
         backoff_min_seconds=backoff[0],
         backoff_max_seconds=backoff[1],
         limit=limit[0],
         period_seconds=limit[1],
+        reset_after_seconds=_or(restart.reset_after, default.reset_after_seconds),
     )
 
 
-def _stop(stop: schema.Stop, default: StopSpec) -> StopSpec:
-    return StopSpec(signal=_or(stop.signal, default.signal), timeout_seconds=_or(stop.timeout, default.timeout_seconds))
+def _stop(stop: schema.Stop, default: StopSpec, process: schema.Process) -> StopSpec:
+    steps = stop.signals or [(_or(stop.signal, default.signal), _or(stop.timeout, default.timeout_seconds))]
+    names, times = zip(*steps, strict=True)
+    passed = list(accumulate(times))
+    return StopSpec(
+        signal=names[0],
+        timeout_seconds=passed[-1],
+        then=tuple(zip(names[1:], passed[:-1], strict=True)),
+        to=_or(stop.to, default.to),
+        before=() if stop.before is None else _command(stop.before, process),
+        before_timeout_seconds=_or(stop.before_timeout, default.before_timeout_seconds),
+    )
 
 
 def _log(log: schema.Log, default: LogSpec) -> LogSpec:

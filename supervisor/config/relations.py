@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from supervisor.config import birth_relations, log_relations, probe_relations, units, values
+from supervisor.config import birth_relations, life_relations, log_relations, probe_relations, units, values
 from supervisor.config.problems import Place, Problems, Refused
 from supervisor.config.tree import (
     Entry,
@@ -63,6 +63,7 @@ def check(root: MapNode, problems: Problems, *, complete: bool) -> None:
     for process in every:
         _check_process(process.node, problems)
         birth_relations.check(process.node, problems)
+        life_relations.check(process, problems)
     birth_relations.check_sockets(beside, problems)
     log_relations.check(every, problems)
 
@@ -227,25 +228,23 @@ def _check_hooks(election: Node, problems: Problems) -> None:
 
 
 def _check_needs(processes: Mapping[str, Entry], elsewhere: Mapping[str, str], problems: Problems) -> None:
-    """Each need names a process of the same role, and following needs never leads back."""
+    """Each need names a process of the same role and asks what it can give, and following needs never leads back."""
     needs: dict[str, dict[str, Place]] = {}
     for name, entry in processes.items():
         needs[name] = {}
-        for node in items(child(entry.node, "needs")):
-            needed = text(node)
+        for needed, place, condition in life_relations.needs_of(entry.node, problems):
             if problems.full:
                 return
-            if needed is None or not values.NAME.fullmatch(needed):
-                continue
             if needed in processes:
-                needs[name].setdefault(needed, node.place)
+                needs[name].setdefault(needed, place)
+                life_relations.check_need(processes[needed], condition, problems)
             elif needed in elsewhere:
                 message = f"{shown(needed)} is a {elsewhere[needed]} process: it does not run beside this one"
-                problems.add(node.place, message, "a process can need those of its own role only")
+                problems.add(place, message, "a process can need those of its own role only")
             else:
                 others = [other for other in processes if other != name]
                 remedy = values.suggestion(needed, others) if others else "remove it: there is no other process here"
-                problems.add(node.place, f"needs: there is no process {shown(needed)} in this role", remedy)
+                problems.add(place, f"needs: there is no process {shown(needed)} in this role", remedy)
     _check_cycles(needs, problems)
 
 
@@ -278,6 +277,7 @@ def _shortened(names: list[str]) -> list[str]:
 def _check_process(process: Node, problems: Problems) -> None:
     directory = text(child(process, "directory")) or ""
     _check_program(child(process, "command"), directory, problems)
+    _check_program(child(process, "stop", "before"), directory, problems)
     for purpose in ("ready", "health"):
         probe = entries(process).get(purpose)
         if probe is not None and (isinstance(probe.node, MapNode) or _is_empty(probe.node)):

@@ -13,7 +13,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic_core import SchemaValidator, ValidationError
 
-from supervisor.config import birth_schema, log_values, probe_schema, probe_values, units, values
+from supervisor.config import birth_schema, life_relations, log_values, probe_schema, probe_values, units, values
 from supervisor.config.problems import MAX_PROBLEMS, Refused
 from supervisor.config.shape import Before, OrNothing, Whole, section
 from supervisor.config.shape import key_of as _key
@@ -22,7 +22,18 @@ from supervisor.config.shape import schema_of as _section
 from supervisor.config.shape import single as _single
 from supervisor.config.tree import Empty, Kind, Leaf, Plain, Steps
 from supervisor.core.birth import Scheduling
-from supervisor.core.spec import CampaignWay, GiveUp, ReloadPolicy, RestartPolicy, SyslogFormat, UnhealthyAction
+from supervisor.core.spec import (
+    CampaignWay,
+    CampaignWhen,
+    GiveUp,
+    Need,
+    ProcessKind,
+    ReloadPolicy,
+    RestartPolicy,
+    StopTo,
+    SyslogFormat,
+    UnhealthyAction,
+)
 
 # --- single values ---------------------------------------------------------------------------------------------------
 
@@ -40,7 +51,10 @@ def _proclaim_every(text: str) -> float:
     return seconds
 
 
-_Words = CampaignWay | RestartPolicy | GiveUp | ReloadPolicy | UnhealthyAction | SyslogFormat | Scheduling
+_Words = (
+    CampaignWay | CampaignWhen | GiveUp | ProcessKind | ReloadPolicy | RestartPolicy | Scheduling | StopTo | SyslogFormat
+    | UnhealthyAction
+)  # fmt: skip
 
 
 def _one_of(enum: type[_Words]) -> Whole:
@@ -185,7 +199,8 @@ class Restart:
     policy: Annotated[RestartPolicy, _one_of(RestartPolicy)] | None = None
     expected: list[Annotated[int, _single(values.expected_exit_code)]] | None = None
     backoff: Annotated[tuple[float, float], _single(values.backoff_seconds)] | None = None
-    limit: Annotated[tuple[int, float], _single(values.restart_limit)] | None = None
+    limit: Annotated[tuple[int | None, float], _single(values.restart_limit)] | None = None
+    reset_after: Seconds | None = None
 
 
 @section
@@ -194,6 +209,10 @@ class Stop:
 
     signal: Annotated[str, _single(values.signal_name)] | None = None
     timeout: SecondsOrNone | None = None
+    signals: list[Annotated[tuple[str, float], _single(values.stop_step)]] | None = None
+    to: Annotated[StopTo, _one_of(StopTo)] | None = None
+    before: Command | None = None
+    before_timeout: Seconds | None = None
 
 
 @section
@@ -246,7 +265,9 @@ class Process:
     sockets: birth_schema.Sockets | None = None
     pty: birth_schema.Switch | None = None
     instances: birth_schema.Instances | None = None
-    needs: list[Name] | None = None
+    kind: Annotated[ProcessKind, _one_of(ProcessKind)] | None = None
+    timeout: Seconds | None = None
+    needs: Annotated[dict[str, Need], Whole(life_relations.needs)] | None = None
     ready: Ready | None = None
     health: Health | None = None
     restart: Restart | None = None
@@ -326,6 +347,8 @@ class Election:
     proclaim: Proclaim | None = None
     takeover_guard: Annotated[bool, _single(values.switch)] | None = None
     on_giveup: Annotated[GiveUp, _one_of(GiveUp)] | None = None
+    cooldown: Annotated[tuple[float, float], _single(values.cooldown_seconds)] | None = None
+    campaign_when: Annotated[CampaignWhen, _one_of(CampaignWhen)] | None = None
     reload: Annotated[ReloadPolicy, _one_of(ReloadPolicy)] | None = None
     leader: Leader | None = None
     follower: Follower | None = None

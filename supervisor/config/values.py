@@ -28,7 +28,7 @@ OWN_VARIABLES = frozenset(
     f"SUPERVISOR_{name}"
     for name in (
         "NODE", "ELECTION", "ROLE", "PROCESS", "FENCING_TOKEN", "ELECTION_KEY", "LEASE_ID", "TERM", "LEADER",
-        "HOOK", "CAUSE", "LOST", "LATE", "GAVE_UP", "LEADER_TOKEN", "LEADER_VALUE",
+        "HOOK", "CAUSE", "LOST", "LATE", "GAVE_UP", "LEADER_TOKEN", "LEADER_VALUE", "MAIN_PID",
     )
 )  # fmt: skip
 """What every child is given; a file that sets them would lie to it, and hide it from those who look for leftovers."""
@@ -170,16 +170,42 @@ def backoff_seconds(text: str) -> tuple[float, float]:
     return least, most
 
 
-def restart_limit(text: str) -> tuple[int, float]:
-    """``5 per 1m``: at most so many restarts in so many seconds."""
+def restart_limit(text: str) -> tuple[int | None, float]:
+    """``5 per 1m``: at most so many restarts in so many seconds; ``unlimited``: as many as it takes."""
+    if text == "unlimited":
+        return None, 60.0
     count, per, period = text.partition(" per ")
     if not per:
-        raise Refused(f"{shown(text)} is not a restart limit", "write a count and a period: 5 per 1m")
+        raise Refused(f"{shown(text)} is not a restart limit", "write a count and a period: 5 per 1m; or unlimited")
     number = whole_number(count.strip(), least=1)
     seconds = duration_seconds(period.strip())
     if seconds <= 0:
         raise Refused(f"{text} has no period", "write a count and a period: 5 per 1m")
     return number, seconds
+
+
+def stop_step(text: str) -> tuple[str, float]:
+    """``SIGINT 5s``: a signal, and how long it may take before the next step."""
+    name, _, span = text.strip().partition(" ")
+    signal_text = signal_name(name)
+    if not span.strip():
+        raise Refused(f"{shown(text)} does not say for how long", f"write the time it has: {signal_text} 5s")
+    seconds = duration_seconds(span.strip())
+    if seconds <= 0:
+        raise Refused(f"{text} leaves no time", f"write {signal_text} 5s, or leave it out")
+    return signal_text, seconds
+
+
+def cooldown_seconds(text: str) -> tuple[float, float]:
+    """``10s..5m``: first and longest cool-down; a single duration stands for both."""
+    first, dots, last = text.partition("..")
+    least = duration_seconds(first.strip())
+    most = duration_seconds(last.strip()) if dots else least
+    if least > most:
+        raise Refused(f"{text} ends before it begins", f"write {last.strip()}..{first.strip()}")
+    if least < 1:
+        raise Refused(f"{text} is no cool-down", "write 1s or more: a node that gave up would win again at once")
+    return least, most
 
 
 def namespace(text: str) -> str:

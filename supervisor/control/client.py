@@ -88,10 +88,10 @@ class Client:
         """End the connection. Twice is harmless."""
         self._channel.close()
 
-    def status(self, election: str = "") -> views.Status:
-        """Everything the node knows, or what concerns one election."""
+    def status(self, name: str = "", *, exits: bool = False) -> views.Status:
+        """Everything the node knows, or what concerns one election or process; with past exits when they are wanted."""
         with self._errors():
-            request = control_pb2.StatusRequest(election=election)
+            request = control_pb2.StatusRequest(election=name, exits=exits)
             return to_view(views.Status, self._stub.Status(request, timeout=self._answer_seconds))
 
     def version(self) -> views.Version:
@@ -119,6 +119,18 @@ class Client:
         with self._errors():
             request = control_pb2.RestartRequest(process=process, wait_seconds=wait_seconds)
             return to_view(views.Restarted, self._stub.Restart(request, timeout=wait_seconds + self._answer_seconds))
+
+    def start(self, process: str, wait_seconds: float) -> views.Started:
+        """Have an operator's stop of a process, or its give-up, lifted."""
+        with self._errors():
+            request = control_pb2.StartRequest(process=process, wait_seconds=wait_seconds)
+            return to_view(views.Started, self._stub.Start(request, timeout=wait_seconds + self._answer_seconds))
+
+    def stop(self, process: str, wait_seconds: float) -> views.Stopped:
+        """Have a process stopped, and kept so."""
+        with self._errors():
+            request = control_pb2.StopRequest(process=process, wait_seconds=wait_seconds)
+            return to_view(views.Stopped, self._stub.Stop(request, timeout=wait_seconds + self._answer_seconds))
 
     def leader(self, election: str) -> views.Observation:
         """Who leads an election."""

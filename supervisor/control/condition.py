@@ -10,9 +10,10 @@ from supervisor.control import leaders, views
 from supervisor.control.words import duration, last_exit
 from supervisor.core import alarms
 from supervisor.core.advice import nobody
-from supervisor.core.document import process_health
+from supervisor.core.document import process_health, wall_time
 from supervisor.core.names import ElectionName, Instant, ProcessId, Role, grant_line
-from supervisor.core.spec import ProbeKind
+from supervisor.core.needs import satisfied
+from supervisor.core.spec import Need, ProbeKind, ProcessKind
 from supervisor.core.state import Election, ElectionPhase, Health, Process, ProcessPhase, State
 
 _HELD = frozenset({ElectionPhase.LEADING, ElectionPhase.STEPPING_DOWN})
@@ -92,8 +93,14 @@ def _before_campaign(state: State, e: Election, now: Instant) -> str:
     if e.refused:
         return "a fencing token above all that were seen"
     if e.hold_until is not None and now < e.hold_until:
-        what = "the cool-down after a give-up" if e.giveups else "its next campaign"
-        return f"{what}, {duration(e.hold_until - now)} more"
+        more = f"{duration(e.hold_until - now)} more"
+        withdrawn = e.cause.startswith("withdrawn")
+        if not withdrawn and not e.giveups:
+            return f"its next campaign, {more}"
+        after = "withdrawal" if withdrawn else "give-up"
+        return f"the cool-down after a {after}, {more} (until {wall_time(state, e.hold_until)})"
+    if e.unfit:
+        return f"its standby to be healthy: {e.unfit}"
     session = state.sessions.get(e.spec.ttl_seconds)
     if session is None or session.lease is None or session.lost:
         detail = session.detail if session else ""
@@ -122,10 +129,14 @@ def _before_resign(state: State, e: Election, now: Instant) -> str:
         last = f" (SIGKILL in {duration(max(kills) - now)})" if kills and max(kills) > now else ""
         if all(p.id.is_hook for p in alive):
             return f"its hook to end: {', '.join(str(p.id) for p in alive)}{last}"
-        return f"its processes to end: {', '.join(str(p.id) for p in alive)}{last}"
+        return f"its processes to end: {', '.join(map(_with_blockers, alive))}{last}"
     if e.blockers:
         return f"its containment to be empty; still alive: {', '.join(e.blockers)}"
     return "the guardian to prove that nothing is left"
+
+
+def _with_blockers(p: Process) -> str:
+    return f"{p.id} (still alive: {', '.join(p.blockers)})" if p.blockers else str(p.id)
 
 
 # --- reasons -------------------------------------------------------------------------------------------------------
@@ -180,6 +191,14 @@ def _of_election(state: State, e: Election, now: Instant) -> Iterator[views.Reas
     elif e.phase is ElectionPhase.DETACHED and e.hold_until is not None and now < e.hold_until:
         text = f"waits for {waits}; {e.cause}"
         yield views.Reason(kind=views.UNHEALTHY, subject=name, text=text)
+    elif e.phase is ElectionPhase.DETACHED and e.unfit:
+        # Settled when nothing of it is on its way any more: its own processes' reasons say what is wrong.
+        starting = all(process_health(p) in (Health.HEALTHY, Health.STARTING) for p in _followers(state, e))
+        kind = views.UNSETTLED if starting else views.UNHEALTHY
+        yield views.Reason(kind=kind, subject=name, text=f"does not stand: {e.unfit}")
+    elif e.phase is ElectionPhase.FOLLOWING and e.withdraw_at is not None:
+        text = f"leaves the queue in {duration(e.withdraw_at - now)}: {e.unfit}"
+        yield views.Reason(kind=views.UNHEALTHY, subject=name, text=text)
     elif e.phase not in (ElectionPhase.LEADING, ElectionPhase.FOLLOWING) or waits:
         words = f"{e.phase.value}, waits for {waits}" if waits else e.phase.value
         yield views.Reason(kind=views.UNSETTLED, subject=name, text=words)
@@ -203,37 +222,39 @@ def _of_process(state: State, p: Process, now: Instant) -> Iterator[views.Reason
     health = process_health(p)
     if health is Health.HEALTHY:
         return
-    kind = views.UNSETTLED if health is Health.STARTING else views.UNHEALTHY
+    kind = views.UNSETTLED if health is Health.STARTING or (p.halted and p.alive) else views.UNHEALTHY
     yield views.Reason(kind=kind, subject=str(p.id), text=_trouble(state, p, now))
 
 
 def _stopping(p: Process, now: Instant) -> str:
     kill = f", SIGKILL in {duration(p.kill_at - now)}" if p.kill_at is not None and p.kill_at > now else ""
-    return f"still {p.phase.value}{kill}"
+    why = f" ({p.why})" if p.why else ""
+    left = f"; still alive: {', '.join(p.blockers)}" if p.blockers else ""
+    return f"still {p.phase.value}{why}{kill}{left}"
 
 
 def _trouble(state: State, p: Process, now: Instant) -> str:
     ended = last_exit(p.last_exit)
+    if p.halted and not p.alive:
+        return f"stopped by an operator; `supervisor start {p.id}` starts it"
     match p.phase:
         case ProcessPhase.RUNNING:
-            word = "unhealthy" if p.health is Health.UNHEALTHY else "not ready yet"
-            return (
-                word
-                + (f": {p.probe_detail}" if p.probe_detail else _awaited(p))
-                + (f" ({p.status})" if p.status else "")
-            )
+            task = p.spec.kind is ProcessKind.TASK
+            word = "unhealthy" if p.health is Health.UNHEALTHY else "not completed yet" if task else "not ready yet"
+            detail = f": {p.probe_detail}" if p.probe_detail else _awaited(p)
+            return word + detail + (f" ({p.status})" if p.status else "")
         case ProcessPhase.BACKOFF:
             again = "" if p.retry_at is None else f"; starts again in {duration(p.retry_at - now)}"
             return f"{ended or 'ended'}{again}"
         case ProcessPhase.GAVE_UP:
-            remedy = f"`supervisor restart {p.id}` starts it again"
+            remedy = f"`supervisor start {p.id}` starts it again"
             after = f" after {p.restarts} restarts" if p.restarts else ""
             return f"gave up{after} ({ended or 'ended'}); {remedy}"
         case ProcessPhase.STOPPED:
-            missing = [name for name in p.spec.needs if not _serves(state, ProcessId(p.id.election, name))]
-            return f"waits for {', '.join(missing)}" if missing else "is about to start"
-        case ProcessPhase.STOPPING:
-            return _stopping(p, now)
+            missing = missing_needs(state, p)
+            return f"waits for {missing}" if missing else "is about to start"
+        case ProcessPhase.STOPPING | ProcessPhase.CLEARING:
+            return _stopping(p, now) + (f" ({ended})" if ended and p.phase is ProcessPhase.CLEARING else "")
         case _:
             return p.phase.value + (f" ({ended})" if ended else "")
 
@@ -249,9 +270,24 @@ def _awaited(p: Process) -> str:
             return ""
 
 
-def _serves(state: State, pid: ProcessId) -> bool:
-    other = state.processes.get(pid)
-    return other is not None and (other.ready or other.phase is ProcessPhase.COMPLETED)
+def missing_needs(state: State, p: Process) -> str:
+    """``migrate, db (healthy), cache (gave up)``: what a process still waits for; empty when nothing."""
+    missing = []
+    for name, need in p.spec.needs.items():
+        other = state.processes.get(ProcessId(p.id.election, name))
+        if satisfied(other, need):
+            continue
+        word = "" if need is Need.READY else need.value
+        if other is not None and other.halted:
+            word = "stopped by an operator"
+        elif other is not None and other.phase is ProcessPhase.GAVE_UP:
+            word = "gave up"
+        missing.append(f"{name} ({word})" if word else name)
+    return ", ".join(missing)
+
+
+def _followers(state: State, e: Election) -> list[Process]:
+    return [p for p in _members(state, e) if p.spec.role is Role.FOLLOWER]
 
 
 def _members(state: State, e: Election) -> list[Process]:

@@ -5,13 +5,25 @@ Promises: pure; nothing is claimed without the instant it was last confirmed; ag
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import TypedDict
 
 from supervisor.control import condition, documents, leaders, views, words
 from supervisor.control.ports import Facts, LogTrouble
 from supervisor.core import document, versions
 from supervisor.core.names import ElectionName, Instant, ProcessId, Role
-from supervisor.core.state import Election, ElectionPhase, Process, ProcessPhase, Session, State
+from supervisor.core.state import Election, ElectionPhase, LastExit, Process, ProcessPhase, Session, State
 from supervisor.core.store_events import EndpointSight
+
+
+class _Standing(TypedDict):
+    """Fields of an election's view."""
+
+    cooldown_seconds: float | None
+    cooldown_until: str
+    unfit: str
+    withdraw_seconds: float | None
+
 
 _ROLE_ORDER = {role: rank for rank, role in enumerate(Role)}
 _ROLE_OF_PHASE = {
@@ -29,10 +41,18 @@ def status(
     loop_lag_seconds: float = 0.0,
     only: ElectionName | None = None,
     log_troubles: Mapping[ProcessId, LogTrouble] | None = None,
+    process_only: ProcessId | None = None,
+    exits: bool = False,
 ) -> views.Status:
-    """Everything, or what concerns one election."""
+    """Everything, or what concerns one election, or one process. ``exits``: with the past of each process."""
+    if process_only is not None:
+        whole = status(
+            state, facts, now, loop_lag_seconds=loop_lag_seconds, only=process_only.election, log_troubles=log_troubles,
+            exits=exits,
+        )  # fmt: skip
+        return _of_process(whole, str(process_only))
     names = sorted(state.elections) if only is None else [only]
-    chosen = [state.elections[name] for name in names]
+    chosen = [state.elections[name] for name in names if name in state.elections]
     shown = [p for pid in _ordered(state) if only is None or pid.election == only for p in [state.processes[pid]]]
     shown = [p for p in shown if not p.id.is_hook or p.alive or p.last_exit is not None]
     ttls = {e.spec.ttl_seconds for e in chosen}
@@ -47,7 +67,19 @@ def status(
         store=_store(state, facts, now),
         sessions=tuple(_session(s, now) for ttl, s in sorted(state.sessions.items()) if only is None or ttl in ttls),
         elections=tuple(election(state, e, now) for e in chosen),
-        processes=tuple(process(state, p, now, troubles.get(p.id)) for p in shown),
+        processes=tuple(process(state, p, now, troubles.get(p.id), exits=exits) for p in shown),
+    )
+
+
+def _of_process(whole: views.Status, name: str) -> views.Status:
+    """What concerns one process: it, its election, and why they are not well."""
+    others = {p.name for p in whole.processes} - {name}
+    reasons = tuple(r for r in whole.reasons if r.subject not in others)
+    return replace(
+        whole,
+        reasons=reasons,
+        condition=condition.condition(reasons),
+        processes=tuple(p for p in whole.processes if p.name == name),
     )
 
 
@@ -137,10 +169,26 @@ def election(state: State, e: Election, now: Instant) -> views.Election:
         blockers=e.blockers,
         waiting_for=condition.waiting_for(state, e, now),
         processes=tuple(str(p.id) for p in _members(state, e) if not p.id.is_hook),
+        **_standing(state, e, now),
     )
 
 
-def process(state: State, p: Process, now: Instant, log: LogTrouble | None = None) -> views.Process:
+def _standing(state: State, e: Election, now: Instant) -> _Standing:
+    """What keeps the node from standing, or is about to."""
+    until = e.hold_until if e.phase is ElectionPhase.DETACHED and (e.giveups or e.withdrawals) else None
+    cools = until is not None and now < until
+    queued = e.phase is ElectionPhase.FOLLOWING
+    return _Standing(
+        cooldown_seconds=_until(until, now) if cools and until is not None else None,
+        cooldown_until=document.wall_time(state, until) if cools and until is not None else "",
+        unfit=e.unfit if queued or e.phase is ElectionPhase.DETACHED else "",
+        withdraw_seconds=_until(e.withdraw_at, now) if queued and e.withdraw_at is not None else None,
+    )
+
+
+def process(
+    state: State, p: Process, now: Instant, log: LogTrouble | None = None, *, exits: bool = False
+) -> views.Process:
     """One process. Uptime is known while it runs; a child being stopped shows how long that already takes."""
     wanted = condition.wanted(state, p)
     return views.Process(
@@ -163,6 +211,31 @@ def process(state: State, p: Process, now: Instant, log: LogTrouble | None = Non
         status_text=p.status,
         log_lines_lost=log.lines if log else 0,
         log_trouble=log.trouble if log else "",
+        kind=p.spec.kind.value,
+        halted=p.halted,
+        stopping=p.why if p.phase is ProcessPhase.STOPPING else "",
+        blockers=p.blockers,
+        waiting_for=condition.missing_needs(state, p) if wanted and not p.alive and not p.halted else "",
+        last_decision=p.last_exit.decision if p.last_exit is not None else "",
+        exits=tuple(_exit(state, last, now) for last in reversed(p.exits)) if exits else (),
+    )
+
+
+def _exit(state: State, last: LastExit, now: Instant) -> views.Exit:
+    upcoming = last.next_at is not None and last.next_at > now
+    return views.Exit(
+        at=document.wall_time(state, last.at),
+        age_seconds=_since(last.at, now),
+        how=words.last_exit(last),
+        code=last.code,
+        signal="" if last.signal is None else words.signal_name(last.signal),
+        core_dumped=last.core_dumped,
+        oom_killed=last.oom_killed,
+        ran_seconds=last.ran_seconds,
+        cause=last.cause or last.detail,
+        decision=last.decision,
+        next_seconds=_until(last.next_at, now) if upcoming and last.next_at is not None else None,
+        lines=last.lines,
     )
 
 

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, TypeAlias
 import grpc
 from google.protobuf.message import Message
 
-from supervisor.control import condition, describe, leaders, views
+from supervisor.control import condition, describe, leaders, outcomes, views
 from supervisor.control.convert import to_message
 from supervisor.control.ports import Ports
-from supervisor.core.events import ResignRequested, RestartRequested
 from supervisor.core.names import ElectionName, Instant, ProcessId, RunId
-from supervisor.core.state import Election, ElectionPhase, Process, ProcessPhase, State
+from supervisor.core.operator_events import ResignRequested, RestartRequested, StartRequested, StopRequested
+from supervisor.core.state import Election, ElectionPhase, Process, State
 from supervisor.pb import control_pb2, control_pb2_grpc
 
 MOST_WAIT_SECONDS = 86_400.0
@@ -45,10 +45,25 @@ class ControlService(control_pb2_grpc.ControlServicer):
     ) -> control_pb2.Status:
         """What this node knows, at once."""
         ports, state = self._ports, self._ports.state()
-        only = (await _election(state, request.election, context)).spec.name if request.election else None
-        lag = ports.loop_lag_seconds()
-        troubles = ports.log_troubles()
-        view = describe.status(state, ports.facts, ports.now(), loop_lag_seconds=lag, only=only, log_troubles=troubles)
+        only, process = None, None
+        if (
+            request.election
+            and ElectionName(request.election) not in state.elections
+            and _names_process(state, request.election)
+        ):
+            process = await _process(state, request.election, context)
+        elif request.election:
+            only = (await _election(state, request.election, context)).spec.name
+        view = describe.status(
+            state,
+            ports.facts,
+            ports.now(),
+            loop_lag_seconds=ports.loop_lag_seconds(),
+            only=only,
+            log_troubles=ports.log_troubles(),
+            process_only=process,
+            exits=request.exits,
+        )
         return to_message(view, control_pb2.Status())
 
     async def Version(  # noqa: N802
@@ -137,14 +152,44 @@ class ControlService(control_pb2_grpc.ControlServicer):
         first = RunId(state.next_run)
         ports.post(RestartRequested(process=pid))
         wait_seconds = _limited(request.wait_seconds)
-        after = await ports.wait(lambda s: _restart_outcome(s, before, first) != "timed-out", wait_seconds)
-        return self._restarted(_restart_outcome(after or ports.state(), before, first), before)
+        after = await ports.wait(lambda s: outcomes.of_restart(s, before, first) != outcomes.TIMED_OUT, wait_seconds)
+        return self._restarted(outcomes.of_restart(after or ports.state(), before, first), before)
 
     def _restarted(self, outcome: str, before: Process) -> control_pb2.Restarted:
+        return to_message(views.Restarted(outcome=outcome, process=self._shown(before)), control_pb2.Restarted())
+
+    async def Start(  # noqa: N802
+        self, request: control_pb2.StartRequest, context: "Context"
+    ) -> control_pb2.Started:
+        """Lift a stop or a give-up: over when the process is ready, or has ended."""
+        ports, state = self._ports, self._ports.state()
+        pid = await _process(state, request.process, context)
+        before = state.processes[pid]
+        ports.post(StartRequested(process=pid))
+        # Posted always: that it runs, or is halted, may have changed by the time the core is asked.
+        wait_seconds = _limited(request.wait_seconds)
+        after = await ports.wait(lambda s: outcomes.of_start(s, before) != outcomes.TIMED_OUT, wait_seconds)
+        outcome = outcomes.of_start(after or ports.state(), before)
+        return to_message(views.Started(outcome=outcome, process=self._shown(before)), control_pb2.Started())
+
+    async def Stop(  # noqa: N802
+        self, request: control_pb2.StopRequest, context: "Context"
+    ) -> control_pb2.Stopped:
+        """Stop a process and halt it: over when nothing of it is left."""
+        ports, state = self._ports, self._ports.state()
+        pid = await _process(state, request.process, context)
+        before = state.processes[pid]
+        outcome = outcomes.before_stop(state, before)
+        if not outcome:
+            ports.post(StopRequested(process=pid))
+            after = await ports.wait(lambda s: outcomes.is_stopped(s, pid), _limited(request.wait_seconds))
+            outcome = outcomes.TIMED_OUT if after is None else "stopped"
+        return to_message(views.Stopped(outcome=outcome, process=self._shown(before)), control_pb2.Stopped())
+
+    def _shown(self, before: Process) -> views.Process:
         state = self._ports.state()
         log = self._ports.log_troubles().get(before.id)
-        shown = describe.process(state, state.processes.get(before.id, before), self._ports.now(), log)
-        return to_message(views.Restarted(outcome=outcome, process=shown), control_pb2.Restarted())
+        return describe.process(state, state.processes.get(before.id, before), self._ports.now(), log)
 
     # --- watching --------------------------------------------------------------------------------------------------
 
@@ -220,22 +265,6 @@ def _news(state: State, name: ElectionName, now: Instant, said: dict[ElectionNam
     return None if last is not None and last.leader == ageless else observation
 
 
-def _restart_outcome(state: State, before: Process, first: RunId) -> str:
-    """What has become of a restart asked for when the process was as ``before`` and ``first`` was the next run."""
-    p = state.processes.get(before.id)
-    if p is None:
-        return "not-wanted"
-    if p.run is not None and p.run >= first:
-        return "restarted" if p.phase is ProcessPhase.RUNNING and p.ready else "timed-out"
-    if p.phase is before.phase and p.since == before.since:
-        return "timed-out"  # the request has not been answered yet
-    if p.phase is ProcessPhase.COMPLETED:
-        return "restarted"
-    if p.phase in (ProcessPhase.BACKOFF, ProcessPhase.GAVE_UP):
-        return "failed"
-    return "timed-out" if p.alive or condition.wanted(state, p) else "not-wanted"
-
-
 # --- names ---------------------------------------------------------------------------------------------------------
 
 
@@ -244,6 +273,10 @@ async def _election(state: State, name: str, context: "Context") -> Election:
     if found is None:
         await context.abort(grpc.StatusCode.NOT_FOUND, _not_found("election", name, state.elections))
     return found
+
+
+def _names_process(state: State, name: str) -> bool:
+    return any(name in (str(pid), pid.name) for pid in state.processes)
 
 
 async def _process(state: State, name: str, context: "Context") -> ProcessId:

@@ -149,6 +149,28 @@ class Election:
     blockers: tuple[str, ...]
     waiting_for: str
     processes: tuple[str, ...]
+    cooldown_seconds: float | None = None
+    cooldown_until: str = ""
+    unfit: str = ""
+    withdraw_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exit:
+    """How one child of a process ended, and what was decided then."""
+
+    at: str
+    age_seconds: float
+    how: str
+    code: int | None
+    signal: str
+    core_dumped: bool
+    oom_killed: bool
+    ran_seconds: float
+    cause: str
+    decision: str
+    next_seconds: float | None
+    lines: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +196,13 @@ class Process:
     status_text: str
     log_lines_lost: int
     log_trouble: str
+    kind: str = "service"
+    halted: bool = False
+    stopping: str = ""
+    blockers: tuple[str, ...] = ()
+    waiting_for: str = ""
+    last_decision: str = ""
+    exits: tuple[Exit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +244,22 @@ class Resigned:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restarted:
     """What became of a restart."""
+
+    outcome: str
+    process: Process
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """What became of a start."""
+
+    outcome: str
+    process: Process
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """What became of a stop."""
 
     outcome: str
     process: Process

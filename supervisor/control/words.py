@@ -30,9 +30,8 @@ def last_exit(last: LastExit | None) -> str:
     how = f"exit {last.code}" if last.signal is None else signal_name(last.signal)
     # Nothing is said of a span that is not known: a child that was being stopped has none.
     span = f" after {duration(last.ran_seconds)}" if last.ran_seconds > 0 else ""
-    return (
-        f"{how}{span}" + (", core dumped" if last.core_dumped else "") + (", out of memory" if last.oom_killed else "")
-    )
+    notes = (", core dumped" if last.core_dumped else "") + (", out of memory" if last.oom_killed else "")
+    return f"{how}{span}{notes}"
 
 
 def signal_name(number: int) -> str:

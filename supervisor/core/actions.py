@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from supervisor.core.events import TermRecord
 from supervisor.core.names import ElectionName, Instant, LeaseId, ProcessId, RunId, SeenToken, Term, Token
-from supervisor.core.spec import EtcdSpec, LogSpec, ProbeSpec, ProcessSpec
+from supervisor.core.spec import EtcdSpec, LogSpec, ProbeSpec, ProcessSpec, StopTo
 
 # --- the guardian and the children ---------------------------------------------------------------------------------
 
@@ -97,10 +97,11 @@ class Release:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalRun:
-    """Send a signal to the run's main process group. No answer; an ended run is nobody."""
+    """Send a signal to the run's main process, its group or all of its containment. No answer; an ended run is nobody."""
 
     run: RunId
     signal: str
+    to: StopTo = StopTo.GROUP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

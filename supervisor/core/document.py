@@ -22,7 +22,9 @@ _SEVERITY = {health: rank for rank, health in enumerate(Health)}
 
 
 def process_health(process: Process) -> Health:
-    """How well one process serves, its restarts included."""
+    """How well one process serves, its restarts included. One that an operator has stopped does not serve."""
+    if process.halted:
+        return Health.DEGRADED
     match process.phase:
         case ProcessPhase.RUNNING:
             return process.health

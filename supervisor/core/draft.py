@@ -11,7 +11,8 @@ from typing import Generic, TypeVar
 from supervisor.core.actions import Action
 from supervisor.core.evolve import replace
 from supervisor.core.names import ElectionName, Instant, LeaseId, ProcessId, RunId, SeenToken
-from supervisor.core.state import DoomedLease, Election, LeaseSight, Process, Session, State
+from supervisor.core.others import LeaseSight
+from supervisor.core.state import DoomedLease, Election, Process, Session, State
 from supervisor.core.written import Written
 
 K = TypeVar("K")
@@ -135,7 +136,11 @@ class Draft:
         self.dirty.add(process.election)
 
     def put_session(self, session: Session) -> Session:
-        """Write a session."""
+        """Write a session. Whether it is in doubt decides what its elections may do, however that was learnt."""
+        before = self.sessions.get(session.ttl_seconds)
+        if before is not None and before.lost != session.lost:
+            ttl = session.ttl_seconds
+            self.dirty.update(e.spec.name for e in self.elections.values() if e.spec.ttl_seconds == ttl)
         self.sessions.put(session.ttl_seconds, session)
         return session
 

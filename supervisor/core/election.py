@@ -12,7 +12,7 @@ step was *requested*, only what is known now. What is due without an event of it
 reload, to disarm when the last process is gone) is in ``reconcile``.
 """
 
-from supervisor.core import preparing, records, takeover, timing, tokens, waiting
+from supervisor.core import giveup, preparing, records, takeover, timing, tokens, waiting
 from supervisor.core.actions import Prove, Resign
 from supervisor.core.draft import Draft
 from supervisor.core.events import (
@@ -30,10 +30,10 @@ from supervisor.core.events import (
     ReadFirstFailed,
     Resigned,
     ResignFailed,
-    ResignRequested,
 )
 from supervisor.core.evolve import replace
 from supervisor.core.names import Instant
+from supervisor.core.operator_events import ResignRequested
 from supervisor.core.records import Mark
 from supervisor.core.restarts import retry_seconds
 from supervisor.core.state import Election, ElectionPhase, Session
@@ -45,7 +45,6 @@ RETRY_SECONDS = 0.2
 PROCLAIM_RETRY_SECONDS, PROCLAIM_LEAST_OFTEN_SECONDS = 1.0, 10.0
 LAST_RESIGN_SECONDS = 1.0
 """For a daemon that is ending: who waits for us starts at once when our record says that we stopped, else a TTL later."""
-MAX_COOL_DOWN_SECONDS = 300.0
 
 
 # --- moves ---------------------------------------------------------------------------------------------------------
@@ -60,7 +59,9 @@ def detach(draft: Draft, e: Election, cause: str) -> Election:
             since=draft.now,
             cause=cause,
             standby=e.standby,
-            hold_until=e.hold_until,
+            hold_until=giveup.hold_until(e, draft.now),
+            withdrawals=e.withdrawals,
+            unfit=e.unfit,
             refused=e.refused,
             giveups=e.giveups,
             queue=e.queue,
@@ -150,10 +151,7 @@ def step_down(draft: Draft, e: Election, cause: str, *, lost: bool = False, key_
 
 def give_up(draft: Draft, e: Election, cause: str) -> Election:
     """A leader process has used up its restarts: let another node try, and stay out for a while that grows."""
-    stood = draft.now - (e.won_at or draft.now)
-    giveups = 1 if stood > 10 * e.spec.ttl_seconds else e.giveups + 1
-    pause = min(MAX_COOL_DOWN_SECONDS, e.spec.ttl_seconds * 2.0 ** (giveups - 1))
-    return step_down(draft, replace(e, giveups=giveups, hold_until=Instant(draft.now + pause)), cause)
+    return step_down(draft, giveup.after_giveup(draft, e), cause)
 
 
 def resign(draft: Draft, e: Election, cause: str) -> Election:
@@ -325,7 +323,7 @@ def on_resign_failed(draft: Draft, e: Election, event: ResignFailed) -> None:
 def on_resign_requested(draft: Draft, e: Election, _event: ResignRequested) -> None:
     """An operator's word; only a leader has something to give up."""
     if e.phase is ElectionPhase.LEADING:
-        step_down(draft, replace(e, giveups=0), "resigned by an operator")
+        step_down(draft, replace(e, giveups=0, withdrawals=0), "resigned by an operator")
 
 
 def on_proclaimed(draft: Draft, e: Election, event: Proclaimed) -> None:

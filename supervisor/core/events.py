@@ -7,11 +7,10 @@ News about something that no longer exists (a run that ended, a lease given up) 
 
 from dataclasses import dataclass
 
+from supervisor.core import operator_events as oev
 from supervisor.core import store_events as sev
-from supervisor.core.names import ElectionName, Instant, LeaseId, ProcessId, RunId, Term, Token
+from supervisor.core.names import ElectionName, Instant, LeaseId, RunId, Term, Token
 from supervisor.core.spec import Spec
-
-# --- the file and the operator -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,20 +36,6 @@ class ShutdownRequested:
 
     reason: str
     exit_code: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResignRequested:
-    """An operator wants this node to give up an election and queue at its end."""
-
-    election: ElectionName
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestartRequested:
-    """An operator wants a process stopped and started again, with a fresh restart budget."""
-
-    process: ProcessId
 
 
 # --- time ----------------------------------------------------------------------------------------------------------
@@ -146,12 +131,23 @@ class Exited:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lingering:
+    """The main pid of a run has ended, everything was killed, and somebody is still there."""
+
+    run: RunId
+    blockers: tuple[str, ...]
+    """``pid (name)`` each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Emptied:
     """Nothing of this run is left alive: observed, not assumed. Comes after ``Exited``, once."""
 
     run: RunId
     chance: float
     """Uniform in [0, 1), for the jitter of the backoff."""
+    lines: tuple[str, ...] = ()
+    """The last of what it wrote, oldest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -323,7 +319,7 @@ class FirstRead:
 
     election: ElectionName
     asked_for: Token
-    """The create revision in the question: an answer about an earlier key of ours put nothing on record for this one."""
+    """As in the question. An answer about an earlier key of ours put nothing on record for this one."""
     first: Candidate | None
     records: tuple[TermRecord, ...] = ()
     raft_term: int = 0
@@ -440,8 +436,9 @@ class Together:
 
 
 Event = (
-    ConfigLoaded | ConfigRejected | ShutdownRequested | ResignRequested | RestartRequested | Ticked | Woke
-    | Armed | Disarmed | DisarmRefused | KillByStruck | GuardianLost
+    ConfigLoaded | ConfigRejected | ShutdownRequested | Ticked | Woke
+    | oev.ResignRequested | oev.RestartRequested | oev.StartRequested | oev.StopRequested
+    | Armed | Disarmed | DisarmRefused | KillByStruck | GuardianLost | Lingering
     | Spawned | SpawnFailed | Exited | Emptied | ProbeSucceeded | ProbeFailed | Notified
     | LeaseGranted | LeaseGrantFailed | Renewed | RenewFailed | LeaseGone | LeaseRevoked | LeaseRevokeFailed
     | StoreUnreachable | StoreReachable | StoreConfirmed | sev.EndpointsSeen | sev.StoreIdentified

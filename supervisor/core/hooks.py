@@ -94,8 +94,8 @@ def reserve_seconds(e: Election, granted_seconds: float) -> float:
 
 def adopted(draft: Draft, e: Election, was: Election) -> Election:
     """A reload changed the hooks in the middle of a term: what the old ones settled stays settled."""
-    if e.term is None or e.spec.hooks == was.spec.hooks:
-        return e
+    if e.term is None or e.phase is ElectionPhase.PROVING or e.spec.hooks == was.spec.hooks:
+        return e  # of a term that is only prepared for nothing has been executed yet: the new ones are its own
     if ELECTED in e.spec.hooks and ELECTED not in was.spec.hooks:
         e = _note(draft, e, ELECTED, f"{_DONE}{e.term}")
     begun = e.won_at is not None and e.armed and e.remembered and not e.waits_for and not e.vacating

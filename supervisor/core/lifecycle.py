@@ -1,29 +1,30 @@
 """The transitions of one process: what each event means in each phase.
 
 Theory of operation. STOPPED until desired; STARTING until exec is confirmed; RUNNING until its main process ends by
-itself (CLEARING: what it left behind is killed) or is asked to stop (STOPPING). A child is over only when its
+itself (CLEARING: what it left behind is killed) or is asked to stop (STOPPING, ``stopping``). A child is over only when its
 containment is *empty*, never when its main process exited; only then may the next one start. An end nobody asked for
-goes to ``restarts.decide``: BACKOFF, COMPLETED or GAVE_UP. *Ready* and *health* are facts about RUNNING, not phases.
+goes to ``restarts.decide``: BACKOFF, COMPLETED or GAVE_UP. *Ready* and *health* are facts about RUNNING, not phases; a
+task is never ready: it completes. ``halted`` is an operator's stop, and beats all of this.
 
 Rules of this file: events name a run, and a run that is not the process's present one is old news and changes nothing.
 """
 
-from supervisor.core import restarts
-from supervisor.core.actions import (
-    CloseSockets,
-    ConfigureLog,
-    KillRun,
-    Release,
-    SignalRun,
-    Spawn,
-    StartProbe,
-    StopProbe,
-)
+from supervisor.core import restarts, stopping, story
+from supervisor.core.actions import CloseSockets, ConfigureLog, KillRun, Release, Spawn, StartProbe, StopProbe
 from supervisor.core.draft import Draft
-from supervisor.core.events import Emptied, Exited, Notified, ProbeFailed, ProbeSucceeded, Spawned, SpawnFailed
+from supervisor.core.events import (
+    Emptied,
+    Exited,
+    Lingering,
+    Notified,
+    ProbeFailed,
+    ProbeSucceeded,
+    Spawned,
+    SpawnFailed,
+)
 from supervisor.core.evolve import replace
 from supervisor.core.names import EPOCH, Instant, ProcessId, RunId, Term
-from supervisor.core.spec import ProcessSpec, UnhealthyAction
+from supervisor.core.spec import ProcessKind, ProcessSpec, UnhealthyAction
 from supervisor.core.state import Health, LastExit, Process, ProcessPhase
 
 READY = "ready"
@@ -65,12 +66,16 @@ def start(
             passes=0,
             fails=0,
             ready_by=None,
+            started_at=None,
             kill_at=None,
             killed=False,
+            signal_at=None,
             failed=False,
             held=held,
             retry_at=None,
             listening=bool(spec.sockets),
+            blockers=(),
+            why="",
         )
     )
 
@@ -83,52 +88,57 @@ def release(draft: Draft, p: Process) -> Process:
     return draft.put_process(replace(p, held=False, since=draft.now))
 
 
-def stop(draft: Draft, p: Process, *, kill_by: Instant | None = None, failed: bool = False) -> Process:
-    """Ask the child to end, and have everything of it killed by its stop timeout, or by ``kill_by`` when that is sooner.
-
-    Called again it only ever brings the kill forward.
-    """
-    run = p.run
-    assert run is not None
-    kill_at = Instant(draft.now + p.spec.stop.timeout_seconds)
-    if kill_by is not None:
-        kill_at = min(kill_at, kill_by)
+def stop(draft: Draft, p: Process, *, kill_by: Instant | None = None, failed: bool = False, why: str = "") -> Process:
+    """Ask the child to end, and have everything of it killed by its stop timeout, or by ``kill_by`` when that is sooner."""
     if p.held:
-        kill_at = draft.now  # nothing of the command runs yet: there is nobody to ask
+        kill_by = draft.now  # nothing of the command runs yet: there is nobody to ask
     if p.phase in (ProcessPhase.STARTING, ProcessPhase.RUNNING):
         _stop_probes(draft, p)
-        if kill_at > draft.now:
-            draft.do(SignalRun(run=run, signal=p.spec.stop.signal))
-        p = replace(p, phase=ProcessPhase.STOPPING, since=draft.now, kill_at=kill_at, failed=failed)
-    elif p.kill_at is None or kill_at < p.kill_at:
-        p = replace(p, kill_at=kill_at)
-    if not p.killed and p.kill_at is not None and draft.now >= p.kill_at:
-        draft.do(KillRun(run=run))
-        p = replace(p, killed=True)
-    return draft.put_process(p)
+        p = stopping.begin(draft, p, willing=kill_by is None, failed=failed, why=why)
+    if kill_by is not None:
+        p = stopping.hurry(p, draft.now, kill_by)
+    return draft.put_process(stopping.press(draft, p))
 
 
 def restart(draft: Draft, p: Process) -> Process:
     """An operator's word: end the child, and begin anew with a fresh budget as soon as nothing of it is left."""
-    p = replace(p, failures=0, recent_restarts=(), failed=False)
+    p = replace(p, failures=0, recent_restarts=(), failed=False, halted=False)
     if p.phase is ProcessPhase.CLEARING:
         # It ended by itself, and from now on on request: what follows is not the budget's to decide.
         p = replace(p, phase=ProcessPhase.STOPPING, since=draft.now)
-    return draft.put_process(p) if p.phase is ProcessPhase.STOPPING else stop(draft, p)
+    if p.phase is ProcessPhase.STOPPING:
+        return draft.put_process(replace(p, why="restarted by an operator"))
+    return stop(draft, p, why="restarted by an operator")
+
+
+def halt(draft: Draft, p: Process) -> None:
+    """An operator's word: not to run. What runs is stopped by the reconciler, since it is not desired any more."""
+    if not p.halted:
+        draft.put_process(replace(p, halted=True))
+
+
+def unhalted(p: Process) -> Process:
+    """The process without an operator's stop."""
+    return replace(p, halted=False) if p.halted else p
+
+
+def resume(draft: Draft, p: Process) -> None:
+    """An operator's word: to run again, with a fresh budget where it had failed. What runs, or has completed, is left alone."""
+    if p.halted:
+        p = draft.put_process(unhalted(p))
+    if p.phase in (ProcessPhase.BACKOFF, ProcessPhase.GAVE_UP):
+        rest(draft, p)
+    elif p.alive:
+        draft.put_process(replace(p, failures=0, recent_restarts=()))
 
 
 def rest(draft: Draft, p: Process) -> Process:
     """Not desired, nothing alive: forget the restarts of the past."""
-    return draft.put_process(
-        Process(
-            id=p.id,
-            spec=p.spec,
-            since=draft.now,
-            restarts=p.restarts,
-            last_exit=p.last_exit,
-            listening=p.listening,
-        )
-    )
+    kept = Process(
+        id=p.id, spec=p.spec, since=draft.now, restarts=p.restarts, last_exit=p.last_exit, exits=p.exits,
+        halted=p.halted, listening=p.listening,
+    )  # fmt: skip
+    return draft.put_process(kept)
 
 
 def close_sockets(draft: Draft, p: Process) -> Process:
@@ -142,6 +152,8 @@ def vanished(draft: Draft, p: Process) -> None:
     assert p.run is not None
     _stop_probes(draft, p)
     _forget_run(draft, p.run)
+    if p.before is not None:
+        _forget_run(draft, p.before)
     rest(draft, p)
 
 
@@ -153,7 +165,9 @@ def refresh(draft: Draft, p: Process, spec: ProcessSpec) -> Process:
         draft.do(ConfigureLog(process=p.id, log=spec.log))
     if p.phase is ProcessPhase.RUNNING and (old.ready != spec.ready or old.health != spec.health):
         _stop_probes(draft, replace(p, spec=old))
-        p = _begin_watching(draft, replace(p, passes=0, fails=0, ready=p.ready or spec.ready is None))
+        p = _begin_watching(draft, replace(p, passes=0, fails=0, ready=p.ready or _ready_at_once(spec)))
+    elif p.phase is ProcessPhase.RUNNING and old.timeout_seconds != spec.timeout_seconds:
+        p = replace(p, ready_by=_task_deadline(p))
     return draft.put_process(p)
 
 
@@ -162,10 +176,11 @@ def refresh(draft: Draft, p: Process, spec: ProcessSpec) -> Process:
 
 def on_spawned(draft: Draft, p: Process, event: Spawned) -> None:
     """Exec succeeded. While stopping, that changes nothing but the pid we can show."""
-    p = replace(p, pid=event.pid)
+    p = replace(p, pid=event.pid, started_at=draft.now)
     if p.phase is ProcessPhase.STARTING:
         asked = p.ready_by  # it may have spoken before we heard that it runs
-        p = _begin_watching(draft, replace(p, phase=ProcessPhase.RUNNING, since=draft.now, ready=p.spec.ready is None))
+        p = replace(p, phase=ProcessPhase.RUNNING, since=draft.now, ready=_ready_at_once(p.spec))
+        p = _begin_watching(draft, p)
         if asked is not None and p.ready_by is not None:
             p = replace(p, ready_by=max(asked, p.ready_by))
     draft.put_process(p)
@@ -187,16 +202,17 @@ def on_spawn_failed(draft: Draft, p: Process, event: SpawnFailed) -> None:
 
 def on_exited(draft: Draft, p: Process, event: Exited) -> None:
     """The main process ended. What it left behind is killed before anything else happens to this process."""
-    ran = draft.now - p.since if p.phase is ProcessPhase.RUNNING else 0.0
+    ran = draft.now - p.started_at if p.started_at is not None else 0.0
     last = LastExit(
         at=draft.now,
         code=event.code,
         signal=event.signal,
         core_dumped=event.core_dumped,
-        ran_seconds=ran,
         oom_killed=event.oom_killed,
+        ran_seconds=ran,
+        cause=p.why if p.phase is ProcessPhase.STOPPING else "",
     )
-    p = replace(p, last_exit=last, pid=None)
+    p = stopping.exited(draft, replace(p, last_exit=last, pid=None))
     if p.phase in (ProcessPhase.STARTING, ProcessPhase.RUNNING):
         _stop_probes(draft, p)
         p = replace(p, phase=ProcessPhase.CLEARING, since=draft.now, ready=False)
@@ -206,9 +222,38 @@ def on_exited(draft: Draft, p: Process, event: Exited) -> None:
     draft.put_process(p)
 
 
+def on_lingering(draft: Draft, p: Process, event: Lingering) -> None:
+    """Killed, and still there: ``status`` names them."""
+    if p.phase in (ProcessPhase.STOPPING, ProcessPhase.CLEARING):
+        draft.put_process(replace(p, blockers=event.blockers))
+
+
 def on_emptied(draft: Draft, p: Process, event: Emptied) -> None:
-    """Nothing of the child is left: the process is free again."""
-    _over(draft, p, chance=event.chance)
+    """Nothing of the child is left: the process is free again, unless its pre-stop command is still there."""
+    if p.before is not None:
+        # The story's lines wait in the exit itself; it is told when all is over.
+        last = None if p.last_exit is None else replace(p.last_exit, lines=event.lines)
+        draft.put_process(replace(p, gone=event.chance, last_exit=last))
+        return
+    _over(draft, p, chance=event.chance, lines=event.lines)
+
+
+def on_before(draft: Draft, p: Process, event: Spawned | SpawnFailed | Exited | Emptied | Lingering) -> None:
+    """News of the pre-stop command. However it ended: the stop goes on."""
+    match event:
+        case Exited(run=run):
+            if not event.empty:
+                draft.do(KillRun(run=run))  # what it left behind
+        case Emptied() | SpawnFailed():
+            p = stopping.before_over(draft, p)
+            if p.gone is None:
+                draft.put_process(stopping.press(draft, p))
+            else:
+                _over(draft, p, chance=p.gone, lines=p.last_exit.lines if p.last_exit else ())
+        case Lingering(blockers=blockers):
+            draft.put_process(replace(p, blockers=blockers))
+        case Spawned():
+            pass
 
 
 def on_probe(draft: Draft, p: Process, event: ProbeSucceeded | ProbeFailed) -> None:
@@ -232,7 +277,7 @@ def on_probe(draft: Draft, p: Process, event: ProbeSucceeded | ProbeFailed) -> N
     if event.purpose == HEALTH and p.fails >= probe.failures:
         p = draft.put_process(replace(p, health=Health.UNHEALTHY))
         if probe.action is UnhealthyAction.RESTART:
-            stop(draft, p, failed=True)
+            stop(draft, p, failed=True, why=f"unhealthy: {event.detail}" if event.detail else "unhealthy")
 
 
 def on_notified(draft: Draft, p: Process, event: Notified) -> None:
@@ -248,38 +293,31 @@ def on_notified(draft: Draft, p: Process, event: Notified) -> None:
 # --- helpers -------------------------------------------------------------------------------------------------------
 
 
-def _over(draft: Draft, p: Process, *, chance: float) -> None:
+def _over(draft: Draft, p: Process, *, chance: float, lines: tuple[str, ...] = ()) -> None:
     """The child is gone for good; what follows depends on whether it was asked to go."""
     assert p.run is not None
     _forget_run(draft, p.run)
-    asked = p.phase is ProcessPhase.STOPPING and not p.failed
     gone = replace(
-        p,
-        run=None,
-        pid=None,
-        ready=False,
-        health=Health.STARTING,
-        kill_at=None,
-        killed=False,
-        held=False,
-        ready_by=None,
-        status="",
-    )
-    if asked:
-        rest(draft, gone)
+        p, run=None, pid=None, ready=False, health=Health.STARTING, kill_at=None, killed=False, held=False, ready_by=None,
+        started_at=None, signal_at=None, signalled=0, before_due=False, gone=None, blockers=(), why="", status="",
+    )  # fmt: skip
+    if p.halted or (p.phase is ProcessPhase.STOPPING and not p.failed):
+        rest(draft, story.told(gone, story.ASKED, lines=lines))
         return
     last = p.last_exit
     failure = p.failed or last is None or restarts.is_failure(p.spec.restart, code=last.code)
     decision = restarts.decide(
         p.spec.restart,
         failure=failure,
-        ran_seconds=last.ran_seconds if last else 0.0,
+        ran_seconds=_served_seconds(p),
         failures=p.failures,
         recent=p.recent_restarts,
         chance=chance,
         now=draft.now,
     )
-    gone = replace(gone, since=draft.now, failed=failure)
+    words = story.of_decision(p, decision, failure=failure, now=draft.now)
+    next_at = decision.at if isinstance(decision, restarts.Again) else None
+    gone = story.told(replace(gone, since=draft.now, failed=failure), words, lines=lines, next_at=next_at)
     match decision:
         case restarts.Again(at=at, failures=failures, recent=recent):
             again = replace(gone, phase=ProcessPhase.BACKOFF, retry_at=at, failures=failures, recent_restarts=recent)
@@ -298,10 +336,29 @@ def _forget_run(draft: Draft, run: RunId) -> None:
         draft.base = replace(draft.base, held=draft.base.held - {run})
 
 
+def _served_seconds(p: Process) -> float:
+    """For how long it was no failed start. One that we ended before it was ready was nothing else."""
+    if p.last_exit is None or (p.phase is ProcessPhase.STOPPING and not p.ready):
+        return 0.0
+    return p.last_exit.ran_seconds
+
+
+def _ready_at_once(spec: ProcessSpec) -> bool:
+    return spec.ready is None and spec.kind is ProcessKind.SERVICE
+
+
+def _task_deadline(p: Process) -> Instant | None:
+    if p.spec.timeout_seconds is None or p.started_at is None:
+        return None
+    return Instant(p.started_at + p.spec.timeout_seconds)
+
+
 def _begin_watching(draft: Draft, p: Process) -> Process:
     """Start the probe that matters now: ready first, then health."""
     assert p.run is not None
     ready, health = p.spec.ready, p.spec.health
+    if p.spec.kind is ProcessKind.TASK:
+        return replace(p, health=Health.STARTING, ready_by=_task_deadline(p))
     if ready is not None and not p.ready:
         draft.do(StartProbe(run=p.run, process=p.id, purpose=READY, probe=ready))
         by = None if ready.within_seconds is None else Instant(draft.now + ready.within_seconds)

@@ -12,12 +12,24 @@ from typing import assert_never
 
 from supervisor.core import election as elections
 from supervisor.core import events as ev
-from supervisor.core import lifecycle, members, moving, ownership, reconcile, schedule, session, sights, tokens
+from supervisor.core import (
+    lifecycle,
+    members,
+    moving,
+    operator,
+    ownership,
+    reconcile,
+    schedule,
+    session,
+    sights,
+    tokens,
+)
+from supervisor.core import operator_events as oev
 from supervisor.core import store_events as sev
 from supervisor.core.actions import Action
 from supervisor.core.draft import Draft
 from supervisor.core.evolve import replace
-from supervisor.core.names import Home, Instant, NodeName, ProcessId, SeenToken
+from supervisor.core.names import Home, Instant, NodeName, SeenToken
 from supervisor.core.state import Election, State
 
 GUARDIAN_LOST_EXIT_CODE = 70
@@ -60,7 +72,7 @@ def _dispatch(draft: Draft, event: ev.Event) -> None:
     match event:
         case (
             ev.ConfigLoaded() | ev.ConfigRejected() | ev.ShutdownRequested() | ev.GuardianLost() | ev.Ticked() | ev.Woke()
-            | ev.StoreReachable() | ev.StoreUnreachable() | ev.StoreConfirmed() | ev.RestartRequested()
+            | ev.StoreReachable() | ev.StoreUnreachable() | ev.StoreConfirmed()
             | sev.EndpointsSeen() | sev.StoreIdentified() | sev.TokenRemembered() | sev.RevisionRaised() | sev.PermissionsSeen()
             | sev.GatewaySeen()
         ):  # fmt: skip
@@ -75,18 +87,20 @@ def _dispatch(draft: Draft, event: ev.Event) -> None:
             _on_election(draft, draft.elections.get(event.term.election), event)
         case (
             ev.Campaigned() | ev.CampaignFailed() | sev.CampaignEnded() | ev.QueueChanged() | ev.FirstRead() | ev.ReadFirstFailed()
-            | ev.Proclaimed() | ev.ProclaimFailed() | ev.Resigned() | ev.ResignFailed() | ev.ResignRequested()
+            | ev.Proclaimed() | ev.ProclaimFailed() | ev.Resigned() | ev.ResignFailed() | oev.ResignRequested()
             | ev.RecordsClosed() | ev.CloseRecordsFailed()
         ):  # fmt: skip
             _on_election(draft, draft.elections.get(event.election), event)
         case (
-            ev.Spawned() | ev.SpawnFailed() | ev.Exited() | ev.Emptied() | ev.ProbeSucceeded() | ev.ProbeFailed()
-            | ev.Notified()
+            ev.Spawned() | ev.SpawnFailed() | ev.Exited() | ev.Lingering() | ev.Emptied()
+            | ev.ProbeSucceeded() | ev.ProbeFailed() | ev.Notified()
         ):  # fmt: skip
             _on_process(draft, event)
         case ev.Together(events=events):
             for one in events:
                 _dispatch(draft, one)
+        case oev.RestartRequested() | oev.StartRequested() | oev.StopRequested():
+            operator.on_request(draft, event)
         case _:
             assert_never(event)
 
@@ -94,7 +108,7 @@ def _dispatch(draft: Draft, event: ev.Event) -> None:
 def _on_daemon(
     draft: Draft,
     event: ev.ConfigLoaded | ev.ConfigRejected | ev.ShutdownRequested | ev.GuardianLost | ev.Ticked | ev.Woke
-    | ev.StoreReachable | ev.StoreUnreachable | ev.StoreConfirmed | ev.RestartRequested
+    | ev.StoreReachable | ev.StoreUnreachable | ev.StoreConfirmed
     | sev.EndpointsSeen | sev.StoreIdentified | sev.TokenRemembered | sev.RevisionRaised | sev.PermissionsSeen
     | sev.GatewaySeen,
 ) -> None:  # fmt: skip
@@ -134,8 +148,6 @@ def _on_daemon(
             members.on_gateway(draft, event)
         case sev.EndpointsSeen():
             members.on_seen(draft, event)
-        case ev.RestartRequested(process=process):
-            _restart(draft, process)
         case ev.Ticked():
             schedule.touch_due(draft)
         case ev.Woke():
@@ -143,16 +155,6 @@ def _on_daemon(
             draft.touch_all()
         case _:
             assert_never(event)
-
-
-def _restart(draft: Draft, process: ProcessId) -> None:
-    p = draft.processes.get(process)
-    if p is None:
-        return
-    if p.alive:
-        lifecycle.restart(draft, p)
-    else:
-        lifecycle.rest(draft, p)
 
 
 def _on_session(
@@ -195,7 +197,7 @@ def _on_election(
     e: Election | None,
     event: ev.Armed | ev.Disarmed | ev.DisarmRefused | ev.KillByStruck | ev.Campaigned | ev.CampaignFailed | sev.CampaignEnded | ev.QueueChanged
     | ev.FirstRead | ev.ReadFirstFailed | ev.Proclaimed | ev.ProclaimFailed | ev.Resigned | ev.ResignFailed
-    | ev.ResignRequested | ev.RecordsClosed | ev.CloseRecordsFailed,
+    | oev.ResignRequested | ev.RecordsClosed | ev.CloseRecordsFailed,
 ) -> None:  # fmt: skip
     if e is None:
         return
@@ -228,7 +230,7 @@ def _on_election(
             elections.on_resigned(draft, e, event)
         case ev.ResignFailed():
             elections.on_resign_failed(draft, e, event)
-        case ev.ResignRequested():
+        case oev.ResignRequested():
             elections.on_resign_requested(draft, e, event)
         case ev.RecordsClosed() | ev.CloseRecordsFailed():
             # When it failed, the next winner waits out what we have waited out: longer than it must, never shorter.
@@ -239,11 +241,23 @@ def _on_election(
 
 def _on_process(
     draft: Draft,
-    event: ev.Spawned | ev.SpawnFailed | ev.Exited | ev.Emptied | ev.ProbeSucceeded | ev.ProbeFailed | ev.Notified,
+    event: ev.Spawned
+    | ev.SpawnFailed
+    | ev.Exited
+    | ev.Lingering
+    | ev.Emptied
+    | ev.ProbeSucceeded
+    | ev.ProbeFailed
+    | ev.Notified,
 ) -> None:
     owner = draft.runs.get(event.run)
     p = draft.processes.get(owner) if owner is not None else None
-    if p is None or p.run != event.run:
+    if p is None:
+        return
+    if p.before == event.run and not isinstance(event, ev.ProbeSucceeded | ev.ProbeFailed | ev.Notified):
+        lifecycle.on_before(draft, p, event)
+        return
+    if p.run != event.run:
         return
     match event:
         case ev.Spawned():
@@ -252,6 +266,8 @@ def _on_process(
             lifecycle.on_spawn_failed(draft, p, event)
         case ev.Exited():
             lifecycle.on_exited(draft, p, event)
+        case ev.Lingering():
+            lifecycle.on_lingering(draft, p, event)
         case ev.Emptied():
             lifecycle.on_emptied(draft, p, event)
         case ev.ProbeSucceeded() | ev.ProbeFailed():

@@ -15,7 +15,7 @@ from supervisor.core.actions import Arm
 from supervisor.core.draft import Draft
 from supervisor.core.evolve import replace
 from supervisor.core.names import Term, candidate_key, record_key
-from supervisor.core.spec import DEFAULT_NAMESPACE
+from supervisor.core.spec import DEFAULT_NAMESPACE, ProcessKind, ProcessSpec
 from supervisor.core.state import ELECTED, Election, ElectionPhase, Session
 
 MOST_HELD = 4
@@ -52,6 +52,15 @@ def may_prepare(draft: Draft, e: Election, session: Session | None) -> bool:
     if ELECTED in e.spec.hooks or hooks.DEMOTED in e.spec.hooks:
         return False  # nothing is executed before the one; a guardian that outlives us would run the other for no term
     return len(draft.base.held) + draft.prepared < MOST_HELD and not draft.base.stopping
+
+
+def may_hold(draft: Draft, spec: ProcessSpec) -> bool:
+    """Whether a child of this spec may be held.
+
+    Sockets are the term's: opened ahead of it they would take connections for a leader that is none yet. Tasks are few and
+    last: what would be won is nothing beside them.
+    """
+    return spec.kind is ProcessKind.SERVICE and not spec.sockets and len(draft.base.held) < MOST_HELD
 
 
 def may_run(e: Election) -> bool:

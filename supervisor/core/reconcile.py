@@ -9,7 +9,20 @@ is being stopped. Running it twice in a row does nothing the second time.
 
 import math
 
-from supervisor.core import diff, document, hooks, lifecycle, preparing, timing, variables, waiting
+from supervisor.core import (
+    diff,
+    document,
+    hooks,
+    lifecycle,
+    needs,
+    preparing,
+    standing,
+    stopping,
+    story,
+    timing,
+    variables,
+    waiting,
+)
 from supervisor.core import election as elections
 from supervisor.core.actions import Campaign, Connect, Disarm, Exit, Proclaim, Vacate
 from supervisor.core.draft import Draft
@@ -39,22 +52,9 @@ def reconcile(draft: Draft) -> None:
             if e is not None:
                 _reconcile_election(draft, e)
         if NO_ELECTION not in names:
-            for pid in sorted(_concerned(draft, touched)):
+            for pid in sorted(needs.concerned(touched, _processes_of(draft, NO_ELECTION))):
                 if pid in draft.processes:
                     _reconcile_process(draft, pid)
-
-
-def _concerned(draft: Draft, touched: set[ProcessId]) -> set[ProcessId]:
-    """Always processes that changed, with those that need them or are needed by them."""
-    found = set(touched)
-    for other in _processes_of(draft, NO_ELECTION):
-        if other.spec.needs:
-            needs = {ProcessId(NO_ELECTION, name) for name in other.spec.needs}
-            if other.id in touched:
-                found |= needs
-            elif not touched.isdisjoint(needs):
-                found.add(other.id)
-    return found
 
 
 def finish(draft: Draft) -> None:
@@ -162,8 +162,9 @@ def _detached(draft: Draft, e: Election) -> None:
         e = draft.put_election(replace(e, spec=wanted))
     if not e.standby and (e.hold_until is not None or draft.now >= e.since + e.spec.ttl_seconds):
         e = draft.put_election(replace(e, standby=True))
-    if not _due(draft, e.hold_until) or not _due(draft, e.retry_at):
+    if not standing.may_stand(draft, e) or not _due(draft, e.hold_until) or not _due(draft, e.retry_at):
         return
+    e = draft.elections[e.spec.name]
     session = draft.sessions.get(e.spec.ttl_seconds)
     if base.spec is None or base.store.connected != base.spec.etcd or session is None:
         return
@@ -195,8 +196,8 @@ def _queued(draft: Draft, e: Election, reason: str) -> None:
     elif e.phase is ElectionPhase.PROVING:
         if not e.asked and _due(draft, e.retry_at):
             elections.prove(draft, e)
-    else:
-        _proclaim(draft, e)
+    elif not standing.withdrew(draft, e):
+        _proclaim(draft, draft.elections[e.spec.name])
 
 
 def _leading(draft: Draft, e: Election, reason: str) -> None:
@@ -217,7 +218,8 @@ def _leading(draft: Draft, e: Election, reason: str) -> None:
 
 
 def _stepping_down(draft: Draft, e: Election) -> None:
-    if not e.vacating and not draft.base.guardian_lost and not hooks.undoing(draft, e):
+    starts = hooks.undoing(draft, e) or stopping.may_prepare(_processes_of(draft, e.spec.name), e)
+    if not e.vacating and not draft.base.guardian_lost and not starts:
         assert e.term is not None
         draft.do(Vacate(term=e.term))
         e = draft.put_election(replace(e, vacating=True))
@@ -289,14 +291,15 @@ def _reconcile_process(draft: Draft, pid: ProcessId) -> None:
 
 def _running(draft: Draft, p: Process, desired: tuple[ProcessSpec, Term | None] | None) -> None:
     if desired is None or desired[1] != p.term:
-        if not _leans_on(draft, p) or _kill_by(draft, p) is not None:
-            lifecycle.stop(draft, p, kill_by=_kill_by(draft, p))
+        kill_by = _kill_by(draft, p)
+        if p.halted or kill_by is not None or not needs.leaned_on(draft, p):
+            lifecycle.stop(draft, p, kill_by=kill_by, why=story.why_unwanted(draft, p))
     elif p.held:
         _held(draft, p, desired[0])
     elif diff.needs_restart(p.spec, desired[0]):
-        lifecycle.stop(draft, p)
+        lifecycle.stop(draft, p, why=f"the file changes {', '.join(diff.changed_fields(p.spec, desired[0]))}")
     elif p.ready_by is not None and draft.now >= p.ready_by and not p.ready:
-        lifecycle.stop(draft, p, failed=True)
+        lifecycle.stop(draft, p, failed=True, why=story.why_overdue(p))
     elif p.spec is not desired[0] and p.spec != desired[0]:
         lifecycle.refresh(draft, p, desired[0])
 
@@ -312,11 +315,7 @@ def _held(draft: Draft, p: Process, spec: ProcessSpec) -> None:
 
 
 def _stopping(draft: Draft, p: Process) -> None:
-    kill_by = _kill_by(draft, p)
-    overdue = not p.killed and p.kill_at is not None and draft.now >= p.kill_at
-    sooner = kill_by is not None and not p.killed and (p.kill_at is None or kill_by < p.kill_at)
-    if overdue or sooner:
-        lifecycle.stop(draft, p, kill_by=kill_by)
+    stopping.advance(draft, p, kill_by=_kill_by(draft, p))
 
 
 def _idle(draft: Draft, p: Process, spec: ProcessSpec, term: Term | None) -> None:
@@ -327,12 +326,11 @@ def _idle(draft: Draft, p: Process, spec: ProcessSpec, term: Term | None) -> Non
         if p.spec != spec:
             draft.put_process(replace(p, spec=spec))
         return
-    if not _due(draft, p.retry_at) or not _needs_met(draft, p, spec):
+    if not _due(draft, p.retry_at) or not needs.met(draft, spec, term):
         return
     e = draft.elections.get(p.id.election)
     held = e is not None and term is not None and not _may_execute(e)
-    # Sockets are the term's: opened ahead of it they would take connections for a leader that is none yet.
-    if held and (spec.sockets or len(draft.base.held) >= preparing.MOST_HELD):
+    if held and not preparing.may_hold(draft, spec):
         return
     if e is not None and term is not None and not held:
         hooks.entered(draft, e, term)
@@ -343,7 +341,7 @@ def _desired(draft: Draft, p: Process) -> tuple[ProcessSpec, Term | None] | None
     """The spec it should run with and the term it should run in; None when it should not run."""
     base = draft.base
     spec = base.spec
-    if spec is None or base.guardian_lost:
+    if spec is None or base.guardian_lost or p.halted:
         return None
     if p.id.election == NO_ELECTION:
         if p.id == LOCAL_ETCD:
@@ -412,22 +410,6 @@ def _kill_by(draft: Draft, p: Process) -> Instant | None:
     margin = timing.safety_margin_seconds(e.spec, session.granted_seconds)
     by = timing.kill_by(session.trust_deadline, margin)
     return Instant(by - hooks.reserve_seconds(e, session.granted_seconds)) if hooks.owed(e) else by
-
-
-def _leans_on(draft: Draft, p: Process) -> bool:
-    """Whether something that is being stopped too still needs this one: stop it after those."""
-    return any(
-        other.alive and p.id.name in other.spec.needs and other.spec.role is p.spec.role
-        for other in _processes_of(draft, p.id.election)
-    )
-
-
-def _needs_met(draft: Draft, p: Process, spec: ProcessSpec) -> bool:
-    for name in spec.needs:
-        other = draft.processes.get(ProcessId(p.id.election, name))
-        if other is None or not (other.ready or other.phase is ProcessPhase.COMPLETED):
-            return False
-    return True
 
 
 def _declared(draft: Draft, p: Process) -> bool:

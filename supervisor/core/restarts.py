@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from supervisor.core.names import Instant
 from supervisor.core.spec import RestartPolicy, RestartSpec
 
-STABLE_SECONDS = 10.0
-"""A child that ran this long was no failed start: the backoff begins anew."""
 JITTER = 0.25
 
 
@@ -66,12 +64,11 @@ def decide(
         case _:
             pass
     window = tuple(at for at in recent if at > now - spec.period_seconds)
-    if len(window) >= spec.limit:
+    if spec.limit is not None and len(window) >= spec.limit:
         return GiveUp()
-    failures = 0 if ran_seconds >= STABLE_SECONDS else failures
-    return Again(
-        at=Instant(now + backoff_seconds(spec, failures, chance)), failures=failures + 1, recent=(*window, now)
-    )
+    failures = 0 if ran_seconds >= spec.reset_after_seconds else failures
+    recent = () if spec.limit is None else (*window, now)  # what nobody counts is not kept
+    return Again(at=Instant(now + backoff_seconds(spec, failures, chance)), failures=failures + 1, recent=recent)
 
 
 def backoff_seconds(spec: RestartSpec, failures: int, chance: float) -> float:

@@ -96,7 +96,7 @@ def of_election(e: Election) -> Due:
         case ElectionPhase.DETACHED:
             due += [e.hold_until, None if e.standby else Instant(e.since + e.spec.ttl_seconds)]
         case ElectionPhase.FOLLOWING:
-            due += [e.campaign_deadline, None if e.proclaiming is not None else e.proclaim_at]
+            due += [e.campaign_deadline, e.withdraw_at, None if e.proclaiming is not None else e.proclaim_at]
         case ElectionPhase.LEADING | ElectionPhase.PROVING:
             due.append(None if e.proclaiming is not None else e.proclaim_at)
             due.extend(p.clear_at for p in e.waits_for)
@@ -108,7 +108,8 @@ def of_election(e: Election) -> Due:
 def of_process(p: Process) -> Due:
     """Times that a process waits for."""
     ends_by = p.ends_by if p.phase in (ProcessPhase.STARTING, ProcessPhase.RUNNING) else None
-    return tuple(at for at in (None if p.killed else p.kill_at, p.retry_at, p.ready_by, ends_by) if at is not None)
+    stop = (None, None) if p.killed else (p.kill_at, p.signal_at)
+    return tuple(at for at in (*stop, p.retry_at, p.ready_by, ends_by) if at is not None)
 
 
 def touch_due(draft: Draft) -> None:

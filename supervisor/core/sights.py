@@ -11,7 +11,8 @@ from supervisor.core.election import QUEUED
 from supervisor.core.events import LeaseSeen, LeaseUnseen
 from supervisor.core.evolve import replace
 from supervisor.core.names import Instant, LeaseId
-from supervisor.core.state import Election, LeaseSight
+from supervisor.core.others import LeaseSight
+from supervisor.core.state import Election
 
 ASK_TIMEOUT_SECONDS = 0.5
 """A lease that runs out is looked at closely: a member that does not answer is left for another soon."""

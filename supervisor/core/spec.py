@@ -32,6 +32,45 @@ class GiveUp(StrEnum):
     STAY = "stay"
 
 
+class CampaignWhen(StrEnum):
+    """When a node stands for an election."""
+
+    ALWAYS = "always"
+    HEALTHY = "healthy"
+    """While its follower processes are healthy: a node whose standby is sick does not stand."""
+
+
+class ProcessKind(StrEnum):
+    """What it means that a process ends."""
+
+    SERVICE = "service"
+    """It is to run as long as its role is played."""
+    TASK = "task"
+    """It is to end, with an expected exit code, once in each term or standby period, or once for an always process."""
+
+
+class Need(StrEnum):
+    """What must be true of a process before another that needs it is started."""
+
+    READY = "ready"
+    """It is ready; a task, and a service that has ended as expected: completed."""
+    HEALTHY = "healthy"
+    """It is ready, and its health probe, if it has one, does not say otherwise."""
+    COMPLETED = "completed"
+    """It has ended as expected."""
+
+
+class StopTo(StrEnum):
+    """Who gets the stop signals."""
+
+    MAIN = "main"
+    """The main process only."""
+    GROUP = "group"
+    """The main process's process group: what it started and did not move elsewhere."""
+    ALL = "all"
+    """Everything in the containment."""
+
+
 class UnhealthyAction(StrEnum):
     """What a failing health probe does beside being proclaimed."""
 
@@ -181,10 +220,12 @@ class RestartSpec:
     expected_exit_codes: tuple[int, ...] = (0,)
     backoff_min_seconds: float = 0.1
     backoff_max_seconds: float = 30.0
-    limit: int = 5
-    """At most this many restarts ..."""
+    limit: int | None = 5
+    """At most this many restarts ... (None: as many as it takes)"""
     period_seconds: float = 60.0
     """... within this time; one more and the process has given up."""
+    reset_after_seconds: float = 10.0
+    """A child that ran this long was no failed start: the backoff begins anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +234,14 @@ class StopSpec:
 
     signal: str = "SIGTERM"
     timeout_seconds: float = 10.0
+    """From the first signal to SIGKILL for the whole containment."""
+    then: tuple[tuple[str, float], ...] = ()
+    """Further signals, each so many seconds after the first."""
+    to: StopTo = StopTo.GROUP
+    before: tuple[str, ...] = ()
+    """A command run before the first signal, beside the process and in its term. Not at an unwilling stop."""
+    before_timeout_seconds: float = 5.0
+    """It is killed, and the first signal sent, after this long at the latest."""
 
 
 class LogTarget(StrEnum):
@@ -279,8 +328,11 @@ class ProcessSpec:
     """Passed by LISTEN_FDS, in this order from descriptor 3 on."""
     pty: bool = False
     """stdout and stderr are one pseudo terminal instead of two pipes."""
-    needs: tuple[ProcessName, ...] = ()
-    """Started after these processes of the same role and election are ready."""
+    kind: ProcessKind = ProcessKind.SERVICE
+    timeout_seconds: float | None = None
+    """Of a task: how long one run of it may take before it is stopped and counts as failed. None: as long as it likes."""
+    needs: Mapping[ProcessName, Need] = field(default_factory=dict)
+    """Processes of the same role and election, and what must be true of each before this one is started."""
     ready: ProbeSpec | None = None
     health: ProbeSpec | None = None
     restart: RestartSpec = field(default_factory=RestartSpec)
@@ -299,7 +351,7 @@ class ProcessSpec:
         return self.health.every_seconds if watched and self.health is not None else None
 
 
-LIVE_PROCESS_FIELDS = frozenset({"ready", "health", "restart", "stop", "log", "needs"})
+LIVE_PROCESS_FIELDS = frozenset({"ready", "health", "restart", "stop", "log", "needs", "timeout_seconds"})
 """A change of these never restarts a child: they say how it is watched, not what it is.
 
 But for what a child learns at its start alone: where to notify, and how often (``diff.needs_restart``)."""
@@ -360,6 +412,11 @@ class ElectionSpec:
     takeover_guard: bool = True
     """A winner starts nothing until its predecessor's end is proven, though etcd deleted the key of a live lease."""
     on_giveup: GiveUp = GiveUp.RESIGN
+    cooldown_min_seconds: float = 10.0
+    """How long a node does not stand after a give-up or a withdrawal; doubles with each in a row ..."""
+    cooldown_max_seconds: float = 300.0
+    """... up to this."""
+    campaign_when: CampaignWhen = CampaignWhen.ALWAYS
     reload: ReloadPolicy = ReloadPolicy.KEEP
     leader: Mapping[ProcessName, ProcessSpec] = field(default_factory=dict)
     follower: Mapping[ProcessName, ProcessSpec] = field(default_factory=dict)

@@ -25,6 +25,7 @@ from supervisor.core.names import (
     Term,
     Token,
 )
+from supervisor.core.others import Departed, LeaseSight, Predecessor
 from supervisor.core.spec import ElectionSpec, EtcdSpec, HookKind, ProcessSpec, Spec, hook_name
 from supervisor.core.store_events import EndpointSight
 
@@ -94,6 +95,14 @@ class LastExit:
     """Why it could not be started, when it never ran."""
     oom_killed: bool = False
     """The kernel killed it, or another process of its run, because memory was used up."""
+    cause: str = ""
+    """Why we ended it; empty when it ended by itself."""
+    decision: str = ""
+    """What was decided then, for people: ``restart in 400 ms (2 of 5 in 1 m)``. Empty until nothing of it is left."""
+    next_at: Instant | None = None
+    """When it is started again, as decided then."""
+    lines: tuple[str, ...] = ()
+    """The last of what it wrote; kept for the newest exit only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,13 +131,31 @@ class Process:
     fails: int = 0
     """Probe failures in a row, likewise."""
     ready_by: Instant | None = None
-    """Not ready by then is a failed start."""
+    """Not ready by then is a failed start; of a task, not completed by then."""
+    started_at: Instant | None = None
+    """When the present child was executed."""
     kill_at: Instant | None = None
     """In STOPPING: when SIGKILL follows."""
     killed: bool = False
     """KillRun was asked for this run."""
     held: bool = False
     """Made ready, and waits just before exec for ``Release``: nothing of the command runs yet."""
+    signal_at: Instant | None = None
+    """In STOPPING: when the next signal of its stop sequence follows."""
+    signalled: int = 0
+    """Signals of its stop sequence that were sent."""
+    before_due: bool = False
+    """Its pre-stop command is still to be started."""
+    before: RunId | None = None
+    """The run of its pre-stop command, until that is proven empty."""
+    gone: float | None = None
+    """The child itself is proven empty, its pre-stop command is not: the chance that came with that news."""
+    blockers: tuple[str, ...] = ()
+    """Who is left of it though its main process has ended and everything was killed."""
+    why: str = ""
+    """In STOPPING: why it is being stopped."""
+    halted: bool = False
+    """An operator has stopped it: it is not started before an operator says so."""
     failed: bool = False
     """It is being stopped because it failed (not ready in time, unhealthy): the restart budget decides what follows."""
     restarts: int = 0
@@ -143,58 +170,13 @@ class Process:
     """When a child that is to end by itself has failed to."""
     listening: bool = False
     """Sockets may be held open for it."""
+    exits: tuple[LastExit, ...] = ()
+    """The last few, newest last, each with what was decided."""
 
     @property
     def alive(self) -> bool:
         """Whether a child of it may exist."""
         return self.phase in ALIVE
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Departed:
-    """A candidate that stood before us, and whose key is gone."""
-
-    token: Token
-    gone_at: Instant
-    """When the watch, or a read, first showed it gone: not before it was."""
-    ends_by: Instant | None
-    """Its lease, as seen while it led, had run out by then, and its term was lost already; None: not known."""
-    node: str = ""
-    """Who it was, when it was first in the queue and wrote documents like ours: it may have led. Empty: it did not."""
-    raft_term: int = 0
-    """In which etcd told so."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Predecessor:
-    """A term before ours whose processes may still run: nothing of ours starts before ``clear_at``."""
-
-    token: Token
-    node: str
-    clear_at: Instant
-    detail: str
-    """What is known of its end, for people."""
-    record: TermRecord
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeaseSight:
-    """What was last seen of the lease of a leader whom we wait for."""
-
-    lease: LeaseId
-    waiting: int = 0
-    """Elections in which we wait for its owner: none, and it is looked at no more."""
-    near: int = 0
-    """Those of them in which we are next in line."""
-    asked: bool = False
-    next_at: Instant = EPOCH
-    sent_at: Instant = EPOCH
-    """When the question of the newest answer was sent; EPOCH: none yet."""
-    granted_seconds: int = 0
-    ends_by: Instant | None = None
-    """It has run out by then, unless it is renewed after ``sent_at``."""
-    raft_term: int = 0
-    """In which etcd told so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,7 +216,15 @@ class Election:
     retry_at: Instant | None = None
     """When the request of this phase is tried again."""
     hold_until: Instant | None = None
-    """Does not campaign before: the cool-down after a give-up."""
+    """Does not campaign before: the cool-down after a give-up or a withdrawal, or the pause after a token too low."""
+    cooldown_seconds: float = 0.0
+    """The cool-down that begins when our key is gone."""
+    withdrawals: int = 0
+    """Withdrawals from the queue in a row; like give-ups, they double the cool-down."""
+    unfit: str = ""
+    """Why this node does not stand (``standing``), or is about to withdraw; empty while it is fit."""
+    withdraw_at: Instant | None = None
+    """While FOLLOWING: when it leaves the queue unless it is fit again by then."""
     refused: str = ""
     """Why the last candidacy was given up for its token (``tokens``); empty when it was not."""
     giveups: int = 0

@@ -28,8 +28,9 @@ from supervisor.core import document, records, timing
 from supervisor.core.events import Candidate, LeaseSeen, TermRecord
 from supervisor.core.evolve import replace
 from supervisor.core.names import EPOCH, Home, Instant, LeaseId, Token
+from supervisor.core.others import Departed, LeaseSight, Predecessor
 from supervisor.core.records import Mark, Told
-from supervisor.core.state import Departed, Election, LeaseSight, Predecessor, State
+from supervisor.core.state import Election, State
 
 CLOSE_LOOK_SECONDS = 0.1
 """How often the next in line asks while the leader's lease runs out."""

@@ -12,13 +12,14 @@ import contextlib
 import os
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
 from supervisor.core.names import ProcessId, RunId, Term
 from supervisor.core.spec import ProbeKind, ProcessSpec
+from supervisor.core.story import KEPT_LINES
 from supervisor.guardian.link import GuardianLink, SpawnRequest
 from supervisor.guardian.protocol import TooLargeError
 from supervisor.processes.birth import extras
@@ -91,6 +92,9 @@ class Children:
             elif isinstance(event, ev.Exited):
                 self._end_looks(event.run)
             elif isinstance(event, ev.Emptied | ev.SpawnFailed):
+                asked = self._runs.get(event.run)
+                if isinstance(event, ev.Emptied) and asked is not None:
+                    event = replace(event, lines=self._logs.last_words(asked.spec.id, event.run, lines=KEPT_LINES))
                 self._forget(event.run)
             self._post(event)
             return
@@ -123,8 +127,8 @@ class Children:
                 self._link.release(run)
             case ac.Spawn():
                 self._spawn(action)
-            case ac.SignalRun(run=run, signal=signal):
-                self._link.signal(run, signal_number(signal))
+            case ac.SignalRun(run=run, signal=signal, to=to):
+                self._link.signal(run, signal_number(signal), to)
             case ac.KillRun(run=run):
                 self._link.kill(run)
             case ac.CloseSockets(process=process):
@@ -299,6 +303,8 @@ def _request(
         umask=spec.umask,
         rlimits={rlimit_number(name): pair for name, pair in spec.limits.items()},
         stop_signal=signal_number(spec.stop.signal),
+        stop_then=() if command else tuple((signal_number(name), seconds) for name, seconds in spec.stop.then),
+        stop_to=spec.stop.to,
         stop_timeout_seconds=0.0 if command else spec.stop.timeout_seconds,
         last=spec.id.election == "" and spec.id.name == LOCAL_ETCD_NAME,
         held=held,

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _FIRST_RETRY_SECONDS = 0.01
 _LAST_RETRY_SECONDS = 0.2
 _LONGEST_MESSAGE = 2000
+MOST_BLOCKERS = 20
+"""Of those who are alive, this many are named."""
 
 Tell = Callable[[say.News, Sequence[int]], None]
 """Tells the daemon; takes the descriptors over."""
@@ -47,6 +49,7 @@ class Run:
     """The gate is open. It is so for good."""
     exited: bool = False
     killing: bool = False
+    blockers: tuple[str, ...] = ()
     retry_seconds: float = _FIRST_RETRY_SECONDS
     blow_at: float = 0.0
 
@@ -190,15 +193,20 @@ class Children:
         """Answer an order that is not, or could not be, followed. ``number`` is an errno, or 0."""
         self._tell(say.SpawnFailed(run=order.run, stage=stage, errno=number, message=message[:_LONGEST_MESSAGE]), ())
 
-    def signal(self, number: int, signo: int) -> None:
-        """Signal the process group of the main pid; nobody once that is reaped."""
+    def signal(self, number: int, signo: int, to: str) -> None:
+        """Signal the main pid, its process group or everybody (``main``, ``group``, ``all``); nobody once that is reaped."""
         run = self._runs.get(number)
         if run is None or run.exited or not 0 < signo < signal.NSIG:
             return
         pid = run.forked.pid  # not reaped, so neither the pid nor its group can be anyone else's
+        if to == "all":
+            self._containment.signal(number, signo, but=pid)
         with suppress(PermissionError):
             try:
-                os.killpg(pid, signo)
+                if to == "group":
+                    os.killpg(pid, signo)
+                else:
+                    os.kill(pid, signo)
             except ProcessLookupError:
                 os.kill(pid, signo)  # forked a moment ago: its setsid is still to come
 
@@ -261,8 +269,17 @@ class Children:
         for number in due:
             run = self._runs[number]
             run.blow_at = boottime() + run.retry_seconds
+            if run.exited and run.retry_seconds == _LAST_RETRY_SECONDS:
+                self._name(run)
             run.retry_seconds = min(2 * run.retry_seconds, _LAST_RETRY_SECONDS)
             self._loop.at(run.blow_at, self._look_again)
+
+    def _name(self, run: Run) -> None:
+        """Tell who will not die, once for each company of them."""
+        blockers = self._containment.names({run.order.run})[:MOST_BLOCKERS]
+        if blockers and blockers != run.blockers:
+            run.blockers = blockers
+            self._tell(say.Lingering(run=run.order.run, blockers=blockers), ())
 
     def _look_again(self) -> None:
         self._changed = True

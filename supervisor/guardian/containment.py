@@ -146,15 +146,25 @@ class Containment:
             for process in self._members(runs):
                 send(process, signal.SIGKILL)
 
+    def signal(self, run: int, signo: int, *, but: int) -> None:
+        """Signal everyone alive in a run but one, once. Who is forked meanwhile may not hear of it."""
+        for process in self._alive({run}).values():
+            if process.pid != but:
+                send(process, signo)
+
     def names(self, runs: set[int]) -> tuple[str, ...]:
         """``pid (name)`` of everyone alive in these runs."""
+        found = self._alive(runs)
+        return tuple(str(found[pid]) for pid in sorted(found))
+
+    def _alive(self, runs: set[int]) -> dict[int, Living]:
         found = {process.pid: process for process in self._members(runs)}
         for run in runs:
             directory = self._boxes[run].directory
             for pid in cgroup.pids(directory) if directory is not None else ():
                 if pid not in found and (process := look(pid)) is not None:
                     found[pid] = process
-        return tuple(str(found[pid]) for pid in sorted(found))
+        return found
 
     # --- whose is it -------------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import Final
 
 from supervisor.guardian import protocol as say
-from supervisor.guardian.children import Children
+from supervisor.guardian.children import MOST_BLOCKERS, Children
 from supervisor.guardian.containment import Containment
 from supervisor.guardian.farewell import Farewell
 from supervisor.guardian.linux import Inherited, boottime
@@ -27,7 +27,6 @@ from supervisor.guardian.terms import Terms
 from supervisor.guardian.undo import Undos
 from supervisor.guardian.wire import Wire, WireClosedError
 
-_MOST_BLOCKERS: Final = 20
 _SPAWN_DESCRIPTORS: Final = 2
 _ORDERS_AT_ONCE: Final = 16
 _PEER_CREDENTIALS: Final = struct.Struct("iii")
@@ -138,8 +137,8 @@ class Guardian:
                 self._release(run)
             case say.Undo():
                 self._undos.note(order)
-            case say.Signal(run=run, signo=signo):
-                self._children.signal(run, signo)
+            case say.Signal(run=run, signo=signo, to=to):
+                self._children.signal(run, signo, to)
             case say.Kill(run=run):
                 self._children.kill({run})
             case say.CloseSockets(owner=owner):
@@ -223,7 +222,7 @@ class Guardian:
             return
         # A run counts until its emptiness is proven, even in the instant when nobody can be named.
         names = self._children.names(runs) or tuple(f"run {run}, not yet proven empty" for run in sorted(runs))
-        shown = names[:_MOST_BLOCKERS]
+        shown = names[:MOST_BLOCKERS]
         if len(names) > len(shown):
             shown = (*shown, f"{len(names) - len(shown)} more")
         self.tell(say.DisarmRefused(term=term, blockers=shown))

@@ -1,7 +1,7 @@
 """What the guardian does when the daemon is dead.
 
 Promises, in this order and each as soon as it can be:
-1. every run gets its stop signal, except those marked ``last``; SIGKILL follows after the run's own stop timeout, or at
+1. every run gets its stop signals, except those marked ``last``; SIGKILL follows after the run's own stop timeout, or at
    its term's kill-by, whichever is earlier;
 2. when nothing of a term is left, its hook ``demoted`` is run, if it has one (``undo``);
    when every run of a term is proven empty, and not before, its record says *stopped* and its key goes in the same
@@ -86,12 +86,17 @@ class Farewell:
         if self._children.is_held(order.run):
             self._children.kill({order.run})
             return
-        self._children.signal(order.run, order.stop_signal)
+        self._children.signal(order.run, order.stop_signal, order.stop_to)
+        for signo, seconds in order.stop_then:
+            self._signal_later(order, signo, seconds)
         kill_at = boottime() + order.stop_timeout_seconds
         reserve = self._undos.reserve_seconds(order.term)
         if reserve and order.term is not None:
             kill_at = min(kill_at, self._terms.kill_by(order.term) - reserve)
         self._loop.at(kill_at, lambda: self._children.kill({order.run}))
+
+    def _signal_later(self, order: Spawn, signo: int, seconds: float) -> None:
+        self._loop.at(boottime() + seconds, lambda: self._children.signal(order.run, signo, order.stop_to))
 
     def _revoke_what_is_free(self) -> None:
         now = boottime()

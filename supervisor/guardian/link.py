@@ -154,9 +154,9 @@ class GuardianLink:
         """Let a held run execute its command. -> Spawned | SpawnFailed; an ended run is nobody."""
         self._send(say.Release(run=run))
 
-    def signal(self, run: RunId, signo: int) -> None:
+    def signal(self, run: RunId, signo: int, to: str = "group") -> None:
         """No answer; an ended run is nobody."""
-        self._send(say.Signal(run=run, signo=signo))
+        self._send(say.Signal(run=run, signo=signo, to=to))
 
     def kill(self, run: RunId) -> None:
         """No answer but Exited and Emptied.
@@ -308,6 +308,8 @@ class GuardianLink:
                         run=RunId(run), code=code, signal=signo, core_dumped=core, empty=empty, oom_killed=oom
                     )
                 )
+            case say.Lingering(run=run, blockers=blockers):
+                self._on_event(events.Lingering(run=RunId(run), blockers=blockers))
             case say.Emptied(run=run):
                 _close(self._live.pop(RunId(run), _Live()))
                 self._on_event(events.Emptied(run=RunId(run), chance=self._chance()))

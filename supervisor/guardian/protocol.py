@@ -13,7 +13,7 @@ from typing import Final
 
 from supervisor.guardian.record import record
 
-VERSION: Final = 2
+VERSION: Final = 3
 
 MAX_PACKET_BYTES: Final = 180_000
 """Below the kernel's default socket buffer (212,992, of which it keeps some), so that no tuning is ever needed."""
@@ -96,6 +96,10 @@ class Spawn:
     rlimits: tuple[tuple[int, int, int], ...]
     """Resource number, soft, hard."""
     stop_signal: int
+    stop_then: tuple[tuple[int, float], ...]
+    """Further signals, each so many seconds after the first."""
+    stop_to: str
+    """``main``, ``group`` or ``all``: as in Signal."""
     stop_timeout_seconds: float
     last: bool
     """Stopped after everything else when the daemon is dead: the local etcd, which the revocation needs."""
@@ -126,10 +130,14 @@ class Undo:
 
 @record
 class Signal:
-    """Signal the process group of the run's main pid. No answer; an ended run is nobody."""
+    """Signal the run's main pid (``main``), its process group (``group``) or all of it (``all``).
+
+    No answer; an ended run is nobody.
+    """
 
     run: int
     signo: int
+    to: str
 
 
 @record
@@ -250,6 +258,14 @@ class Exited:
 
 
 @record
+class Lingering:
+    """The main pid has ended, all of the run was killed again and again, and these are still there: ``pid (name)`` each."""
+
+    run: int
+    blockers: tuple[str, ...]
+
+
+@record
 class Emptied:
     """Nothing of the run is left alive. After Exited, once."""
 
@@ -290,6 +306,7 @@ News = (
     | Spawned
     | SpawnFailed
     | Exited
+    | Lingering
     | Emptied
     | Struck
     | Pong
@@ -299,7 +316,8 @@ Message = Order | News
 
 _CLASSES: Final = (
     *(Hello, Arm, Extend, Disarm, Vacate, Spawn, Release, Undo, Signal, Kill, CloseSockets, Store, Ping, Quit),
-    *(Ready, Failed, Armed, Disarmed, DisarmRefused, Spawned, SpawnFailed, Exited, Emptied, Struck, Pong, Dropped),
+    *(Ready, Failed, Armed, Disarmed, DisarmRefused, Spawned, SpawnFailed),
+    *(Exited, Lingering, Emptied, Struck, Pong, Dropped),
 )
 _BY_NAME: Final[dict[str, Callable[..., Message]]] = {c.__name__: c for c in _CLASSES}
 
@@ -349,6 +367,11 @@ def _pair(value: object) -> tuple[str, str]:
     return _str(first), _str(second)
 
 
+def _step(value: object) -> tuple[int, float]:
+    first, second = _fixed(value, 2)
+    return _int(first), _float(second)
+
+
 def _triple(value: object) -> tuple[int, int, int]:
     first, second, third = _fixed(value, 3)
     return _int(first), _int(second), _int(third)
@@ -371,6 +394,7 @@ _READERS: Final[dict[object, Callable[[object], object]]] = {
     tuple[str, ...]: lambda v: tuple(_str(i) for i in _list(v)),
     tuple[int, ...] | None: lambda v: None if v is None else tuple(_int(i) for i in _list(v)),
     dict[str, object] | None: lambda v: None if v is None else _mapping(v),
+    tuple[tuple[int, float], ...]: lambda v: tuple(_step(i) for i in _list(v)),
     tuple[tuple[str, str], ...]: lambda v: tuple(_pair(i) for i in _list(v)),
     tuple[tuple[int, int, int], ...]: lambda v: tuple(_triple(i) for i in _list(v)),
 }

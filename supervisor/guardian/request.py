@@ -33,7 +33,9 @@ class SpawnRequest:
     extras: Mapping[str, object] | None = None
     """What few children need, as ``guardian.setup`` knows it; None: nothing of it."""
     stop_signal: int = signal.SIGTERM
-    """With ``stop_timeout_seconds``: how the guardian stops it when the daemon is dead."""
+    """With the other three: how the guardian stops it when the daemon is dead."""
+    stop_then: tuple[tuple[int, float], ...] = ()
+    stop_to: str = "group"
     stop_timeout_seconds: float = 10.0
     last: bool = False
     """The local etcd: stopped after everything else, for the others' leases are revoked there."""
@@ -56,6 +58,8 @@ def order_of(request: SpawnRequest) -> say.Spawn:
         umask=request.umask,
         rlimits=tuple((number, *pair) for number, pair in request.rlimits.items()),
         stop_signal=request.stop_signal,
+        stop_then=request.stop_then,
+        stop_to=request.stop_to,
         stop_timeout_seconds=request.stop_timeout_seconds,
         last=request.last,
         held=request.held,

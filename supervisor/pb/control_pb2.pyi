@@ -7,10 +7,12 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class StatusRequest(_message.Message):
-    __slots__ = ("election",)
+    __slots__ = ("election", "exits")
     ELECTION_FIELD_NUMBER: _ClassVar[int]
+    EXITS_FIELD_NUMBER: _ClassVar[int]
     election: str
-    def __init__(self, election: _Optional[str] = ...) -> None: ...
+    exits: bool
+    def __init__(self, election: _Optional[str] = ..., exits: bool = ...) -> None: ...
 
 class Status(_message.Message):
     __slots__ = ("schema_version", "condition", "reasons", "daemon", "config", "store", "sessions", "elections", "processes")
@@ -141,7 +143,7 @@ class Session(_message.Message):
     def __init__(self, ttl_seconds: _Optional[int] = ..., state: _Optional[str] = ..., lease: _Optional[str] = ..., granted_seconds: _Optional[int] = ..., seconds_left: _Optional[float] = ..., confirmed_age_seconds: _Optional[float] = ..., failures: _Optional[int] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class Election(_message.Message):
-    __slots__ = ("name", "role", "phase", "since_seconds", "cause", "token", "lease", "lease_seconds_left", "key", "queue_position", "queue_length", "queue_age_seconds", "leader", "health", "blockers", "waiting_for", "processes")
+    __slots__ = ("name", "role", "phase", "since_seconds", "cause", "token", "lease", "lease_seconds_left", "key", "queue_position", "queue_length", "queue_age_seconds", "leader", "health", "blockers", "waiting_for", "processes", "cooldown_seconds", "cooldown_until", "unfit", "withdraw_seconds")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
@@ -159,6 +161,10 @@ class Election(_message.Message):
     BLOCKERS_FIELD_NUMBER: _ClassVar[int]
     WAITING_FOR_FIELD_NUMBER: _ClassVar[int]
     PROCESSES_FIELD_NUMBER: _ClassVar[int]
+    COOLDOWN_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    COOLDOWN_UNTIL_FIELD_NUMBER: _ClassVar[int]
+    UNFIT_FIELD_NUMBER: _ClassVar[int]
+    WITHDRAW_SECONDS_FIELD_NUMBER: _ClassVar[int]
     name: str
     role: str
     phase: str
@@ -176,7 +182,11 @@ class Election(_message.Message):
     blockers: _containers.RepeatedScalarFieldContainer[str]
     waiting_for: str
     processes: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, name: _Optional[str] = ..., role: _Optional[str] = ..., phase: _Optional[str] = ..., since_seconds: _Optional[float] = ..., cause: _Optional[str] = ..., token: _Optional[int] = ..., lease: _Optional[str] = ..., lease_seconds_left: _Optional[float] = ..., key: _Optional[str] = ..., queue_position: _Optional[int] = ..., queue_length: _Optional[int] = ..., queue_age_seconds: _Optional[float] = ..., leader: _Optional[_Union[Leader, _Mapping]] = ..., health: _Optional[str] = ..., blockers: _Optional[_Iterable[str]] = ..., waiting_for: _Optional[str] = ..., processes: _Optional[_Iterable[str]] = ...) -> None: ...
+    cooldown_seconds: float
+    cooldown_until: str
+    unfit: str
+    withdraw_seconds: float
+    def __init__(self, name: _Optional[str] = ..., role: _Optional[str] = ..., phase: _Optional[str] = ..., since_seconds: _Optional[float] = ..., cause: _Optional[str] = ..., token: _Optional[int] = ..., lease: _Optional[str] = ..., lease_seconds_left: _Optional[float] = ..., key: _Optional[str] = ..., queue_position: _Optional[int] = ..., queue_length: _Optional[int] = ..., queue_age_seconds: _Optional[float] = ..., leader: _Optional[_Union[Leader, _Mapping]] = ..., health: _Optional[str] = ..., blockers: _Optional[_Iterable[str]] = ..., waiting_for: _Optional[str] = ..., processes: _Optional[_Iterable[str]] = ..., cooldown_seconds: _Optional[float] = ..., cooldown_until: _Optional[str] = ..., unfit: _Optional[str] = ..., withdraw_seconds: _Optional[float] = ...) -> None: ...
 
 class Leader(_message.Message):
     __slots__ = ("state", "words", "node", "key", "token", "lease", "value", "proclaimed_state", "proclaimed_health", "proclaimed_since", "ours", "foreign", "source", "age_seconds")
@@ -211,7 +221,7 @@ class Leader(_message.Message):
     def __init__(self, state: _Optional[str] = ..., words: _Optional[str] = ..., node: _Optional[str] = ..., key: _Optional[str] = ..., token: _Optional[int] = ..., lease: _Optional[str] = ..., value: _Optional[str] = ..., proclaimed_state: _Optional[str] = ..., proclaimed_health: _Optional[str] = ..., proclaimed_since: _Optional[str] = ..., ours: bool = ..., foreign: bool = ..., source: _Optional[str] = ..., age_seconds: _Optional[float] = ...) -> None: ...
 
 class Process(_message.Message):
-    __slots__ = ("name", "election", "role", "wanted", "phase", "since_seconds", "pid", "uptime_seconds", "ready", "health", "probe_detail", "restarts", "last_exit", "last_exit_age_seconds", "retry_seconds", "kill_seconds", "status_text", "log_lines_lost", "log_trouble")
+    __slots__ = ("name", "election", "role", "wanted", "phase", "since_seconds", "pid", "uptime_seconds", "ready", "health", "probe_detail", "restarts", "last_exit", "last_exit_age_seconds", "retry_seconds", "kill_seconds", "status_text", "log_lines_lost", "log_trouble", "kind", "halted", "stopping", "blockers", "waiting_for", "last_decision", "exits")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ELECTION_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
@@ -231,6 +241,13 @@ class Process(_message.Message):
     STATUS_TEXT_FIELD_NUMBER: _ClassVar[int]
     LOG_LINES_LOST_FIELD_NUMBER: _ClassVar[int]
     LOG_TROUBLE_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    HALTED_FIELD_NUMBER: _ClassVar[int]
+    STOPPING_FIELD_NUMBER: _ClassVar[int]
+    BLOCKERS_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FOR_FIELD_NUMBER: _ClassVar[int]
+    LAST_DECISION_FIELD_NUMBER: _ClassVar[int]
+    EXITS_FIELD_NUMBER: _ClassVar[int]
     name: str
     election: str
     role: str
@@ -250,7 +267,42 @@ class Process(_message.Message):
     status_text: str
     log_lines_lost: int
     log_trouble: str
-    def __init__(self, name: _Optional[str] = ..., election: _Optional[str] = ..., role: _Optional[str] = ..., wanted: bool = ..., phase: _Optional[str] = ..., since_seconds: _Optional[float] = ..., pid: _Optional[int] = ..., uptime_seconds: _Optional[float] = ..., ready: bool = ..., health: _Optional[str] = ..., probe_detail: _Optional[str] = ..., restarts: _Optional[int] = ..., last_exit: _Optional[str] = ..., last_exit_age_seconds: _Optional[float] = ..., retry_seconds: _Optional[float] = ..., kill_seconds: _Optional[float] = ..., status_text: _Optional[str] = ..., log_lines_lost: _Optional[int] = ..., log_trouble: _Optional[str] = ...) -> None: ...
+    kind: str
+    halted: bool
+    stopping: str
+    blockers: _containers.RepeatedScalarFieldContainer[str]
+    waiting_for: str
+    last_decision: str
+    exits: _containers.RepeatedCompositeFieldContainer[Exit]
+    def __init__(self, name: _Optional[str] = ..., election: _Optional[str] = ..., role: _Optional[str] = ..., wanted: bool = ..., phase: _Optional[str] = ..., since_seconds: _Optional[float] = ..., pid: _Optional[int] = ..., uptime_seconds: _Optional[float] = ..., ready: bool = ..., health: _Optional[str] = ..., probe_detail: _Optional[str] = ..., restarts: _Optional[int] = ..., last_exit: _Optional[str] = ..., last_exit_age_seconds: _Optional[float] = ..., retry_seconds: _Optional[float] = ..., kill_seconds: _Optional[float] = ..., status_text: _Optional[str] = ..., log_lines_lost: _Optional[int] = ..., log_trouble: _Optional[str] = ..., kind: _Optional[str] = ..., halted: bool = ..., stopping: _Optional[str] = ..., blockers: _Optional[_Iterable[str]] = ..., waiting_for: _Optional[str] = ..., last_decision: _Optional[str] = ..., exits: _Optional[_Iterable[_Union[Exit, _Mapping]]] = ...) -> None: ...
+
+class Exit(_message.Message):
+    __slots__ = ("at", "age_seconds", "how", "code", "signal", "core_dumped", "oom_killed", "ran_seconds", "cause", "decision", "next_seconds", "lines")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    AGE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    HOW_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    SIGNAL_FIELD_NUMBER: _ClassVar[int]
+    CORE_DUMPED_FIELD_NUMBER: _ClassVar[int]
+    OOM_KILLED_FIELD_NUMBER: _ClassVar[int]
+    RAN_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    NEXT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    at: str
+    age_seconds: float
+    how: str
+    code: int
+    signal: str
+    core_dumped: bool
+    oom_killed: bool
+    ran_seconds: float
+    cause: str
+    decision: str
+    next_seconds: float
+    lines: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, at: _Optional[str] = ..., age_seconds: _Optional[float] = ..., how: _Optional[str] = ..., code: _Optional[int] = ..., signal: _Optional[str] = ..., core_dumped: bool = ..., oom_killed: bool = ..., ran_seconds: _Optional[float] = ..., cause: _Optional[str] = ..., decision: _Optional[str] = ..., next_seconds: _Optional[float] = ..., lines: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ReloadRequest(_message.Message):
     __slots__ = ("wait_seconds",)
@@ -301,6 +353,38 @@ class RestartRequest(_message.Message):
     def __init__(self, process: _Optional[str] = ..., wait_seconds: _Optional[float] = ...) -> None: ...
 
 class Restarted(_message.Message):
+    __slots__ = ("outcome", "process")
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    PROCESS_FIELD_NUMBER: _ClassVar[int]
+    outcome: str
+    process: Process
+    def __init__(self, outcome: _Optional[str] = ..., process: _Optional[_Union[Process, _Mapping]] = ...) -> None: ...
+
+class StartRequest(_message.Message):
+    __slots__ = ("process", "wait_seconds")
+    PROCESS_FIELD_NUMBER: _ClassVar[int]
+    WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    process: str
+    wait_seconds: float
+    def __init__(self, process: _Optional[str] = ..., wait_seconds: _Optional[float] = ...) -> None: ...
+
+class Started(_message.Message):
+    __slots__ = ("outcome", "process")
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    PROCESS_FIELD_NUMBER: _ClassVar[int]
+    outcome: str
+    process: Process
+    def __init__(self, outcome: _Optional[str] = ..., process: _Optional[_Union[Process, _Mapping]] = ...) -> None: ...
+
+class StopRequest(_message.Message):
+    __slots__ = ("process", "wait_seconds")
+    PROCESS_FIELD_NUMBER: _ClassVar[int]
+    WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    process: str
+    wait_seconds: float
+    def __init__(self, process: _Optional[str] = ..., wait_seconds: _Optional[float] = ...) -> None: ...
+
+class Stopped(_message.Message):
     __slots__ = ("outcome", "process")
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     PROCESS_FIELD_NUMBER: _ClassVar[int]

@@ -55,6 +55,16 @@ class ControlStub(object):
                 request_serializer=supervisor_dot_pb_dot_control__pb2.RestartRequest.SerializeToString,
                 response_deserializer=supervisor_dot_pb_dot_control__pb2.Restarted.FromString,
                 _registered_method=True)
+        self.Start = channel.unary_unary(
+                '/supervisor.v1.Control/Start',
+                request_serializer=supervisor_dot_pb_dot_control__pb2.StartRequest.SerializeToString,
+                response_deserializer=supervisor_dot_pb_dot_control__pb2.Started.FromString,
+                _registered_method=True)
+        self.Stop = channel.unary_unary(
+                '/supervisor.v1.Control/Stop',
+                request_serializer=supervisor_dot_pb_dot_control__pb2.StopRequest.SerializeToString,
+                response_deserializer=supervisor_dot_pb_dot_control__pb2.Stopped.FromString,
+                _registered_method=True)
         self.Leader = channel.unary_unary(
                 '/supervisor.v1.Control/Leader',
                 request_serializer=supervisor_dot_pb_dot_control__pb2.LeaderRequest.SerializeToString,
@@ -104,6 +114,20 @@ class ControlServicer(object):
 
     def Restart(self, request, context):
         """Stops and starts a process with a fresh restart budget; returns when it is ready again, or when the time is up.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Start(self, request, context):
+        """Lifts an operator's stop of a process, and its give-up; returns when it is ready, or when the time is up.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Stop(self, request, context):
+        """Stops a process and keeps it so; returns when nothing of it is left, or when the time is up.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -160,6 +184,16 @@ def add_ControlServicer_to_server(servicer, server):
                     servicer.Restart,
                     request_deserializer=supervisor_dot_pb_dot_control__pb2.RestartRequest.FromString,
                     response_serializer=supervisor_dot_pb_dot_control__pb2.Restarted.SerializeToString,
+            ),
+            'Start': grpc.unary_unary_rpc_method_handler(
+                    servicer.Start,
+                    request_deserializer=supervisor_dot_pb_dot_control__pb2.StartRequest.FromString,
+                    response_serializer=supervisor_dot_pb_dot_control__pb2.Started.SerializeToString,
+            ),
+            'Stop': grpc.unary_unary_rpc_method_handler(
+                    servicer.Stop,
+                    request_deserializer=supervisor_dot_pb_dot_control__pb2.StopRequest.FromString,
+                    response_serializer=supervisor_dot_pb_dot_control__pb2.Stopped.SerializeToString,
             ),
             'Leader': grpc.unary_unary_rpc_method_handler(
                     servicer.Leader,
@@ -291,6 +325,60 @@ class Control(object):
             '/supervisor.v1.Control/Restart',
             supervisor_dot_pb_dot_control__pb2.RestartRequest.SerializeToString,
             supervisor_dot_pb_dot_control__pb2.Restarted.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Start(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/supervisor.v1.Control/Start',
+            supervisor_dot_pb_dot_control__pb2.StartRequest.SerializeToString,
+            supervisor_dot_pb_dot_control__pb2.Started.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Stop(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/supervisor.v1.Control/Stop',
+            supervisor_dot_pb_dot_control__pb2.StopRequest.SerializeToString,
+            supervisor_dot_pb_dot_control__pb2.Stopped.FromString,
             options,
             channel_credentials,
             insecure,

@@ -12,7 +12,7 @@ from supervisor.core import store_events as sev
 from supervisor.core.advice import advice, nobody
 from supervisor.core.evolve import replace
 from supervisor.core.names import HOOK_MARK, grant_line
-from supervisor.core.spec import ProbeKind
+from supervisor.core.spec import LogTarget, ProbeKind, ProcessKind
 from supervisor.core.state import Election, ElectionPhase, Health, LastExit, Process, ProcessPhase, State
 from supervisor.core.written import written
 from supervisor.report.logline import Level, LogLine
@@ -31,6 +31,7 @@ def lines(before: State, event: ev.Event, after: State) -> list[LogLine]:
             said += _election(was, e)
             said += _takeover(was, e)
             said += _tokens(was, e)
+            said += _standing(was, e)
     for pid in written(before.processes, after.processes):
         was_p, p = before.processes.get(pid), after.processes.get(pid)
         if p is not None and was_p is not p:
@@ -175,6 +176,8 @@ def _election(was: Election | None, e: Election) -> Iterator[LogLine]:
         "token": e.term.token if e.term else None,
         "lease": f"{e.lease:x}" if e.lease else None,
     }
+    if e.phase is ElectionPhase.DETACHED and e.hold_until is not None and was is not None:
+        fields["cooldown"] = round(max(0.0, e.hold_until - e.since), 1)
     because = "" if e.phase in (ElectionPhase.LEADING, ElectionPhase.FOLLOWING) else f": {e.cause}"
     level = Level.WARN if e.phase is ElectionPhase.STEPPING_DOWN and e.lost else Level.INFO
     yield LogLine(level=level, message=f"{e.spec.name}: {_PHASES[e.phase]}{because}", fields=fields)
@@ -200,14 +203,18 @@ def _process(was: Process | None, p: Process) -> Iterator[LogLine]:
     if p.id.is_hook:
         yield from _hook(was, p)
         return
-    if exited is not None and phase is not ProcessPhase.STOPPING:
-        yield LogLine(level=Level.WARN, message=f"{p.id}: {exit_in_words(exited)}", fields={"token": token})
+    yield from _words(was, p)
+    told = (was is not None and p.exits is not was.exits and phase is not ProcessPhase.STOPPING) or _failed(was, p)
+    if told:
+        yield from _story(p, token)
     if p.phase is ProcessPhase.RUNNING and phase is ProcessPhase.STARTING:
         yield LogLine(level=Level.INFO, message=f"{p.id}: started", fields={"pid": p.pid, "token": token})
-    elif p.phase is ProcessPhase.GAVE_UP and phase is not ProcessPhase.GAVE_UP:
-        yield LogLine(level=Level.ERROR, message=f"{p.id}: gave up", fields={"restarts": p.restarts, "token": token})
+    elif told and p.exits[-1].decision.startswith("gave up"):
+        pass  # the election may have stepped down for it in the same step: the process is at rest by now, and that is all told
     elif p.phase is ProcessPhase.STOPPED and phase in (ProcessPhase.STOPPING, ProcessPhase.CLEARING):
-        yield LogLine(level=Level.INFO, message=f"{p.id}: stopped", fields={"token": token})
+        how = exit_in_words(p.exits[-1]) if was is not None and p.exits is not was.exits else None
+        why = p.exits[-1].cause or None if how is not None else None
+        yield LogLine(level=Level.INFO, message=f"{p.id}: stopped", fields={"token": token, "how": how, "why": why})
     elif was is not None and exited is None and p.killed and not was.killed and p.phase is ProcessPhase.STOPPING:
         yield LogLine(level=Level.WARN, message=f"{p.id}: killed, it did not stop in time", fields={"token": token})
     if was is not None and phase is ProcessPhase.RUNNING:
@@ -223,8 +230,8 @@ def _probes(was: Process, p: Process) -> Iterator[LogLine]:
         yield LogLine(level=level, message=f"{p.id}: {p.health}{detail}", fields=fields)
     elif p.phase is ProcessPhase.STOPPING and p.failed and not was.failed:
         what = "is unhealthy" if was.ready else "was not ready in time"
-        detail = f": {p.probe_detail or _awaited(was)}"
-        yield LogLine(level=Level.WARN, message=f"{p.id}: {what}{detail}", fields=fields)
+        said = p.why if p.spec.kind is ProcessKind.TASK else f"{what}: {p.probe_detail or _awaited(was)}"
+        yield LogLine(level=Level.WARN, message=f"{p.id}: {said}", fields=fields)
     elif p.probe_detail and _reason(p.probe_detail) != _reason(was.probe_detail) and p.phase is ProcessPhase.RUNNING:
         purpose = "health" if p.ready else "ready"
         text = f"{p.id}: the {purpose} probe failed: {p.probe_detail}"
@@ -264,6 +271,50 @@ def _hook(was: Process | None, p: Process) -> Iterator[LogLine]:
         yield LogLine(level=Level.ERROR, message=text, fields={"token": token})
     elif p.phase is ProcessPhase.STOPPED:
         yield LogLine(level=Level.INFO, message=f"{name} was ended: its occasion is over", fields={"token": token})
+
+
+def _failed(was: Process | None, p: Process) -> bool:
+    """Ended by us for a failure of its own: not ready in time, unhealthy."""
+    return was is not None and was.failed and p.exits is not was.exits
+
+
+def _story(p: Process, token: int | None) -> Iterator[LogLine]:
+    """How a child ended, why, and what was decided; where nobody sees its output beside this, the last of it, too."""
+    last = p.exits[-1]
+    well = last.decision == "completed" or last.decision.startswith("asked to stop")
+    because = f" ({last.cause})" if last.cause else ""
+    text = f"{p.id}: {exit_in_words(last)}{because}; {last.decision}"
+    level = Level.INFO if well else Level.ERROR if last.decision.startswith("gave up") else Level.WARN
+    yield LogLine(level=level, message=text, fields={"restarts": p.restarts or None, "token": token})
+    if not well and LogTarget.STDOUT not in p.spec.log.destinations():
+        for line in last.lines:
+            yield LogLine(level=Level.WARN, message=f"{p.id}: it said last: {line}")
+
+
+def _words(was: Process | None, p: Process) -> Iterator[LogLine]:
+    """An operator's word, and who is left of a killed process."""
+    if p.halted and not (was is not None and was.halted):
+        yield LogLine(level=Level.INFO, message=f"{p.id}: an operator stops it, until an operator starts it")
+    elif was is not None and was.halted and not p.halted:
+        yield LogLine(level=Level.INFO, message=f"{p.id}: an operator starts it again")
+    if p.blockers and (was is None or p.blockers != was.blockers):
+        text = f"{p.id}: killed, and still alive: {', '.join(p.blockers)}"
+        yield LogLine(level=Level.WARN, message=text)
+
+
+def _standing(was: Election | None, e: Election) -> Iterator[LogLine]:
+    """Why this node does not stand, or is about to leave the queue; and when it does stand again."""
+    before = was.unfit if was is not None else ""
+    if e.unfit == before or (e.unfit and e.phase not in (ElectionPhase.DETACHED, ElectionPhase.FOLLOWING)):
+        return
+    if e.unfit:
+        level = Level.INFO if e.phase is ElectionPhase.DETACHED and e.unfit.endswith("not ready") else Level.WARN
+        what = (
+            "does not stand" if e.phase is ElectionPhase.DETACHED else "leaves the queue unless it is well again soon"
+        )
+        yield LogLine(level=level, message=f"{e.spec.name}: {what}: {e.unfit}")
+    else:
+        yield LogLine(level=Level.INFO, message=f"{e.spec.name}: its standby is healthy")
 
 
 def exit_in_words(last: LastExit) -> str:

@@ -12,7 +12,7 @@ from supervisor.config.problems import Refused
 from supervisor.core.birth import Capabilities, CgroupSpec, IoClass, IoPriority, SocketKind
 from supervisor.core.capabilities import NAMES
 from supervisor.core.names import ProcessName
-from supervisor.core.spec import ProcessSpec
+from supervisor.core.spec import Need, ProcessSpec
 from tests.config.marked import load_text, problems_of
 
 
@@ -142,6 +142,11 @@ def test_one_declaration_stands_for_several_processes(tmp_path: Path) -> None:
     assert two.sockets["http"].kind is SocketKind.TCP
     assert two.sockets["http"].port == 8082
     assert list(processes[ProcessName("web")].needs) == ["api-1", "api-2", "api-3", "db"]
+    asked = load_text(
+        tmp_path, INSTANCES.replace("needs: [api, db]", "needs: {api: healthy, db: ready}")
+    ).spec.processes
+    needs = {**dict.fromkeys(["api-1", "api-2", "api-3"], Need.HEALTHY), "db": Need.READY}
+    assert asked[ProcessName("web")].needs == needs
     assert processes[ProcessName("db")].command == ("db", "{instance}"), "of one process it is a text like any other"
 
 

@@ -32,6 +32,7 @@ from supervisor.core.spec import (
     GiveUp,
     HttpSpec,
     LogSpec,
+    Need,
     ProbeKind,
     ProbeSpec,
     ProbeTls,
@@ -151,7 +152,7 @@ def test_every_key_arrives_in_the_spec(tmp_path: Path) -> None:
             "ctl": SocketSpec(kind=SocketKind.UNIX, path="/run/x.sock", mode=0o600, owner="www:adm"),
         },
         pty=True,
-        needs=(ProcessName("migrate"),),
+        needs={ProcessName("migrate"): Need.READY},
         ready=ProbeSpec(
             kind=ProbeKind.EXEC,
             command=(str(program), "--check"),

@@ -5,15 +5,16 @@ from dataclasses import replace
 import pytest
 
 from supervisor.control import condition, describe, leaders, views, words
+from supervisor.core import document
 from supervisor.core.events import TermRecord
 from supervisor.core.names import ElectionName, Instant, ProcessId, ProcessName, Role, RunId, Token
-from supervisor.core.spec import Spec
+from supervisor.core.others import Predecessor
+from supervisor.core.spec import Need, Spec
 from supervisor.core.state import (
     Election,
     ElectionPhase,
     Health,
     LastExit,
-    Predecessor,
     Process,
     ProcessPhase,
     Session,
@@ -27,6 +28,8 @@ from tests.control.states import NOW, ago
 BILLING = ElectionName("billing")
 SEARCH = ElectionName("search")
 API = ProcessId(BILLING, ProcessName("api"))
+STANDBY = ProcessId(SEARCH, ProcessName("standby"))
+LATER = document.wall_time(states.healthy(), Instant(NOW + 20))
 
 
 def status(state: State, only: str | None = None) -> views.Status:
@@ -170,7 +173,30 @@ DEGRADED: dict[str, tuple[State, tuple[str, str, str]]] = {
         with_election(
             states.healthy(), SEARCH, phase=ElectionPhase.DETACHED, hold_until=Instant(NOW + 20), giveups=1, cause="api gave up"
         ),
-        (views.UNHEALTHY, "search", "waits for the cool-down after a give-up, 20s more; api gave up"),
+        (views.UNHEALTHY, "search", f"waits for the cool-down after a give-up, 20s more (until {LATER}); api gave up"),
+    ),
+    "withdrawn": (
+        with_election(
+            states.healthy(), SEARCH, phase=ElectionPhase.DETACHED, hold_until=Instant(NOW + 20), cause="withdrawn: sick"
+        ),
+        (views.UNHEALTHY, "search", f"waits for the cool-down after a withdrawal, 20s more (until {LATER}); withdrawn: sick"),
+    ),
+    "about to withdraw": (
+        with_election(states.healthy(), SEARCH, withdraw_at=Instant(NOW + 2), unfit="search/standby is unhealthy"),
+        (views.UNHEALTHY, "search", "leaves the queue in 2.0s: search/standby is unhealthy"),
+    ),
+    "not fit to stand": (
+        with_process(
+            with_election(
+                states.healthy(), SEARCH, phase=ElectionPhase.DETACHED, unfit="search/standby is stopped by an operator"
+            ),
+            STANDBY, halted=True, phase=ProcessPhase.STOPPED, run=None,
+        ),
+        (views.UNHEALTHY, "search", "does not stand: search/standby is stopped by an operator"),
+    ),
+    "still there after a kill": (
+        with_process(states.healthy(), API, phase=ProcessPhase.CLEARING, blockers=("77 (tar)",)),
+        (views.UNHEALTHY, "billing/api", "still clearing; still alive: 77 (tar)"),
     ),
     "no lease": (
         replace(
@@ -196,7 +222,7 @@ DEGRADED: dict[str, tuple[State, tuple[str, str, str]]] = {
     ),
     "gave up": (
         with_process(states.healthy(), API, phase=ProcessPhase.GAVE_UP, run=None, restarts=5),
-        (views.UNHEALTHY, "billing/api", "gave up after 5 restarts (ended); `supervisor restart billing/api` starts it again"),
+        (views.UNHEALTHY, "billing/api", "gave up after 5 restarts (ended); `supervisor start billing/api` starts it again"),
     ),
     "not wanted and alive": (
         with_election(states.healthy(), SEARCH, standby=False),
@@ -250,7 +276,7 @@ def test_every_process_phase_can_be_described(phase: ProcessPhase) -> None:
 
 def test_a_started_process_waits_for_what_it_needs() -> None:
     billing = states.leading("billing", leader=("api", "migrate"))
-    api = replace(billing.spec.leader[ProcessName("api")], needs=(ProcessName("migrate"),))
+    api = replace(billing.spec.leader[ProcessName("api")], needs={ProcessName("migrate"): Need.READY})
     spec = replace(billing.spec, leader={**billing.spec.leader, ProcessName("api"): api})
     state = states.state(replace(billing, spec=spec))
     assert (views.UNSETTLED, "billing/api", "waits for migrate") in reasons(state)

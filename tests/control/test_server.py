@@ -17,8 +17,9 @@ from supervisor.control import client, describe, views
 from supervisor.control.client import Client
 from supervisor.control.ports import ReloadOutcome
 from supervisor.control.server import ControlServer, ServeError
-from supervisor.core.events import Event, ResignRequested, RestartRequested
+from supervisor.core.events import Event
 from supervisor.core.names import ElectionName, ProcessId, ProcessName, RunId, Token
+from supervisor.core.operator_events import ResignRequested, RestartRequested
 from supervisor.core.state import ElectionPhase, LastExit, Process, ProcessPhase, State
 from tests.control import states
 from tests.control.fakes import FakePorts

@@ -2,6 +2,7 @@
 
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
+from supervisor.core import operator_events as oev
 from supervisor.core.names import ElectionName, Role
 from supervisor.core.state import ElectionPhase
 from tests.core.world import World, election, process, spec
@@ -29,7 +30,7 @@ def test_who_never_led_stops_nothing_of_a_leader() -> None:
     world.foreign("job")
     world.pending.clear()
     world.load(spec(election(follower=(process("standby", role=Role.FOLLOWER),))))
-    world.post(ev.ResignRequested(election=JOB))
+    world.post(oev.ResignRequested(election=JOB))
     world.post(ev.ShutdownRequested(reason="SIGTERM"))
     world.advance(20)
     assert world.phase() is ElectionPhase.DETACHED

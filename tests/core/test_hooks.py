@@ -4,6 +4,7 @@ import json
 
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
+from supervisor.core import operator_events as oev
 from supervisor.core.names import ElectionName, LeaseId, Role, Token
 from supervisor.core.spec import GiveUp, HookKind, HookSpec, RestartSpec, Spec
 from supervisor.core.state import ElectionPhase, ProcessPhase
@@ -96,7 +97,7 @@ def test_demoted_runs_when_the_processes_are_gone_and_before_the_key_goes() -> N
     world = World()
     world.load(spec(hooked(DEMOTED)))
     world.hook_code = None
-    world.post(ev.ResignRequested(election=JOB))
+    world.post(oev.ResignRequested(election=JOB))
     assert world.running() == ["job/@demoted"]
     assert world.phase() is ElectionPhase.STEPPING_DOWN
     assert len(world.keys["job"]) == 1
@@ -189,7 +190,7 @@ def test_a_key_deleted_while_demoted_runs_kills_it_and_it_runs_again_outside() -
     world.load(spec(hooked(DEMOTED)))
     world.hook_code = None
     token = world.tokens[JOB]
-    world.post(ev.ResignRequested(election=JOB))
+    world.post(oev.ResignRequested(election=JOB))
     world.hook_code = 0
     world.delete_key("job", token)
     world.post(ev.Ticked())
@@ -337,7 +338,7 @@ def test_a_reload_that_adds_hooks_disturbs_no_term() -> None:
     run = next(iter(world.children))
     world.load(spec(hooked(ELECTED, DEMOTED)))
     assert list(world.children) == [run]
-    world.post(ev.ResignRequested(election=JOB))
+    world.post(oev.ResignRequested(election=JOB))
     assert world.running() == ["job/@demoted"]
 
 

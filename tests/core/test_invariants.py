@@ -11,8 +11,22 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
-from supervisor.core.names import ElectionName, Role, RunId
-from supervisor.core.spec import HookKind, ProbeKind, ProbeSpec, Spec, UnhealthyAction
+from supervisor.core import operator_events as oev
+from supervisor.core.names import ElectionName, ProcessId, Role, RunId
+from supervisor.core.spec import (
+    CampaignWhen,
+    HookKind,
+    Need,
+    ProbeKind,
+    ProbeSpec,
+    ProcessKind,
+    ProcessSpec,
+    RestartPolicy,
+    RestartSpec,
+    Spec,
+    StopSpec,
+    UnhealthyAction,
+)
 from supervisor.core.state import ElectionPhase
 from tests.core.world import FakeStore, World, election, hook, hooked, process, spec
 
@@ -33,6 +47,14 @@ MUTES = [ac.Renew, ac.GrantLease, ac.Campaign, ac.Prove, ac.Resign, ac.Arm, ac.R
 NOTIFY = ProbeSpec(kind=ProbeKind.NOTIFY)
 WATCHDOG = ProbeSpec(kind=ProbeKind.WATCHDOG, failures=1, action=UnhealthyAction.RESTART)
 
+ON_FAILURE = RestartSpec(policy=RestartPolicy.ON_FAILURE)
+DRAINED = StopSpec(before=("/bin/drain",), before_timeout_seconds=2.0, then=(("SIGQUIT", 3.0),), timeout_seconds=6.0)
+
+
+def _task(name: str, role: Role = Role.LEADER) -> ProcessSpec:
+    return process(name, role=role, kind=ProcessKind.TASK, restart=ON_FAILURE)
+
+
 VARIANTS: list[Spec] = [
     spec(election(follower=(process("standby", role=Role.FOLLOWER),))),
     spec(election(ttl_seconds=5)),
@@ -42,6 +64,17 @@ VARIANTS: list[Spec] = [
     spec(hooked(hook(HookKind.ELECTED), hook(HookKind.DEMOTED), hook(HookKind.LEADER_CHANGED, Role.FOLLOWER))),
     spec(hooked(hook(HookKind.DEMOTED, timeout_seconds=1.0), hook(HookKind.GAVE_UP))),
     spec(election(leader=(process("work", ready=NOTIFY, health=WATCHDOG),))),
+    spec(
+        election(
+            leader=(
+                process("work", needs={_task("migrate").id.name: Need.COMPLETED}, stop=DRAINED),
+                _task("migrate"),
+            ),
+            follower=(process("standby", role=Role.FOLLOWER, stop=DRAINED), _task("warm", Role.FOLLOWER)),
+            campaign_when=CampaignWhen.HEALTHY,
+        )
+    ),
+    spec(election(leader=(process("work", restart=RestartSpec(limit=1)),), cooldown_min_seconds=2.0)),
 ]
 
 
@@ -57,6 +90,7 @@ class Fleet(RuleBasedStateMachine):
         two = self.world(name="two", store=self.store, next_lease=0x2000)
         self.nodes = [self.world(name="one", store=self.store), two]
         for node in self.nodes:
+            node.once = False
             node.load(VARIANTS[0])
         self.share()
 
@@ -156,8 +190,21 @@ class Fleet(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 1))
     def resign(self, which: int) -> None:
-        self.nodes[which].post(ev.ResignRequested(election=JOB))
+        self.nodes[which].post(oev.ResignRequested(election=JOB))
         self.share()
+
+    @rule(which=st.integers(0, 1), chance=st.integers(0, 5), stop=st.booleans())
+    def operate(self, which: int, chance: int, stop: bool) -> None:
+        """Stop a process, or start it."""
+        known: list[ProcessId] = sorted(self.nodes[which].state.processes)
+        if known:
+            pid = known[chance % len(known)]
+            self.nodes[which].post(oev.StopRequested(process=pid) if stop else oev.StartRequested(process=pid))
+            self.share()
+
+    @rule(which=st.integers(0, 1), dawdling=st.booleans())
+    def dawdle(self, which: int, dawdling: bool) -> None:
+        self.nodes[which].dawdling = dawdling
 
     @invariant()
     def never_two(self) -> None:
@@ -175,6 +222,9 @@ class Fleet(RuleBasedStateMachine):
             node.load(VARIANTS[1])
             node.failing.clear()
             node.release()
+            node.dawdling = False
+            for pid in list(node.state.processes):
+                node.post(oev.StartRequested(process=pid))
         self.shown = -1  # who was blind sees what it missed
         self.share()
         self.pass_time(60)

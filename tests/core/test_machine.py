@@ -6,10 +6,12 @@ import pytest
 
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
+from supervisor.core import operator_events as oev
 from supervisor.core import schedule
 from supervisor.core.names import ElectionName, Instant, LeaseId, ProcessId, ProcessName, Role, Token
+from supervisor.core.operator_events import RestartRequested
 from supervisor.core.reconcile import PROCLAIM_AT_MOST_EVERY_SECONDS
-from supervisor.core.spec import GiveUp, ProbeKind, ProbeSpec, RestartPolicy, RestartSpec, StopSpec
+from supervisor.core.spec import GiveUp, Need, ProbeKind, ProbeSpec, RestartPolicy, RestartSpec, StopSpec
 from supervisor.core.state import ElectionPhase, ProcessPhase
 from tests.core.world import World, election, process, spec
 
@@ -165,7 +167,7 @@ def test_shutdown_keeps_the_order_and_ends() -> None:
 def test_a_stubborn_child_keeps_the_key_until_it_is_killed() -> None:
     world = leading(leader=(process("work", stop=StopSpec(timeout_seconds=60.0)),))
     world.children[next(iter(world.children))].obeys = False
-    world.post(ev.ResignRequested(election=JOB))
+    world.post(oev.ResignRequested(election=JOB))
     world.advance(59)
     assert world.phase() is ElectionPhase.STEPPING_DOWN
     assert world.keys["job"], "the key went before the process"
@@ -249,7 +251,7 @@ def test_after_a_long_sleep_nothing_is_believed() -> None:
 
 
 def test_needs_are_started_in_order_and_stopped_in_reverse() -> None:
-    world = leading(leader=(process("db"), process("api", needs=(ProcessName("db"),))))
+    world = leading(leader=(process("db"), process("api", needs={ProcessName("db"): Need.READY})))
     starts = [line for line in world.log if "< Spawn" in line]
     assert "db" in starts[0]
     assert "api" in starts[1]
@@ -278,7 +280,7 @@ def test_a_restart_asked_for_while_what_is_left_is_cleared_is_kept() -> None:
     (run,) = world.children
     world.post(ev.Exited(run=run, code=1, signal=None))
     assert world.state.processes[WORK].phase is ProcessPhase.CLEARING
-    world.post(ev.RestartRequested(process=WORK))
+    world.post(RestartRequested(process=WORK))
     assert list(world.children) == [run], "not before the old child's containment is empty"
     world.release()
     assert world.state.processes[WORK].phase is ProcessPhase.RUNNING
@@ -293,7 +295,7 @@ def test_a_restart_asked_for_while_a_failed_child_is_stopped_gives_a_fresh_budge
     (run,) = world.children
     world.advance(1.5)
     assert world.state.processes[WORK].phase is ProcessPhase.STOPPING
-    world.post(ev.RestartRequested(process=WORK))
+    world.post(RestartRequested(process=WORK))
     world.advance(1.6)
     assert world.state.processes[WORK].phase is ProcessPhase.RUNNING
     assert list(world.children) != [run]
@@ -304,7 +306,7 @@ def test_a_restart_asked_for_while_the_term_ends_starts_nothing() -> None:
     for child in world.children.values():
         child.obeys = False
     world.post(ev.ShutdownRequested(reason="SIGTERM"))
-    world.post(ev.RestartRequested(process=WORK))
+    world.post(RestartRequested(process=WORK))
     world.advance(3)
     assert world.exit_code == 0
 

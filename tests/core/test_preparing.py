@@ -5,9 +5,11 @@ import pytest
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
 from supervisor.core.names import ElectionName, ProcessId, ProcessName, Role
+from supervisor.core.operator_events import StartRequested, StopRequested
 from supervisor.core.preparing import MOST_HELD
+from supervisor.core.spec import HookKind, Need, ProcessKind
 from supervisor.core.state import ElectionPhase, ProcessPhase
-from tests.core.world import World, election, process, spec
+from tests.core.world import World, election, hook, hooked, process, spec
 
 JOB = ElectionName("job")
 WORK = ProcessId(JOB, ProcessName("work"))
@@ -115,12 +117,43 @@ def test_nothing_is_held_beside_follower_processes() -> None:
     assert world.running() == ["job/work"]
 
 
+def test_hooks_that_a_reload_adds_while_a_term_is_prepared_are_its_own_and_owed_nothing_before_it_runs() -> None:
+    world = next_in_line(ac.Prove)
+    assert held(world) == ["job/work"]
+    world.load(spec(hooked(hook(HookKind.ELECTED), hook(HookKind.DEMOTED))))
+    world.load(spec(election(ttl_seconds=5)))  # the candidacy is given up
+    world.advance(1)
+    assert world.hooks_run == []
+    assert world.running() == []
+
+    world = next_in_line(ac.Prove)
+    world.load(spec(hooked(hook(HookKind.ELECTED), hook(HookKind.DEMOTED))))
+    world.release()
+    world.advance(1)
+    assert [name for name, _, _ in world.hooks_run] == ["job/@elected"]
+    assert world.running() == ["job/work"]
+
+
 def test_what_needs_another_is_not_held() -> None:
-    first, second = process("first"), process("second", needs=(ProcessName("first"),))
+    first, second = process("first"), process("second", needs={ProcessName("first"): Need.READY})
     world = next_in_line(ac.Prove, leader=(first, second))
     assert held(world) == ["job/first"]
     world.release()
     assert world.running() == ["job/first", "job/second"]
+
+
+def test_a_task_is_not_held_and_what_an_operator_stops_while_it_is_held_has_no_story() -> None:
+    task = process("migrate", kind=ProcessKind.TASK)
+    world = next_in_line(ac.Prove, leader=(task, process("work")))
+    assert held(world) == ["job/work"]
+    world.post(StopRequested(process=WORK))
+    assert held(world) == []
+    world.release()
+    assert world.running() == ["job/migrate"]
+    assert world.process("job/work").exits == ()
+    assert world.process("job/work").restarts == 0
+    world.post(StartRequested(process=WORK))
+    assert world.running() == ["job/migrate", "job/work"]
 
 
 def test_few_are_held_at_a_time() -> None:

@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
+from supervisor.core import operator_events as oev
 from supervisor.core import records, takeover
 from supervisor.core.events import LeaseSeen, TermRecord
 from supervisor.core.names import EPOCH, ElectionName, Instant, LeaseId, Token
+from supervisor.core.others import LeaseSight
 from supervisor.core.records import Mark
-from supervisor.core.state import ElectionPhase, LeaseSight
+from supervisor.core.state import ElectionPhase
 from tests.core.world import FakeStore, World, election, pass_time, share, spec
 
 JOB = ElectionName("job")
@@ -66,7 +68,7 @@ def test_a_win_is_put_on_record_before_anything_starts() -> None:
 
 def test_a_willing_end_is_on_record_and_the_next_starts_at_once() -> None:
     one, two = pair()
-    one.post(ev.ResignRequested(election=JOB))
+    one.post(oev.ResignRequested(election=JOB))
     share(one, two)
     assert mark_of(one, one.tokens[JOB]) == "stopped"
     assert two.running() == ["job/work"]
@@ -147,7 +149,7 @@ def test_one_who_comes_late_waits_from_when_it_first_looked_and_the_third_not_at
     assert third.running() == []
     pass_time(0.1, third)
     assert third.running() == ["job/work"]
-    third.post(ev.ResignRequested(election=JOB))
+    third.post(oev.ResignRequested(election=JOB))
     third.post(ev.ShutdownRequested(reason="done"))
     fourth = World(name="four", store=one.store, next_lease=0x4000, now=third.now)
     fourth.load(spec(election()))
@@ -204,7 +206,7 @@ def test_old_records_go_with_later_ends() -> None:
     world = World()
     world.load(spec(election()))
     for _ in range(records.KEPT + 5):
-        world.post(ev.ResignRequested(election=JOB))
+        world.post(oev.ResignRequested(election=JOB))
         world.advance(1.0)
     assert world.running() == ["job/work"]
     assert len(world.store.records["job"]) <= records.KEPT + 2

@@ -15,6 +15,7 @@ from supervisor.core import actions as ac
 from supervisor.core import events as ev
 from supervisor.core import machine, schedule, timing
 from supervisor.core import store_events as sev
+from supervisor.core.document import process_health
 from supervisor.core.names import (
     ElectionName,
     Home,
@@ -29,10 +30,13 @@ from supervisor.core.names import (
     Token,
 )
 from supervisor.core.spec import (
+    CampaignWhen,
     ElectionSpec,
     EtcdSpec,
     HookKind,
     HookSpec,
+    Need,
+    ProcessKind,
     ProcessSpec,
     RestartPolicy,
     RestartSpec,
@@ -40,7 +44,8 @@ from supervisor.core.spec import (
     StopSpec,
     hook_name,
 )
-from supervisor.core.state import ElectionPhase, State
+from supervisor.core.state import ElectionPhase, Health, Process, State
+from supervisor.core.stopping import BEFORE
 
 
 def process(name: str, *, election: str = "job", role: Role = Role.LEADER, **more: object) -> ProcessSpec:
@@ -99,6 +104,11 @@ class Child:
     obeys: bool = True
     held: bool = False
     """Not executed yet."""
+
+    @property
+    def before(self) -> bool:
+        """Whether it is the pre-stop command of a process."""
+        return self.spec.id.name.endswith(BEFORE)
 
 
 GUARDIAN = (ac.Arm, ac.Disarm, ac.Vacate, ac.Release, ac.Extend, ac.Spawn, ac.SignalRun, ac.KillRun)
@@ -168,6 +178,12 @@ class World:
     """Of the last run of each."""
     spawned: dict[Term, list[str]] = field(default_factory=dict)
     """What was executed in each term."""
+    dawdling: bool = False
+    """Pre-stop commands do not end by themselves."""
+    once: bool = True
+    """A task that has completed is not seen again in its term: nobody changes or restarts it, or forgets ``completed``."""
+    completed: set[tuple[ProcessId, Term | None]] = field(default_factory=set)
+    """Tasks that have ended as expected, and in which term."""
     blind: bool = False
     """The watch shows nothing new, and does not know it."""
     opened_by_reload: set[Term] = field(default_factory=set)
@@ -229,6 +245,11 @@ class World:
         for action in todo:
             if isinstance(action, ac.Release) or (isinstance(action, ac.Spawn) and action.term and not action.held):
                 self._check_wanted(action.run)
+            if isinstance(action, ac.Spawn) and not action.spec.id.is_hook and not action.spec.id.name.endswith(BEFORE):
+                self._check_start(action)
+            was = before.elections.get(action.election) if isinstance(action, ac.Campaign) else None
+            if isinstance(action, ac.Campaign) and was is not None and was.phase is ElectionPhase.DETACHED:
+                self._check_fit(self.state.elections[action.election].spec)  # a try again only settles the first
             if isinstance(action, ac.Vacate) and action.term in self.armed:
                 self._check_undone(action.term)
             self._answer(action)
@@ -236,7 +257,9 @@ class World:
 
     def _check_wanted(self, run: RunId) -> None:
         """Something of a term is to be executed: what the core knows allows it."""
-        p = next(p for p in self.state.processes.values() if p.run == run)
+        p = next(p for p in self.state.processes.values() if run in (p.run, p.before))
+        if p.before == run:
+            return  # what is started at the end of a term, while its child still runs
         e = self.state.elections[p.id.election]
         demoted = p.id.is_hook and e.phase is ElectionPhase.STEPPING_DOWN
         assert demoted or e.phase is ElectionPhase.LEADING, f"{p.id} is to be executed while {e.phase}"
@@ -340,6 +363,12 @@ class World:
             ev.Campaigned(election=a.election, lease=a.lease, create_revision=mine.create_revision, first=queue[0])
         )
         self.show_queue(a.election)
+
+    def _check_fit(self, e: ElectionSpec) -> None:
+        if e.campaign_when is CampaignWhen.HEALTHY:
+            for p in e.follower.values():
+                health = process_health(self.state.processes[p.id])
+                assert health is Health.HEALTHY, f"stands for {e.name} while {p.id} is {health}"
 
     def _on_prove(self, a: ac.Prove) -> None:
         if ac.Prove in self.failing:
@@ -471,6 +500,8 @@ class World:
             self.hook_variables[a.spec.id.name] = dict(a.variables)
             if self.hook_code is not None:
                 self.end(a.run, code=self.hook_code)
+        elif child.before and not self.dawdling:
+            self.end(a.run, code=0)
 
     def _on_release(self, a: ac.Release) -> None:
         if a.run in self.children:
@@ -514,6 +545,18 @@ class World:
             ran = any(name == f"{e.spec.name}/@demoted" and of == term for name, of, _ in self.hooks_run)
             assert ran, "the guardian was disarmed before the hook demoted had run"
 
+    def _check_start(self, a: ac.Spawn) -> None:
+        """What must hold when a process is started, beside the invariants of every step."""
+        p = self.state.processes[a.spec.id]
+        assert not p.halted, f"{p.id} was started though an operator has stopped it"
+        again = a.spec.kind is ProcessKind.TASK and (p.id, a.term) in self.completed
+        assert not again or not self.once, f"{p.id} ran twice in {a.term}"
+        for name, need in a.spec.needs.items():
+            pid = ProcessId(p.id.election, name)
+            done = (pid, a.term) in self.completed
+            alive = any(c.spec.id == pid for c in self.children.values())
+            assert done or (alive and need is not Need.COMPLETED), f"{p.id} was started before {pid} was {need}"
+
     def _on_signalrun(self, a: ac.SignalRun) -> None:
         if a.run in self.children and self.children[a.run].obeys and not self.children[a.run].held:
             self.end(a.run, code=0)
@@ -535,6 +578,12 @@ class World:
         else:
             if child.spec.id.is_hook:
                 self.hooks_run.append((str(child.spec.id), child.term, code))
+            if (
+                child.spec.kind is ProcessKind.TASK
+                and not child.before
+                and code in child.spec.restart.expected_exit_codes
+            ):
+                self.completed.add((child.spec.id, child.term))
             self.pending.append(ev.Exited(run=run, code=code, signal=signal))
             self.pending.append(ev.Emptied(run=run, chance=0.5))
         self._see_vacated()
@@ -586,6 +635,10 @@ class World:
         """Where an election stands."""
         return self.state.elections[ElectionName(name)].phase
 
+    def process(self, name: str = "job/work") -> Process:
+        """A process's state."""
+        return next(p for p in self.state.processes.values() if str(p.id) == name)
+
     def running(self) -> list[str]:
         """The processes that have a child now whose command runs."""
         return sorted(str(c.spec.id) for c in self.children.values() if not c.held)
@@ -628,6 +681,8 @@ def _show(thing: ev.Event | ac.Action) -> str:
                 continue
             case tuple() if key == "variables":
                 continue
+            case False | "group" | () if key in ("oom_killed", "to", "lines"):
+                continue  # what is seldom otherwise
             case tuple():
                 value = (
                     "["

@@ -33,6 +33,7 @@ async def main() -> None:
             run=RunId(number), scope=f"run.{number}", term=_term(run.get("term")), argv=tuple(run["argv"]),
             environment=dict(os.environ), stop_timeout_seconds=run.get("stop", 0.5), last=run.get("last", False),
             held=run.get("held", False),
+            stop_then=tuple(map(tuple, run.get("then", ()))),
         )  # fmt: skip
         link.spawn(request, 2, 2)
         if request.held:

@@ -10,7 +10,7 @@ import pytest
 
 from supervisor.core import events
 from supervisor.guardian import protocol
-from tests.guardian.harness import DAEMONISE, STAY, Duty, dead, written_pid
+from tests.guardian.harness import DAEMONISE, STAY, Duty, dead, until, written_pid
 
 
 async def test_spawn_exit_empty_in_this_order(duty: Duty) -> None:
@@ -27,6 +27,33 @@ async def test_a_signal_reaches_the_group_and_is_reported(duty: Duty) -> None:
     duty.link.signal(run, signal.SIGTERM)
     await duty.expect(events.Emptied, run)
     assert (await duty.expect(events.Exited, run)).signal == signal.SIGTERM
+
+
+APART = """
+import os, signal, sys, time
+def note(name):
+    signal.signal(signal.SIGUSR1, lambda *_: open(sys.argv[1] + name, "w").write("heard"))
+    open(sys.argv[1] + name + ".on", "w").write("1")
+    while True: time.sleep(1)
+if os.fork() == 0: note("group")
+if os.fork() == 0: os.setsid(); note("elsewhere")
+note("main")
+"""
+
+
+@pytest.mark.parametrize(
+    ("to", "heard"), [("main", {"main"}), ("group", {"main", "group"}), ("all", {"main", "group", "elsewhere"})]
+)
+@pytest.mark.usefixtures("containment")
+async def test_a_signal_reaches_whom_it_is_for(duty: Duty, tmp_path: Path, to: str, heard: set[str]) -> None:
+    names = ("main", "group", "elsewhere")
+    run, _ = await duty.python(APART, f"{tmp_path}/")
+    await until(lambda: all((tmp_path / f"{name}.on").exists() for name in names))
+    duty.link.signal(run, signal.SIGUSR1, to)
+    await until(lambda: all((tmp_path / name).exists() for name in heard))
+    duty.link.kill(run)
+    await duty.expect(events.Emptied, run)
+    assert {name for name in names if (tmp_path / name).exists()} == heard
 
 
 async def test_what_a_child_is_given(duty: Duty, tmp_path: Path) -> None:

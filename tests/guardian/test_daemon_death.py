@@ -256,3 +256,19 @@ async def test_leftovers_of_both_are_killed_before_anything_starts(containment: 
 def test_the_state_directory_that_cannot_be_used_is_named() -> None:
     with pytest.raises(GuardianStartError, match=r"/proc/no-such.*SUPERVISOR_STATE_DIR"):
         launch(state_dir=Path("/proc/no-such"))
+
+
+@pytest.mark.usefixtures("containment")
+def test_a_stop_sequence_goes_on_without_the_daemon(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    only_quit = (
+        "import signal,sys,time\nfor n in (2, 15): signal.signal(n, lambda n, _: open(sys.argv[1],'a').write(f'{n} '))\n"
+        "open(sys.argv[1],'w').close()\nwhile 1: time.sleep(1)"
+    )
+    sequence = {"argv": [sys.executable, "-c", only_quit, str(told)], "stop": 60.0, "then": [[2, 0.05], [3, 0.1]]}
+    with daemon(tmp_path / "state", [sequence]) as made:
+        asyncio.run(until(told.exists))
+        made.die()
+        for pid in made.pids:
+            wait_dead(pid)
+    assert told.read_text() == "15 2 "

@@ -25,6 +25,9 @@ VALUES: dict[object, st.SearchStrategy[object]] = {
     tuple[int, ...] | None: st.none() | st.lists(NUMBER, max_size=4).map(tuple),
     tuple[tuple[str, str], ...]: st.lists(st.tuples(TEXT, TEXT), max_size=4).map(tuple),
     tuple[tuple[int, int, int], ...]: st.lists(st.tuples(NUMBER, NUMBER, NUMBER), max_size=4).map(tuple),
+    tuple[tuple[int, float], ...]: st.lists(
+        st.tuples(NUMBER, st.floats(allow_nan=False, allow_infinity=False)), max_size=4
+    ).map(tuple),
 }
 
 
@@ -46,11 +49,11 @@ def test_round_trip(message: protocol.Message) -> None:
         (b"\xff", "not JSON"),
         (b"[]", "not a JSON object"),
         (b'{"v":99,"type":"Quit"}', "version 99"),
-        (b'{"v":2,"type":"Dance"}', "unknown type 'Dance'"),
-        (b'{"v":2,"type":[]}', "unknown type"),
-        (b'{"v":2,"type":"Kill"}', "Kill lacks run"),
-        (b'{"v":2,"type":"Kill","run":true}', "Kill.run: expected a whole number"),
-        (b'{"v":2,"type":"Disarm","term":5}', "Disarm.term: expected text"),
+        (b'{"v":3,"type":"Dance"}', "unknown type 'Dance'"),
+        (b'{"v":3,"type":[]}', "unknown type"),
+        (b'{"v":3,"type":"Kill"}', "Kill lacks run"),
+        (b'{"v":3,"type":"Kill","run":true}', "Kill.run: expected a whole number"),
+        (b'{"v":3,"type":"Disarm","term":5}', "Disarm.term: expected text"),
     ],
 )
 def test_refuses_by_name(packet: bytes, said: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from supervisor.core import events
-from supervisor.guardian.census import look, send
+from supervisor.guardian.census import everyone, look, send
 from tests.guardian.harness import BILLING, Duty, dead, until
 
 FREEZER = Path("/sys/fs/cgroup/freezer")
@@ -46,6 +46,26 @@ async def test_a_process_stuck_in_the_kernel_keeps_its_term_and_is_named(duty: D
     duty.link.disarm(BILLING)
     await duty.expect(events.Disarmed)
     assert dead(pid)
+
+
+async def test_who_is_left_of_a_run_whose_main_process_has_ended_is_named(duty: Duty, freezer: Path) -> None:
+    run, _ = await duty.start("sh", "-c", "sleep 1000 & sleep 1001 & wait")
+    session = (await duty.expect(events.Spawned, run)).pid
+
+    def sleepers() -> list[int]:
+        return [p.pid for p in everyone().values() if p.name == "sleep" and p.session == session]
+
+    await until(lambda: len(sleepers()) == 2)
+    stuck = sleepers()
+    (freezer / "tasks").write_text(str(stuck[0]))
+    (freezer / "freezer.state").write_text("FROZEN")
+    await until(lambda: (freezer / "freezer.state").read_text().strip() == "FROZEN")
+    duty.link.kill(run)
+    lingering = await duty.expect(events.Lingering, run)
+    assert lingering.blockers == (f"{stuck[0]} (sleep)",)
+    assert duty.about(run) == ["Spawned", "Exited", "Lingering"]
+    (freezer / "freezer.state").write_text("THAWED")
+    await duty.expect(events.Emptied, run)
 
 
 async def test_a_pid_that_is_somebody_else_s_by_now_is_left_alone(duty: Duty) -> None:

@@ -4,7 +4,18 @@ from dataclasses import dataclass, field, replace
 
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
-from supervisor.core.spec import CampaignWay, ProbeKind, ProbeSpec, StopSpec, UnhealthyAction
+from supervisor.core.names import Role
+from supervisor.core.operator_events import StartRequested, StopRequested
+from supervisor.core.spec import (
+    CampaignWay,
+    CampaignWhen,
+    LogSpec,
+    ProbeKind,
+    ProbeSpec,
+    StopSpec,
+    UnhealthyAction,
+)
+from supervisor.core.state import ElectionPhase
 from supervisor.report import transitions
 from tests.core.world import World, election, process, spec
 
@@ -62,7 +73,7 @@ def test_a_crash_says_how_and_after_how_long() -> None:
     world.now += 1.25
     world.muted.add(ac.Spawn)
     world.crash("job/work", signal=9)
-    assert "warn job/work: killed by signal 9 after 1.2 s" in world.said
+    assert "warn job/work: killed by signal 9 after 1.2 s; restart at once (1 of 5 in 1 m)" in world.said
 
 
 def test_many_campaign_calls_are_warned_of_once() -> None:
@@ -101,6 +112,8 @@ def test_a_probe_that_fails_is_told_of_once_for_each_reason() -> None:
         f"info job/work: the health probe failed: {refused}",
         f"warn job/work: is unhealthy: {refused}",
     ]
+    assert told[2].startswith("warn job/work: exited with code 0 after 0.0 s")
+    assert told[2].endswith(f"(unhealthy: {refused}); restart at once (1 of 5 in 1 m)")
 
 
 def test_a_start_that_took_too_long_says_what_was_missing() -> None:
@@ -110,3 +123,51 @@ def test_a_start_that_took_too_long_says_what_was_missing() -> None:
         world.load(spec(election(leader=(process("work", ready=ready),))))
         world.advance(1.1)
         assert f"warn job/work: was not ready in time: {missing}" in world.said
+
+
+def test_an_end_that_was_asked_for_says_why_and_a_failure_says_what_was_decided() -> None:
+    world = leading()
+    run = world.process().run
+    assert run is not None
+    world.post(StopRequested(process=world.process().id))
+    assert world.said[:1] == ["info job/work: an operator stops it, until an operator starts it"]
+    assert "info job/work: stopped" in world.said
+    world.post(StartRequested(process=world.process().id))
+    assert "info job/work: an operator starts it again" in world.said
+    for _ in range(6):
+        world.advance(2)
+        world.crash("job/work", code=3, signal=None)
+    told = [line for line in world.said if "gave up: 5 restarts in 1 m" in line]
+    assert len(told) == 1
+    assert told[0].startswith("error job/work: exited with code 3 after ")
+    assert world.phase() is not ElectionPhase.LEADING, "told though the election steps down for it in the same step"
+    assert world.said[-1] != "info job/work: stopped"
+
+
+def test_who_is_left_after_a_kill_and_what_was_said_last_are_told() -> None:
+    world = Told()
+    world.load(spec(election(leader=(process("work", log=LogSpec(file="/var/log/work.log")),))))
+    run = world.process().run
+    assert run is not None
+    del world.children[run]
+    world.post(ev.Exited(run=run, code=1, signal=None, oom_killed=True))
+    world.post(ev.Lingering(run=run, blockers=("77 (tar)",)))
+    assert "warn job/work: killed, and still alive: 77 (tar)" in world.said
+    world.post(ev.Emptied(run=run, chance=0.5, lines=("one", "two")))
+    assert [line for line in world.said if line.startswith("warn")][-3:] == [
+        "warn job/work: exited with code 1 after 0.0 s, out of memory: the kernel killed it or a process of it; restart at once (1 of 5 in 1 m)",
+        "warn job/work: it said last: one",
+        "warn job/work: it said last: two",
+    ]
+
+
+def test_why_a_node_does_not_stand_is_told_once() -> None:
+    world = Told()
+    standby = process("standby", role=Role.FOLLOWER, ready=ProbeSpec(kind=ProbeKind.TCP, address="x:1"))
+    world.load(spec(election(follower=(standby,), campaign_when=CampaignWhen.HEALTHY)))
+    world.advance(20)
+    assert world.said.count("info job: does not stand: job/standby is not ready") == 1
+    run = world.process("job/standby").run
+    assert run is not None
+    world.post(ev.ProbeSucceeded(run=run, purpose="ready"))
+    assert "info job: its standby is healthy" in world.said

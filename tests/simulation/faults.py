@@ -12,9 +12,12 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from supervisor.core import events as ev
+from supervisor.core import operator_events as oev
 from supervisor.core.names import ElectionName, Role
-from supervisor.core.spec import ElectionSpec, HookKind, RestartSpec, Spec, StopSpec
+from supervisor.core.operator_events import RestartRequested
+from supervisor.core.spec import ElectionSpec, HookKind, Need, RestartSpec, Spec, StopSpec
 from tests.core.world import election, hook, process, spec
+from tests.simulation import lives
 
 if TYPE_CHECKING:
     from tests.simulation.run import Run
@@ -47,6 +50,8 @@ class Plan:
     ends: float
     """When the last fault is over."""
     faults: tuple[Fault, ...]
+    lively: bool = False
+    """With what ``lives`` adds."""
 
     @property
     def ttl(self) -> int:
@@ -92,6 +97,8 @@ def plan(seed: int) -> Plan:
     rng = Random(f"plan {seed}")
     nodes = rng.choice((2, 3, 3, 4))
     desired = _with_hooks(Random(f"hooks {seed}"), _spec(rng))
+    if (more := lives.of_seed(seed)) is not None:
+        desired = lives.lively(desired, more)
     ends = rng.uniform(15, 40)
     kinds, weights = list(WEIGHTS), list(WEIGHTS.values())
     faults: list[Fault] = []
@@ -108,7 +115,7 @@ def plan(seed: int) -> Plan:
         faults.append(Fault(at, kind, node, min(length, ends - at), rng.random()))
     if rng.random() < 0.4:
         faults += _together(rng, rng.choice(RECIPES), ends, desired)
-    return Plan(seed, nodes, desired, ends, tuple(sorted(faults, key=lambda f: f.at)))
+    return Plan(seed, nodes, desired, ends, tuple(sorted(faults, key=lambda f: f.at)), lively=more is not None)
 
 
 def _with_hooks(rng: Random, desired: Spec) -> Spec:
@@ -159,7 +166,7 @@ def _spec(rng: Random) -> Spec:
         stop = StopSpec(timeout_seconds=rng.choice((0.3, 1.0, 3.0, 10.0)))
         leader = [process("work", election=name, restart=RESTART, stop=stop)]
         if rng.random() < 0.3:
-            needs = (leader[0].id.name,)
+            needs = {leader[0].id.name: Need.READY}
             leader.append(process("aux", election=name, restart=RESTART, stop=stop, needs=needs))
         follower = []
         if rng.random() < 0.3:
@@ -391,7 +398,7 @@ def changed(present: Spec, base: Spec, chance: float) -> Spec:
 
 def _resign(run: Run, f: Fault) -> None:
     for name in run.plan.spec.elections:
-        _post(run, f, ev.ResignRequested(election=name))
+        _post(run, f, oev.ResignRequested(election=name))
 
 
 def _shutdown(run: Run, f: Fault) -> None:
@@ -401,7 +408,7 @@ def _shutdown(run: Run, f: Fault) -> None:
 def _restart_process(run: Run, f: Fault) -> None:
     for e in run.plan.spec.elections.values():
         for p in e.leader.values():
-            _post(run, f, ev.RestartRequested(process=p.id))
+            _post(run, f, RestartRequested(process=p.id))
 
 
 def _wall_clock(run: Run, f: Fault) -> None:

@@ -16,6 +16,7 @@ from supervisor.core.names import ElectionName, LeaseId, RunId, Term, Token
 from supervisor.core.spec import ProcessSpec
 from supervisor.guardian import protocol as say
 from supervisor.guardian.terms import Terms
+from tests.simulation import lives
 from tests.simulation.kernel import Actor
 
 if TYPE_CHECKING:
@@ -185,6 +186,7 @@ class Guardian(Actor):
 
     def _executed(self, child: Child) -> None:
         self.machine.judge.child_started(self.machine, child)
+        lives.begun(self.machine, child)
         self.later(0.001 + 0.002 * self.kernel.random(), self._spawned, child)
 
         if child.spec.id.is_hook:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from supervisor.core.actions import Release
 from supervisor.core.names import ElectionName, LeaseId, Role, Term
+from supervisor.core.spec import ProcessKind
 from supervisor.core.state import ElectionPhase, ProcessPhase, State
 from tests.simulation.etcd import Etcd
 from tests.simulation.guardian import DIE_SECONDS, LATE_SECONDS, Child
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 DONE = (ProcessPhase.STOPPED, ProcessPhase.COMPLETED, ProcessPhase.GAVE_UP)
 """Of a hook."""
-RESTING = (ProcessPhase.RUNNING, ProcessPhase.STOPPED)
+RESTING = (ProcessPhase.RUNNING, ProcessPhase.STOPPED, ProcessPhase.COMPLETED)
 BOUND_SECONDS = LATE_SECONDS + DIE_SECONDS + 0.015
 """From kill-by until all is dead."""
 WOKEN_SECONDS = BOUND_SECONDS + 0.25
@@ -202,7 +203,7 @@ class Judge:
                 if e.phase is ElectionPhase.LEADING:
                     leaders.append(m)
                     alive = {c.spec.id.name for m2, c in self.alive.get(name, []) if m2 is m and c.term == e.term}
-                    if alive != set(e.spec.leader):
+                    if alive != {n for n, p in e.spec.leader.items() if p.kind is ProcessKind.SERVICE}:
                         return f"{m.name} leads {name} and runs {sorted(alive)}"
                 elif e.phase is not ElectionPhase.FOLLOWING:
                     return f"{m.name} is {e.phase} in {name} ({e.cause})"

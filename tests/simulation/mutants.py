@@ -13,12 +13,15 @@ from unittest.mock import patch
 
 from supervisor.core import election as elections
 from supervisor.core import events as ev
-from supervisor.core import losing, ownership, reconcile, session, takeover
-from supervisor.core.actions import Disarm
+from supervisor.core import losing, ownership, reconcile, session, stopping, takeover
+from supervisor.core.actions import Disarm, Spawn
 from supervisor.core.draft import Draft
-from supervisor.core.names import Instant, LeaseId
+from supervisor.core.names import Instant, LeaseId, RunId, Term
+from supervisor.core.others import Departed, LeaseSight
 from supervisor.core.records import Told
-from supervisor.core.state import Departed, Election, LeaseSight, Session
+from supervisor.core.spec import ProcessSpec
+from supervisor.core.state import Election, Session
+from supervisor.guardian import protocol as say
 from supervisor.guardian.terms import Terms
 from tests.simulation.guardian import Guardian
 from tests.simulation.machine import Machine
@@ -123,11 +126,13 @@ def no_guardian() -> AbstractContextManager[object]:
 def kill_by_after_expiry() -> AbstractContextManager[object]:
     """The margin is added instead of taken off."""
 
-    def kill_by(terms: Terms, term: str) -> float:
-        held = terms._terms[term]
-        return terms._deadlines[held.lease] + held.margin_seconds
+    arm = Terms.arm
 
-    return patch.object(Terms, "kill_by", kill_by)
+    def late(terms: Terms, order: say.Arm) -> None:
+        values = {name: getattr(order, name) for name in say.Arm.__annotations__}
+        arm(terms, say.Arm(**{**values, "margin_seconds": -order.margin_seconds}))
+
+    return patch.object(Terms, "arm", late)
 
 
 def resign_before_empty() -> AbstractContextManager[object]:
@@ -183,6 +188,17 @@ def strike_ignored() -> AbstractContextManager[object]:
     return patch.object(elections, "on_struck", lambda *_: None)
 
 
+def pre_stop_outside() -> AbstractContextManager[object]:
+    """The pre-stop command runs in no term, so that nothing waits for it and no kill-by ends it."""
+
+    def outside(
+        *, run: RunId, spec: ProcessSpec, term: Term | None, variables: tuple[tuple[str, str], ...]
+    ) -> Spawn:  # the term is what it leaves out
+        return Spawn(run=run, spec=spec, term=None, variables=variables)
+
+    return patch.object(stopping, "Spawn", outside)
+
+
 class _Both:
     """Two patches as one."""
 
@@ -215,5 +231,6 @@ MUTANTS: dict[str, Mutant] = {
         any_end_is_natural,
         deposed_leader_believed,
         strike_ignored,
+        pre_stop_outside,
     )
 }

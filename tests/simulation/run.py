@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 from supervisor.core.names import NodeName
-from tests.simulation import faults
+from tests.simulation import faults, lives
 from tests.simulation.etcd import Etcd
 from tests.simulation.faults import Plan
 from tests.simulation.judge import Judge, ViolationError
@@ -61,6 +61,8 @@ class Run:
             self.kernel.at(0.5 * random(), machine.start)
         for fault in plan.faults:
             self.kernel.at(fault.at, faults.begin, self, fault)
+        if plan.lively:
+            lives.operate(self, Random(f"operator {plan.seed}"))
 
     def leader(self) -> int:
         """The node that those faults mean which mean a leader."""
@@ -84,6 +86,7 @@ class Run:
                 machine.start_later(0.1)
             else:
                 machine.daemon.load()
+        lives.start_all(self)
 
     def _rest(self) -> None:
         kernel, ttl = self.kernel, self.plan.ttl

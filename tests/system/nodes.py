@@ -68,8 +68,10 @@ class Node:
         return next(e for e in self.status()["elections"] if e["name"] == name)
 
     def pid_of(self, process: str) -> int:
-        """Of the last child started, as the log says."""
-        return int(re.findall(rf"{re.escape(process)}: started pid=(\d+)", self.says())[-1])
+        """Of the last child started, as the log says: a moment after the child may have shown itself."""
+        started = re.compile(rf"{re.escape(process)}: started pid=(\d+)")
+        until(lambda: started.search(self.says()), "a start")
+        return int(started.findall(self.says())[-1])
 
     def end(self) -> None:
         if self.daemon.poll() is None:

@@ -87,7 +87,7 @@ def test_a_failing_elected_lets_another_node_lead(node: Make, scene: Scene) -> N
     scene.fail.touch()
     one = node("one", scene.text)
     until(lambda: "the hook elected failed: it exited with code 1" in one.says(), "the give-up")
-    assert scene.said("one")[:2] == ["elected", "demoted"]
+    until(lambda: scene.said("one")[:2] == ["elected", "demoted"], "the hook demoted")
     assert "work" not in scene.said("one")
     scene.fail.unlink()
     two = node("two", scene.text)

@@ -69,7 +69,7 @@ def test_a_process_that_never_says_that_it_is_ready(node: Make, tmp_path: Path) 
         " restart: {limit: 1 per 1m, backoff: 100ms}}\n"
         "  other: {command: [sleep, infinity], ready: {log: never, within: 1h}}\n",
     )
-    until(lambda: "work: gave up" in one.says(), "the end of its restarts")
+    until(lambda: "; gave up: 1 restart in 1 m" in one.says(), "the end of its restarts")
     assert "work: was not ready in time: it did not say READY=1" in one.says()
     status = one.run("status").stdout
     assert "not ready yet: no line has matched" in status
