@@ -7,7 +7,7 @@ Does not: judge. A readiness or a sign of life is a probe's success, its absence
 MAINPID=, RELOADING=1, STOPPING=1, descriptors to store and the like are of no consequence here and change nothing.
 
 The socket is abstract: any user of the child's reaches it, nothing is to be cleaned up, and no private /tmp or
-directory's mode is in the way. See decision 14 for what that costs.
+directory's mode is in the way. See decision 17 for what that costs.
 """
 
 import asyncio
