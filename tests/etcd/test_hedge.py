@@ -291,6 +291,10 @@ async def test_one_endpoint_has_more_than_one_connection(
         cable.let_go(1)
         renewal = await store.renew(held.lease, timeout_seconds=CALL_SECONDS)
         assert renewal.granted_seconds == 60
+        if member.endpoint is first:  # which of them came first to the cable is anybody's guess
+            cable.hold_up()
+            cable.let_go(2)
+            await store.renew(held.lease, timeout_seconds=CALL_SECONDS)
         assert member.endpoint is not first
         assert first in member.spares
 
