@@ -161,9 +161,11 @@ class QueueWatch:
                 await asyncio.wait({reading}, timeout=quiet_seconds)
             return self._checked(endpoint, await self._channels.answer(lambda: reading, what))
         finally:
-            for future in under_way:
+            left = [future for future in under_way if not future.done()]
+            for future in left:
                 future.cancel()
-            await asyncio.gather(*under_way, return_exceptions=True)
+            if left:  # else not even a turn of the loop: what was read may be what a failover waits for
+                await asyncio.gather(*left, return_exceptions=True)
 
     async def _nothing_since(self, start: int, endpoint: Endpoint, *, timeout_seconds: float) -> bool:
         """Whether nothing at all was written since before this revision, as this very member says. Then it owes no answer.
