@@ -5,6 +5,7 @@ anything: a model that reaches this has passed ``schema`` and ``relations``.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
 from typing import TypeVar
@@ -40,6 +41,12 @@ T = TypeVar("T")
 HOOK_STOP_SECONDS = 1.0
 """Between SIGTERM and SIGKILL for a hook whose occasion is over."""
 _NOBODY = ElectionName("")
+
+
+@lru_cache(maxsize=1000)
+def _one(value: T) -> T:
+    """One object for equal values, also where they arrive: hundreds of processes say the same, or nothing, of most things."""
+    return value
 
 
 def _or(value: T | None, default: T) -> T:
@@ -171,9 +178,9 @@ def _process(pid: ProcessId, role: Role, process: schema.Process) -> ProcessSpec
         needs={ProcessName(name): need for name, need in (process.needs or {}).items()},
         ready=None if process.ready is None else _probe(process.ready, process),
         health=None if process.health is None else _probe(process.health, process),
-        restart=_restart(process.restart or schema.Restart(), default.restart, _or(process.kind, default.kind)),
-        stop=_stop(process.stop or schema.Stop(), default.stop, process),
-        log=_log(process.log or schema.Log(), default.log),
+        restart=_one(_restart(process.restart or schema.Restart(), default.restart, _or(process.kind, default.kind))),
+        stop=_one(_stop(process.stop or schema.Stop(), default.stop, process)),
+        log=_one(_log(process.log or schema.Log(), default.log)),
     )
 
 
