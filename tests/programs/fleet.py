@@ -57,6 +57,11 @@ class Fleet:
     def wait_serving(self, node: Node) -> None:
         """Until the program does its work there."""
         until(lambda: self.program.serves(node.name), f"the program serving on {node.name}", PATIENCE_SECONDS)
+        # Its probe may not have looked since: what is stopped before it was found ready has all of `within` to become so.
+        until(lambda: self._found_ready(node), f"{node.name} to have found it ready", PATIENCE_SECONDS)
+
+    def _found_ready(self, node: Node) -> bool:
+        return any(p["name"] == f"{ELECTION}/main" and p["ready"] for p in node.status()["processes"])
 
     def wait_says(self, node: Node, text: str, times: int = 1) -> None:
         """Until the log holds a text so often."""
