@@ -19,20 +19,21 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from supervisor.core import timing  # noqa: E402 # the path comes first
-from supervisor.core.events import Campaigned  # noqa: E402
-from supervisor.core.names import ElectionName, Instant  # noqa: E402
-from supervisor.core.spec import EtcdSpec  # noqa: E402
-from supervisor.etcd import hedge  # noqa: E402
-from supervisor.etcd.election import Candidacy  # noqa: E402
-from supervisor.etcd.errors import StoreError  # noqa: E402
-from supervisor.etcd.store import EtcdStore  # noqa: E402
-from tests.drills.members import Cluster  # noqa: E402
-from tests.drills.net import Network, leash, missing  # noqa: E402
-from tests.etcd_server import installed  # noqa: E402
+from supervisor.core import timing
+from supervisor.core.events import Campaigned
+from supervisor.core.names import ElectionName, Instant
+from supervisor.core.spec import EtcdSpec
+from supervisor.etcd import hedge
+from supervisor.etcd.election import Candidacy
+from supervisor.etcd.errors import StoreError
+from supervisor.etcd.store import EtcdStore
+from tests.drills.members import Cluster
+from tests.drills.net import Network, leash, missing
+from tests.etcd_server import installed
+
+ROOT = Path(__file__).parent.parent
 
 PAUSE_SECONDS = 0.1
 

@@ -30,7 +30,7 @@ def serve(ports: Connection) -> None:
     """HTTP and gRPC health, in a process of its own."""
     import grpc.aio  # noqa: PLC0415 # not before the fork
 
-    from supervisor.pb import health_pb2  # noqa: PLC0415
+    from supervisor.pb import health_pb2  # noqa: PLC0415 # brings grpc
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
