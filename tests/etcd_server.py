@@ -11,7 +11,6 @@ import itertools
 import os
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import time
@@ -20,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from tests.ports import free_ports
 
 START_TIMEOUT_SECONDS = 30.0
 POLL_SECONDS = 0.02
@@ -67,16 +68,6 @@ def describe(etcd: str) -> Binaries | None:
     beside = Path(etcd).with_name("etcdctl")
     etcdctl = str(beside) if beside.exists() else shutil.which("etcdctl")
     return Binaries(etcd=etcd, etcdctl=etcdctl, version=out.split()[2]) if etcdctl else None
-
-
-def free_ports(count: int) -> list[int]:
-    """Loopback ports that nobody listens on now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [s.getsockname()[1] for s in sockets]
-    finally:
-        for s in sockets:
-            s.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,14 +21,15 @@ from supervisor.etcd.directory import Directory
 from supervisor.etcd.errors import Unreachable
 from supervisor.etcd.srv import NAMESERVERS_VARIABLE
 from tests.etcd.support import CALL_SECONDS, PATIENCE_SECONDS, Recorder, enter, grant, opened, spec
-from tests.etcd_server import BRISK, Binaries, EtcdCluster, EtcdServer, free_ports
+from tests.etcd_server import BRISK, Binaries, EtcdCluster, EtcdServer
+from tests.ports import free_port
 
 
 @pytest.fixture
 def many_ways(binaries: Binaries, tmp_path: Path) -> Iterator[tuple[EtcdServer, str, str]]:
     """An etcd on IPv4, IPv6 and a unix socket; the latter two's URLs."""
-    (port,) = free_ports(1)
-    ports = (free_ports(1)[0], free_ports(1)[0])
+    port = free_port()
+    ports = (free_port(), free_port())
     six = f"http://[::1]:{port}"
     listen = f"http://127.0.0.1:{ports[0]},{six},unix://s:0"
     extra = ("--listen-client-urls", listen, *BRISK)
@@ -202,7 +203,7 @@ async def test_which_srv_records_count(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_name_server_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    (port,) = free_ports(1)
+    port = free_port()
     monkeypatch.setenv(NAMESERVERS_VARIABLE, f"127.0.0.1:{port}")
     monkeypatch.setattr("supervisor.etcd.directory.SRV_TIMEOUT_SECONDS", 30.0)
     with pytest.raises(Unreachable, match=r"SRV records of example\.org"):

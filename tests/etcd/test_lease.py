@@ -12,7 +12,8 @@ from supervisor.etcd.errors import LeaseNotFound, TimedOut, Unreachable
 from supervisor.etcd.lease import LeaseKeeper
 from supervisor.pb.etcd import rpc_pb2
 from tests.etcd.support import CALL_SECONDS, Recorder, channels, enter, eventually, grant, now, opened, spec
-from tests.etcd_server import EtcdServer, free_ports
+from tests.etcd_server import EtcdServer
+from tests.ports import free_port, free_ports
 
 
 async def test_a_lease_is_granted_renewed_and_given_back(etcd: EtcdServer, namespace: str) -> None:
@@ -170,7 +171,7 @@ async def test_a_lease_is_renewed_again_after_a_restart(fresh_etcd: EtcdServer) 
 
 
 async def test_an_absent_endpoint_is_passed_over_within_the_call(etcd: EtcdServer, namespace: str) -> None:
-    (nobody,) = free_ports(1)
+    nobody = free_port()
     async with opened(spec(f"http://127.0.0.1:{nobody}", etcd.endpoint, namespace=namespace)) as store:
         held = await grant(store)
         await store.renew(held.lease, timeout_seconds=CALL_SECONDS)

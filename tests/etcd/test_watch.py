@@ -24,7 +24,8 @@ from tests.etcd.support import (
     resign,
     spec,
 )
-from tests.etcd_server import EtcdServer, free_ports
+from tests.etcd_server import EtcdServer
+from tests.ports import free_port
 
 
 @asynccontextmanager
@@ -331,7 +332,7 @@ async def preferred_is(connection: Channels, url: str) -> None:
 async def silenceable(etcd: EtcdServer) -> AsyncIterator[tuple[str, asyncio.Event]]:
     """A second address of a server which, once told to be silent, keeps connections and passes nothing on."""
     silence = asyncio.Event()
-    (port,) = free_ports(1)
+    port = free_port()
     tasks = set[asyncio.Task[None]]()
 
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -363,7 +364,7 @@ async def silenceable(etcd: EtcdServer) -> AsyncIterator[tuple[str, asyncio.Even
 
 async def test_an_absent_etcd_is_told_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = Recorder()
-    (port,) = free_ports(1)
+    port = free_port()
     async with channels(spec(f"http://127.0.0.1:{port}")) as connection:
         watch = QueueWatch(connection, seen)
         tries = asyncio.Queue[int]()

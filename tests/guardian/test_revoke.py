@@ -13,10 +13,11 @@ import pytest
 from supervisor.guardian.linux import boottime
 from supervisor.guardian.protocol import Arm, Store
 from supervisor.guardian.revoke import Endpoint, RevokeError, Work
-from tests.etcd_server import BRISK, EtcdServer, free_ports
+from tests.etcd_server import BRISK, EtcdServer
 from tests.guardian.harness import until
 from tests.guardian.test_daemon_death import daemon, exists, grant
 from tests.pki import files
+from tests.ports import free_port
 
 TERM = Arm(
     term="billing#7", lease=5, lease_deadline=0.0, margin_seconds=0.0, candidate_key="/n/billing/5", token=7,
@@ -91,7 +92,7 @@ def test_revocation_over_mutual_tls(tmp_path: Path, pki: Path) -> None:
 
 @pytest.mark.etcd
 def test_revocation_over_a_unix_socket(tmp_path: Path) -> None:
-    ports = (free_ports(1)[0], free_ports(1)[0])
+    ports = (free_port(), free_port())
     listen = ("--listen-client-urls", f"http://127.0.0.1:{ports[0]},unix://s:0")
     with EtcdServer(tmp_path / "etcd", ports=ports, arguments=(*BRISK, *listen)) as etcd:
         lease = grant(etcd, 600)

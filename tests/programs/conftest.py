@@ -1,6 +1,5 @@
 """What the tests of programs share."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
 from tests.system.conftest import node
 
 __all__ = ["node"]
@@ -24,15 +24,5 @@ def home() -> Iterator[Path]:
 
 @pytest.fixture
 def port() -> int:
-    """One that nobody listens at, from a range that no client's own end is given."""
-    import socket
-
-    first = 20_000 + (os.getpid() * 37) % 5_000
-    for candidate in range(first, first + 500):
-        with socket.socket() as sock:
-            try:
-                sock.bind(("127.0.0.1", candidate))
-            except OSError:
-                continue
-            return candidate
-    raise AssertionError("no port is free")
+    """One that nobody listens at."""
+    return free_port()

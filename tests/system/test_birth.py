@@ -14,6 +14,7 @@ import pytest
 
 from tests.etcd_server import EtcdServer
 from tests.guardian.test_setup import PYTHON
+from tests.ports import free_port
 from tests.system.nodes import COMMAND, Make, until
 
 pytestmark = pytest.mark.system
@@ -36,14 +37,6 @@ while not ending:
     connection.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\n" + str(os.getpid()).encode())
     connection.close()
 """
-
-
-def free_port() -> int:
-    """One that nobody listens on just now."""
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        number: int = trial.getsockname()[1]
-    return number
 
 
 def newer(pids: Path, count: int) -> bool:
