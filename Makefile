@@ -28,7 +28,7 @@ demo: venv ## three nodes, one leader, a kill -9, a takeover
 	$(BIN)/python bench/demo.py
 
 test: venv ## everything, real etcd included
-	$(BIN)/pytest -n $(WORKERS) $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 check: venv ## lint, format, strict types, generated code current
 	$(BIN)/ruff check .

@@ -20,10 +20,11 @@ from supervisor.core import actions as ac
 from supervisor.core import events as ev
 from supervisor.core import machine
 from supervisor.core.names import Home, NodeName
-from supervisor.core.state import Election, ElectionPhase, State
+from supervisor.core.state import State
 from supervisor.daemon import clock
 from supervisor.daemon.children import Children
 from supervisor.daemon.loop import Loop
+from supervisor.daemon.manager import LONGEST_WITHOUT_STEP_SECONDS, ServiceManager
 from supervisor.daemon.order import Order
 from supervisor.daemon.ports import DaemonPorts
 from supervisor.daemon.reload import Reloader
@@ -37,7 +38,6 @@ from supervisor.report.logline import Level, LogLine, is_journal, render
 from supervisor.report.systemd import Notifier
 
 ETCD_UNREACHABLE_EXIT_CODE = 69
-STATUS_EVERY_SECONDS = 0.25
 UNREACHABLE_DURING_START = "etcd was not reached in time (--wait-etcd)"
 
 
@@ -59,7 +59,7 @@ class Daemon:
         self._output = output
         self._own = output.lane("supervisor")
         self._journal = is_journal(os.environ, 1)
-        self._notifier = Notifier.from_environment(os.environ)
+        self._manager = ServiceManager(Notifier.from_environment(os.environ), state=lambda: self.loop.state)
         self._tokens = TokenFile(state_dir, lambda event: self.loop.post(event))
         initial = machine.initial(
             NodeName(node or socket.gethostname()),
@@ -83,7 +83,6 @@ class Daemon:
         self._children: Children | None = None
         self._store: StoreCalls | None = None
         self._control = ControlServer(DaemonPorts(self.loop, self.reloader, self._facts, self._logs), socket_path)
-        self._told_ready = self._telling = False
 
     def say(self, level: Level, message: str) -> None:
         """One line of our own."""
@@ -113,7 +112,7 @@ class Daemon:
                     group.create_task(self._link.run(), name="guardian link"),
                     group.create_task(self._children.probes.run(), name="probes"),
                     group.create_task(self.reloader.watch(), name="file watch"),
-                    group.create_task(self._keep_systemd(), name="systemd"),
+                    group.create_task(self._manager.keep_watchdog(self._alive), name="watchdog"),
                 ]
                 if wait_etcd_seconds is not None:
                     background.append(group.create_task(self._give_up_on_etcd(wait_etcd_seconds), name="wait for etcd"))
@@ -160,9 +159,9 @@ class Daemon:
         loop.add_signal_handler(signal.SIGUSR1, self._reopen)
 
     async def _reload(self) -> None:
-        self._notifier.reloading()
+        self._manager.reloading()
         await self.reloader.reload()
-        self._notifier.ready(_status_line(self.loop.state))
+        self._manager.reloaded()
 
     def _reopen(self) -> None:
         self._logs.reopen()
@@ -180,23 +179,7 @@ class Daemon:
         if len(after.processes) < len(before.processes):
             for gone in before.processes.keys() - after.processes.keys():
                 self._logs.forget(gone)
-        if after.stopping and not before.stopping:
-            self._notifier.stopping(after.stopping)
-        if not self._told_ready and after.spec is not None and all(_joined(e) for e in after.elections.values()):
-            self._told_ready = True
-            self._notifier.ready(_status_line(after))
-        elif before.elections is not after.elections or before.problems is not after.problems:
-            self._tell_soon()
-
-    def _tell_soon(self) -> None:
-        """The status line follows a burst of changes, not each of them."""
-        if not self._telling and self._notifier.enabled:
-            self._telling = True
-            asyncio.get_running_loop().call_later(STATUS_EVERY_SECONDS, self._tell_status)
-
-    def _tell_status(self) -> None:
-        self._telling = False
-        self._notifier.status(_status_line(self.loop.state))
+        self._manager.report(before, after)
 
     def _write(self, *lines: LogLine) -> None:
         """Those of one step in one block: whoever writes it is woken once."""
@@ -210,12 +193,10 @@ class Daemon:
         for note in ready.notes:
             self.say(Level.INFO, f"guardian: {note}")
 
-    async def _keep_systemd(self) -> None:
-        if self._notifier.watchdog_seconds is None:
-            return
-        while True:
-            self._notifier.watchdog()
-            await asyncio.sleep(self._notifier.watchdog_seconds / 3)
+    def _alive(self) -> bool:
+        """Whether we do our duty: the core is asked, and the guardian answers."""
+        assert self._link is not None
+        return self._link.answers and self.loop.since_step_seconds < LONGEST_WITHOUT_STEP_SECONDS
 
     def _facts(self) -> Facts:
         ready, spec = self._launched.ready, self.loop.state.spec
@@ -231,16 +212,6 @@ class Daemon:
 
 def _reached_etcd(state: State) -> bool:
     return bool(state.store.reachable) or (state.spec is not None and not state.spec.elections)
-
-
-def _joined(e: Election) -> bool:
-    return e.phase not in (ElectionPhase.DETACHED, ElectionPhase.CAMPAIGNING)
-
-
-def _status_line(state: State) -> str:
-    leading = sum(e.leading for e in state.elections.values())
-    text = f"leads {leading} of {len(state.elections)} elections"
-    return f"{text}; the file has {len(state.problems)} problems and was not adopted" if state.problems else text
 
 
 def run_daemon(

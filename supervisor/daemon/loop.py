@@ -84,6 +84,11 @@ class Loop:
         at = self._backlog.ready_at(now := self._clock())
         return at is not None and at <= now
 
+    @property
+    def since_step_seconds(self) -> float:
+        """How long ago the core was last asked for a decision: about a second at most, while all is well."""
+        return self._clock() - self._stepped_at
+
     async def wait(self, predicate: Callable[[State], bool], timeout_seconds: float) -> State | None:
         """The first state from now on that fits, or None when none did in time."""
         changed = asyncio.Event()

@@ -77,6 +77,11 @@ class GuardianLink:
         """What the guardian said when it took up its duty: its pid, its containment, its notes."""
         return self._guardian.ready
 
+    @property
+    def answers(self) -> bool:
+        """Whether the guardian is known to live: it answered within the last second and a half, as it is asked to."""
+        return self._pulse.answers and not self._lost
+
     # --- orders ------------------------------------------------------------------------------------------------------
 
     def arm(self, order: Arm) -> None:

@@ -72,6 +72,11 @@ class Pulse:
         else:
             self._last_turns = self._ask()
 
+    @property
+    def answers(self) -> bool:
+        """Whether it answered what it was last asked in time, or said anything else since."""
+        return not self._silent_turns
+
     def heard(self) -> None:
         """It said something, whatever it was."""
         self._heard += 1
