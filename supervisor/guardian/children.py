@@ -17,14 +17,13 @@ from supervisor.guardian import protocol as say
 from supervisor.guardian.containment import Box, Containment
 from supervisor.guardian.linux import Inherited, boottime
 from supervisor.guardian.loop import Loop
-from supervisor.guardian.record import changing_record
-from supervisor.guardian.spawn import OPEN, Failure, Forked, fork_exec, read_report
+from supervisor.guardian.run import Run, begun
+from supervisor.guardian.spawn import OPEN, fork_exec, read_report
 
 if TYPE_CHECKING:
     from supervisor.guardian.setup import Setup
     from supervisor.guardian.sockets import Sockets
 
-_FIRST_RETRY_SECONDS = 0.01
 _LAST_RETRY_SECONDS = 0.2
 _LONGEST_MESSAGE = 2000
 MOST_BLOCKERS = 20
@@ -32,26 +31,6 @@ MOST_BLOCKERS = 20
 
 Tell = Callable[[say.News, Sequence[int]], None]
 """Tells the daemon; takes the descriptors over."""
-
-
-@changing_record
-class Run:
-    """One run, as long as it is not proven empty."""
-
-    order: say.Spawn
-    box: Box
-    forked: Forked
-    report: bytes = b""
-    learning: bool = True
-    """Whether exec succeeded is not known yet."""
-    failure: Failure | None = None
-    released: bool = False
-    """The gate is open. It is so for good."""
-    exited: bool = False
-    killing: bool = False
-    blockers: tuple[str, ...] = ()
-    retry_seconds: float = _FIRST_RETRY_SECONDS
-    blow_at: float = 0.0
 
 
 class Children:
@@ -70,21 +49,22 @@ class Children:
         self._emptied_terms: set[str] = set()
         self._unclosed: list[int] = []
         self._sockets: Sockets | None = None
+        self._on_cgroup = self._cgroup_changed
+        """One object for all: each look at a method makes another."""
 
     # --- what is there -----------------------------------------------------------------------------------------------
 
-    def orders(self) -> list[say.Spawn]:
-        """The orders whose runs are not proven empty."""
-        return [run.order for run in self._runs.values()]
+    def runs(self) -> list[Run]:
+        """Those that are not proven empty."""
+        return list(self._runs.values())
 
-    def order(self, number: int) -> say.Spawn | None:
-        """The order of a run that is not proven empty."""
-        run = self._runs.get(number)
-        return None if run is None else run.order
+    def run(self, number: int) -> Run | None:
+        """One that is not proven empty."""
+        return self._runs.get(number)
 
     def of_term(self, term: str) -> set[int]:
         """The runs of a term that are not proven empty."""
-        return {number for number, run in self._runs.items() if run.order.term == term}
+        return {number for number, run in self._runs.items() if run.term == term}
 
     def headless(self) -> set[int]:
         """The runs whose main pid has ended, while something of them may be alive."""
@@ -93,7 +73,7 @@ class Children:
     def emptied_terms(self) -> set[str]:
         """Terms of which a run was proven empty since the last call, and no other is left."""
         emptied, self._emptied_terms = self._emptied_terms, set()
-        return emptied - {run.order.term for run in self._runs.values()} if emptied else emptied
+        return emptied - {run.term for run in self._runs.values()} if emptied else emptied
 
     def names(self, runs: set[int]) -> tuple[str, ...]:
         """``pid (name)`` of those alive in these runs."""
@@ -133,29 +113,28 @@ class Children:
             self.refuse(order, getattr(error, "stage", stage), error.errno or 0, text)
             return
         self._containment.enter(order.run, forked.pid)
-        run = self._runs[order.run] = Run(order=order, box=box, forked=forked)
+        run = self._runs[order.run] = begun(order, box, forked)
         # Its end only, by exec or death: to be woken by what is in it would take the CPU from who is about to exec.
-        self._loop.watch(forked.report_fd, 0, lambda: self._learn(run))
+        self._loop.watch(forked.report_fd, 0, lambda _: self._learn(run))
         if box.events_fd is not None:
-            events_fd = box.events_fd
-            self._loop.watch(events_fd, select.POLLPRI, lambda: self._cgroup_changed(events_fd))
+            self._loop.watch(box.events_fd, select.POLLPRI, self._on_cgroup)
 
     def release(self, number: int, refusal: str | None) -> None:
         """Let a held run execute its command, or, when there is a reason against it, end it. Nobody once it has ended."""
         run = self._runs.get(number)
-        if run is None or run.forked.gate_fd < 0 or run.released or run.exited:
+        if run is None or run.birth is None or not run.birth.held or run.exited:
             return
         if refusal is not None or run.killing:
             self.kill({number})
             return
-        run.released = True
+        run.birth.released = True
         with suppress(BrokenPipeError):  # it failed before it came to the gate
-            os.write(run.forked.gate_fd, OPEN)
+            os.write(run.birth.forked.gate_fd, OPEN)
 
     def is_held(self, number: int) -> bool:
         """Whether nothing of the run's command can have been executed."""
         run = self._runs.get(number)
-        return run is not None and run.forked.gate_fd >= 0 and not run.released
+        return run is not None and run.birth is not None and run.birth.held
 
     def _prepare(self, order: say.Spawn, extras: dict[str, object], box: Box) -> "Setup":
         """What the child needs beyond the ordinary, as far as it is done before the fork. Raises SetupError.
@@ -191,14 +170,17 @@ class Children:
 
     def refuse(self, order: say.Spawn, stage: str, number: int, message: str) -> None:
         """Answer an order that is not, or could not be, followed. ``number`` is an errno, or 0."""
-        self._tell(say.SpawnFailed(run=order.run, stage=stage, errno=number, message=message[:_LONGEST_MESSAGE]), ())
+        self._refused(order.run, stage, number, message)
+
+    def _refused(self, run: int, stage: str, number: int, message: str) -> None:
+        self._tell(say.SpawnFailed(run=run, stage=stage, errno=number, message=message[:_LONGEST_MESSAGE]), ())
 
     def signal(self, number: int, signo: int, to: str) -> None:
         """Signal the main pid, its process group or everybody (``main``, ``group``, ``all``); nobody once that is reaped."""
         run = self._runs.get(number)
         if run is None or run.exited or not 0 < signo < signal.NSIG:
             return
-        pid = run.forked.pid  # not reaped, so neither the pid nor its group can be anyone else's
+        pid = run.pid  # not reaped, so neither the pid nor its group can be anyone else's
         if to == "all":
             self._containment.signal(number, signo, but=pid)
         with suppress(PermissionError):
@@ -221,7 +203,7 @@ class Children:
 
     def reap(self) -> None:
         """Wait for all that have ended: main pids, orphans that became ours, helpers."""
-        mains = {run.forked.pid: run for run in self._runs.values() if not run.exited}
+        mains = {run.pid: run for run in self._runs.values() if not run.exited}
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -276,10 +258,10 @@ class Children:
 
     def _name(self, run: Run) -> None:
         """Tell who will not die, once for each company of them."""
-        blockers = self._containment.names({run.order.run})[:MOST_BLOCKERS]
+        blockers = self._containment.names({run.number})[:MOST_BLOCKERS]
         if blockers and blockers != run.blockers:
             run.blockers = blockers
-            self._tell(say.Lingering(run=run.order.run, blockers=blockers), ())
+            self._tell(say.Lingering(run=run.number, blockers=blockers), ())
 
     def _look_again(self) -> None:
         self._changed = True
@@ -290,34 +272,33 @@ class Children:
 
     def _learn(self, run: Run, *, reaped: bool = False) -> None:
         """Read the child's report; its end says that exec succeeded or that the child is gone."""
+        if run.birth is None:
+            return
+        birth, forked = run.birth, run.birth.forked
         try:
-            while part := os.read(run.forked.report_fd, 4096):
-                run.report += part
+            while part := os.read(forked.report_fd, 4096):
+                birth.report += part
         except BlockingIOError:
             if not reaped:
                 return
-        self._loop.unwatch(run.forked.report_fd)
-        os.close(run.forked.report_fd)
-        if run.forked.gate_fd >= 0:
-            os.close(run.forked.gate_fd)
-            run.released = True
-        run.learning = False
-        run.failure = read_report(run.report, run.order)
-        if run.failure is None:
-            run.order = _without_environment(run.order)
+        self._loop.unwatch(forked.report_fd)
+        os.close(forked.report_fd)
+        if forked.gate_fd >= 0:
+            os.close(forked.gate_fd)
+        run.birth = None
+        run.failure = read_report(birth.report, birth.order)
         if run.failure is None:
             # Once it is reaped its pid is nobody's, and may soon be somebody else's.
-            pidfds = [] if reaped else [os.pidfd_open(run.forked.pid)]
-            self._tell(say.Spawned(run=run.order.run, pid=run.forked.pid), pidfds)
+            pidfds = [] if reaped else [os.pidfd_open(run.pid)]
+            self._tell(say.Spawned(run=run.number, pid=run.pid), pidfds)
 
     def _exited(self, run: Run, status: int) -> None:
-        if run.learning:
-            self._learn(run, reaped=True)
+        self._learn(run, reaped=True)
         run.exited = True
-        self._containment.reaped(run.order.run)
+        self._containment.reaped(run.number)
         if run.failure is not None:
             return
-        self._untold[run.order.run] = status
+        self._untold[run.number] = status
 
     def _tell_exits(self, empty: set[int]) -> None:
         """Who has ended, and whether that was all of it: then there is nothing to be killed."""
@@ -336,25 +317,18 @@ class Children:
             self._tell(exited, ())
 
     def _emptied(self, run: Run) -> None:
-        number = run.order.run
-        if run.order.term is not None:
-            self._emptied_terms.add(run.order.term)
+        if run.term is not None:
+            self._emptied_terms.add(run.term)
         if run.failure is None:
-            self._tell(say.Emptied(run=number), ())
+            self._tell(say.Emptied(run=run.number), ())
         else:
-            self.refuse(run.order, run.failure.stage, run.failure.number, run.failure.message)
+            self._refused(run.number, run.failure.stage, run.failure.number, run.failure.message)
         if run.box.events_fd is not None:
             self._loop.unwatch(run.box.events_fd)
-        self._unclosed.append(number)
+        self._unclosed.append(run.number)
 
     def clear_away(self) -> None:
         """Remove what held the runs that are over. After all news of a turn: somebody waits for those."""
         over, self._unclosed = self._unclosed, []
         for number in over:
             self._containment.close(number)
-
-
-def _without_environment(order: say.Spawn) -> say.Spawn:
-    """The child has it, and nobody else needs it: two thirds of what a run costs this process."""
-    values = {field: getattr(order, field) for field in type(order).__annotations__}
-    return say.Spawn(**{**values, "environment": ()})

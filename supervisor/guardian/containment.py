@@ -12,6 +12,7 @@ Does not: notice work handed to someone else's daemon (``systemd-run``, ``docker
 
 import os
 import signal
+import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
@@ -42,26 +43,42 @@ class Box:
 
     run: int
     term: str | None
-    directory: str | None
-    """Its cgroup."""
+    top: str | None
+    inside: str
+    """Its cgroup, below ``top``."""
     events_fd: int | None
     """cgroup.events: POLLPRI when it becomes empty."""
-    sessions: set[int]
-    """Ever seen in it."""
     main: int = 0
+    """Its main pid, and the session that this makes."""
     start: int = 0
     reaped: bool = False
+    others: frozenset[int] = frozenset()
+    """Sessions ever seen in it, beside that of its main pid."""
+
+    @property
+    def directory(self) -> str | None:
+        """Its cgroup."""
+        return None if self.top is None else f"{self.top}/{self.inside}"
 
     @property
     def procs(self) -> str | None:
         """What the child writes itself into before exec."""
-        return None if self.directory is None else cgroup.procs_file(self.directory)
+        return None if (directory := self.directory) is None else cgroup.procs_file(directory)
+
+    def saw(self, session: int) -> None:
+        """Somebody of the run was seen in this session."""
+        if session != self.main and session not in self.others:
+            self.others |= {session}
+
+    def knows(self, session: int) -> bool:
+        """Whether somebody of the run ever was."""
+        return session == self.main or session in self.others
 
 
-def run_directory(top: str, term: str | None, run: int, scope: str) -> str:
+def run_directory(term: str | None, run: int, scope: str) -> str:
     """The cgroup of a run, below the guardian's own."""
     of_term = "no-term" if term is None else f"term.{_file_name(term)}"
-    return f"{top}/{of_term}/{run}.{_file_name(scope)}"
+    return f"{of_term}/{run}.{_file_name(scope)}"
 
 
 class Containment:
@@ -79,13 +96,15 @@ class Containment:
 
     def open(self, run: int, term: str | None, scope: str) -> Box:
         """Make the place for a run. OSError when its cgroup cannot be made."""
-        directory = events_fd = None
+        inside, events_fd = "", None
         if self.top is not None:
-            directory = run_directory(self.top, term, run, scope)
+            inside = run_directory(term, run, scope)
+            directory = f"{self.top}/{inside}"
             os.makedirs(directory)
             events_fd = os.open(f"{directory}/cgroup.events", os.O_RDONLY | os.O_CLOEXEC)
             os.read(events_fd, 256)  # kernfs tells only readers of what has changed since they read
-        self._boxes[run] = Box(run=run, term=term, directory=directory, events_fd=events_fd, sessions=set())
+        term = None if term is None else sys.intern(term)
+        self._boxes[run] = Box(run=run, term=term, top=self.top, inside=inside, events_fd=events_fd)
         return self._boxes[run]
 
     def enter(self, run: int, pid: int) -> None:
@@ -93,7 +112,6 @@ class Containment:
         box, process = self._boxes[run], look(pid)
         assert process is not None, "a child that nobody reaped is in /proc"
         box.main, box.start = pid, process.start
-        box.sessions.add(pid)  # it is about to call setsid
 
     def variables(self, run: int) -> dict[str, str]:
         """What every child of the run carries in its environment."""
@@ -109,10 +127,10 @@ class Containment:
         self._owners = {key: owner for key, owner in self._owners.items() if owner != run}
         if box.events_fd is not None:
             os.close(box.events_fd)
-        if box.directory is not None:
-            cgroup.remove(box.directory)
+        if (directory := box.directory) is not None:
+            cgroup.remove(directory)
             if not any(other.term == box.term for other in self._boxes.values()):
-                cgroup.remove(os.path.dirname(box.directory))
+                cgroup.remove(os.path.dirname(directory))
 
     def remove(self) -> None:
         """Remove the whole subtree, when nothing runs."""
@@ -122,7 +140,7 @@ class Containment:
     def empty(self, runs: Iterable[int]) -> set[int]:
         """Those of the runs in which nothing is alive."""
         boxes = [self._boxes[run] for run in runs]
-        candidates = {b.run for b in boxes if b.reaped and not (b.directory and cgroup.populated(b.directory))}
+        candidates = {b.run for b in boxes if b.reaped and not ((at := b.directory) and cgroup.populated(at))}
         if candidates:
             found = own_children()
             for process, owners in self._our_children(everyone() if found is None else found):
@@ -134,8 +152,8 @@ class Containment:
         """One round of SIGKILL for all of these runs. Repeat it until they are empty."""
         boxes = [self._boxes[run] for run in runs]
         for box in boxes:
-            if box.directory is not None:
-                cgroup.kill(box.directory)
+            if (directory := box.directory) is not None:
+                cgroup.kill(directory)
                 # Between fork and its entry the main pid is in no cgroup of ours; unreaped, its pid is still its.
                 if not box.reaped:
                     with suppress(ProcessLookupError):
@@ -184,7 +202,7 @@ class Containment:
         for process in tree:
             self._owners[process.key] = run
             if process.start >= box.start:
-                box.sessions.add(process.session)
+                box.saw(process.session)
 
     def _our_children(self, processes: dict[int, Living]) -> list[tuple[Living, set[int]]]:
         """The guardian's own children with the runs that each is, or may be, of."""
@@ -203,7 +221,7 @@ class Containment:
         if (run := self._by_cgroup(orphan.pid)) is not None or (run := self._by_marker(orphan.pid)) is not None:
             return {run}
         older = {run: box for run, box in self._boxes.items() if box.main and box.start <= orphan.start}
-        by_session = {run for run, box in older.items() if orphan.session in box.sessions}
+        by_session = {run for run, box in older.items() if box.knows(orphan.session)}
         return by_session or set(older)
 
     def _by_cgroup(self, pid: int) -> int | None:
@@ -211,8 +229,7 @@ class Containment:
             return None
         _, found, inside = (cgroup_path(pid) or "").partition(f"/{os.path.basename(self.top)}/")
         for box in self._boxes.values() if found else ():
-            assert box.directory is not None
-            if (inside + "/").startswith(box.directory.removeprefix(f"{self.top}/") + "/"):
+            if (inside + "/").startswith(f"{box.inside}/"):
                 return box.run
         return None
 

@@ -86,12 +86,12 @@ class Guardian:
 
     def _over(self) -> bool:
         if self._quitting:
-            return not self._children.orders()
+            return not self._children.runs()
         return self._farewell is not None and self._farewell.over
 
     # --- the daemon --------------------------------------------------------------------------------------------------
 
-    def _listen_some(self) -> None:
+    def _listen_some(self, _fd: int) -> None:
         """A turn's worth of orders, so that those who wait for news of the first do not wait for the last."""
         self._listen(_ORDERS_AT_ONCE)
 
@@ -150,11 +150,11 @@ class Guardian:
             case say.Quit():
                 self._quitting = True
                 self._children.close_sockets()
-                self._children.kill({spawned.run for spawned in self._children.orders()})
+                self._children.kill({run.number for run in self._children.runs()})
             case _:
                 raise say.ProtocolError(f"{type(order).__name__} is not for the guardian")
 
-    def _daemon_died(self) -> None:
+    def _daemon_died(self, _fd: int = -1) -> None:
         """Everything it still managed to say was read before: it may have extended a lease or disarmed a term."""
         if self._daemon_fd is not None:
             self._loop.unwatch(self._daemon_fd)
@@ -186,9 +186,9 @@ class Guardian:
         return f"term {term} is ending" if term in self._vacating else self._terms.refusal(term, boottime())
 
     def _release(self, number: int) -> None:
-        order = self._children.order(number)
-        if order is not None:
-            self._children.release(number, self._refusal(order.term))
+        run = self._children.run(number)
+        if run is not None:
+            self._children.release(number, self._refusal(run.term))
 
     def _spawn(self, order: say.Spawn, descriptors: list[int]) -> None:
         refusal = self._refusal(order.term)
@@ -272,7 +272,7 @@ class Guardian:
             signal.signal(signo, _ignore)
             signal.siginterrupt(signo, False)  # noqa: FBT003 # its own signature
         signal.set_wakeup_fd(write_fd, warn_on_full_buffer=False)
-        self._loop.watch(read_fd, select.POLLIN, lambda: self._signalled(read_fd))
+        self._loop.watch(read_fd, select.POLLIN, self._signalled)
 
     def _signalled(self, read_fd: int) -> None:
         with suppress(BlockingIOError):

@@ -19,7 +19,8 @@ from collections.abc import Callable
 from supervisor.guardian.children import Children
 from supervisor.guardian.linux import boottime, die_with_parent, set_name
 from supervisor.guardian.loop import Loop
-from supervisor.guardian.protocol import Spawn, Store
+from supervisor.guardian.protocol import Store
+from supervisor.guardian.run import Run
 from supervisor.guardian.terms import Terms
 from supervisor.guardian.undo import Undos
 
@@ -51,9 +52,9 @@ class Farewell:
         self._open = set(self._endings)
         self._last_stopped = False
         self.over = False
-        for order in children.orders():
-            if not order.last:
-                self._stop(order)
+        for run in children.runs():
+            if not run.stop.last:
+                self._stop(run)
         if store is not None and store.endpoints and self._leases:
             self._start_helper(store)
         for deadline in self._leases.values():
@@ -62,45 +63,46 @@ class Farewell:
     def advance(self) -> None:
         """Whatever has become possible."""
         # Nobody is left whom a stop signal would reach: what such a run still holds is killed, as the daemon would.
-        stopping = {order.run for order in self._children.orders() if not order.last or self._last_stopped}
+        stopping = {run.number for run in self._children.runs() if not run.stop.last or self._last_stopped}
         self._children.kill(self._children.headless() & stopping)
         self._undos.advance(self._children, self._terms, self._loop)
         if self._orders_fd >= 0:
             self._revoke_what_is_free()
         if self._helper and self._children.helper_ended(self._helper):
             self._helper = 0
-        orders = self._children.orders()
-        if self._helper or any(not order.last for order in orders):
+        runs = self._children.runs()
+        if self._helper or any(not run.stop.last for run in runs):
             return
         if not self._last_stopped:
             self._last_stopped = True
-            for order in orders:
-                self._stop(order)
-        self.over = not orders
+            for run in runs:
+                self._stop(run)
+        self.over = not runs
 
     def hurry(self) -> None:
         """A successor waits: SIGKILL instead of patience."""
-        self._children.kill({order.run for order in self._children.orders() if not order.last or self._last_stopped})
+        self._children.kill({run.number for run in self._children.runs() if not run.stop.last or self._last_stopped})
 
-    def _stop(self, order: Spawn) -> None:
-        if self._children.is_held(order.run):
-            self._children.kill({order.run})
+    def _stop(self, run: Run) -> None:
+        if self._children.is_held(run.number):
+            self._children.kill({run.number})
             return
-        self._children.signal(order.run, order.stop_signal, order.stop_to)
-        for signo, seconds in order.stop_then:
-            self._signal_later(order, signo, seconds)
-        kill_at = boottime() + order.stop_timeout_seconds
-        reserve = self._undos.reserve_seconds(order.term)
-        if reserve and order.term is not None:
-            kill_at = min(kill_at, self._terms.kill_by(order.term) - reserve)
-        self._loop.at(kill_at, lambda: self._children.kill({order.run}))
+        stop = run.stop
+        self._children.signal(run.number, stop.signal, stop.to)
+        for signo, seconds in stop.then:
+            self._signal_later(run, signo, seconds)
+        kill_at = boottime() + stop.timeout_seconds
+        reserve = self._undos.reserve_seconds(run.term)
+        if reserve and run.term is not None:
+            kill_at = min(kill_at, self._terms.kill_by(run.term) - reserve)
+        self._loop.at(kill_at, lambda: self._children.kill({run.number}))
 
-    def _signal_later(self, order: Spawn, signo: int, seconds: float) -> None:
-        self._loop.at(boottime() + seconds, lambda: self._children.signal(order.run, signo, order.stop_to))
+    def _signal_later(self, run: Run, signo: int, seconds: float) -> None:
+        self._loop.at(boottime() + seconds, lambda: self._children.signal(run.number, signo, run.stop.to))
 
     def _revoke_what_is_free(self) -> None:
         now = boottime()
-        alive = {order.term for order in self._children.orders() if order.term is not None}
+        alive = {run.term for run in self._children.runs() if run.term is not None}
         for term in sorted(self._open - alive):
             self._open.discard(term)
             self._say(f"term {term}")

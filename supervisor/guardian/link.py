@@ -42,8 +42,8 @@ class _Live:
     pid: int = 0
     start: int = 0
     pidfd: int = -1
-    directory: str = ""
-    """Its cgroup, if there is one."""
+    inside: str = ""
+    """Its cgroup, if there is one, below the guardian's."""
     exited: bool = False
 
 
@@ -150,8 +150,8 @@ class GuardianLink:
             os.close(kept)
             raise
         term = None if request.term is None else str(request.term)
-        top = self.ready.path
-        self._live[request.run] = _Live(directory=run_directory(top, term, request.run, request.scope) if top else "")
+        inside = run_directory(term, request.run, request.scope) if self.ready.path else ""
+        self._live[request.run] = _Live(inside=inside)
         self._wire.send(packet, descriptors)
         self._watch_writable()
 
@@ -175,15 +175,19 @@ class GuardianLink:
         if live is None or self._lost:
             return
         with suppress(OSError):  # ended, or never there: the guardian finds out
-            if live.directory:
-                cgroup.kill(live.directory)
+            if live.inside:
+                cgroup.kill(self._directory(live))
             if live.pidfd >= 0:
                 signal.pidfd_send_signal(live.pidfd, signal.SIGKILL)
 
     def holds(self, run: RunId, pid: int) -> bool:
         """Whether a process is inside this run's containment."""
         live = self._live.get(run, _Live())
-        return is_inside(pid, run=run, main=0 if live.exited else live.pid, directory=live.directory, ready=self.ready)
+        main = 0 if live.exited else live.pid
+        return is_inside(pid, run=run, main=main, directory=self._directory(live), ready=self.ready)
+
+    def _directory(self, live: _Live) -> str:
+        return f"{self.ready.path}/{live.inside}" if live.inside else ""
 
     def close_sockets(self, owner: str) -> None:
         """No answer; an owner of none is nobody."""

@@ -17,14 +17,14 @@ class Loop:
 
     def __init__(self) -> None:
         self._poll = select.poll()
-        self._handlers: dict[int, Callable[[], None]] = {}
+        self._handlers: dict[int, Callable[[int], None]] = {}
         self._alarms: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
         self._timer = BootTimer()
-        self.watch(self._timer.fileno(), select.POLLIN, self._timer.drain)
+        self.watch(self._timer.fileno(), select.POLLIN, lambda _: self._timer.drain())
 
-    def watch(self, fd: int, mask: int, handler: Callable[[], None]) -> None:
-        """Call the handler whenever the descriptor is ready. Again with another mask or handler replaces."""
+    def watch(self, fd: int, mask: int, handler: Callable[[int], None]) -> None:
+        """Call the handler with the descriptor whenever that is ready. Again with another mask or handler replaces."""
         self._poll.register(fd, mask)
         self._handlers[fd] = handler
 
@@ -50,4 +50,4 @@ class Loop:
         for fd, _ in ready:
             handler = self._handlers.get(fd)
             if handler is not None:  # an earlier handler of this turn may have closed it
-                handler()
+                handler(fd)

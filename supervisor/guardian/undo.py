@@ -48,7 +48,7 @@ class Undos:
 
     def advance(self, children: Children, terms: Terms, loop: Loop) -> None:
         """Run what has become due."""
-        alive = {order.term for order in children.orders()}
+        alive = {run.term for run in children.runs()}
         for term in sorted(self._entered - alive):
             order = self._orders[term]
             self.forget(term)

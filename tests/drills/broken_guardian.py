@@ -8,10 +8,10 @@ sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 from supervisor.guardian import __main__ as guardian
 from supervisor.guardian.farewell import Farewell
-from supervisor.guardian.protocol import Spawn
+from supervisor.guardian.run import Run
 
 
-def _stop_nothing(self: Farewell, order: Spawn) -> None:
+def _stop_nothing(self: Farewell, run: Run) -> None:
     """Whoever is to be stopped lives on."""
 
 

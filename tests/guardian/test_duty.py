@@ -22,7 +22,7 @@ def test_news_that_waited_and_left_leave_nothing_to_wake_for() -> None:
     while daemon.receive() is not None:
         pass
     guardian.tell(say.Pong(number=told + 1))  # takes with it what waited
-    guardian._listen_some()
+    guardian._listen_some(ours.fileno())
     assert guardian._loop._poll.poll(0) == []
     daemon.close()
     wire.close()
