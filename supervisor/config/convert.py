@@ -37,6 +37,7 @@ from supervisor.core.spec import (
 )
 
 T = TypeVar("T")
+K = TypeVar("K")
 
 HOOK_STOP_SECONDS = 1.0
 """Between SIGTERM and SIGKILL for a hook whose occasion is over."""
@@ -47,6 +48,12 @@ _NOBODY = ElectionName("")
 def _one(value: T) -> T:
     """One object for equal values, also where they arrive: hundreds of processes say the same, or nothing, of most things."""
     return value
+
+
+@lru_cache(maxsize=1000)
+def _one_dict(items: tuple[tuple[K, T], ...]) -> Mapping[K, T]:
+    """Likewise, a mapping: most are empty."""
+    return dict(items)
 
 
 def _or(value: T | None, default: T) -> T:
@@ -155,12 +162,12 @@ def _process(pid: ProcessId, role: Role, process: schema.Process) -> ProcessSpec
         role=role,
         command=command,
         directory=process.directory,
-        environment=_or(process.environment, default.environment),
+        environment=_one_dict(tuple((process.environment or {}).items())),
         environment_files=tuple(process.environment_files or ()),
         pass_environment=tuple(dict.fromkeys(process.pass_environment or ())),
         user=process.user,
         umask=process.umask,
-        limits=_or(process.limits, default.limits),
+        limits=_one_dict(tuple((process.limits or {}).items())),
         groups=None if process.groups is None else tuple(dict.fromkeys(process.groups)),
         nice=process.nice,
         scheduling=process.scheduling,
@@ -171,13 +178,13 @@ def _process(pid: ProcessId, role: Role, process: schema.Process) -> ProcessSpec
         no_new_privileges=_or(process.no_new_privileges, default.no_new_privileges),
         private_tmp=_or(process.private_tmp, default.private_tmp),
         cgroup=_cgroup(process.cgroup),
-        sockets={name: _socket(one) for name, one in (process.sockets or {}).items()},
+        sockets=_one_dict(tuple((name, _socket(one)) for name, one in (process.sockets or {}).items())),
         pty=_or(process.pty, default.pty),
         kind=_or(process.kind, default.kind),
         timeout_seconds=process.timeout,
-        needs={ProcessName(name): need for name, need in (process.needs or {}).items()},
-        ready=None if process.ready is None else _probe(process.ready, process),
-        health=None if process.health is None else _probe(process.health, process),
+        needs=_one_dict(tuple((ProcessName(name), need) for name, need in (process.needs or {}).items())),
+        ready=None if process.ready is None else _one(_probe(process.ready, process)),
+        health=None if process.health is None else _one(_probe(process.health, process)),
         restart=_one(_restart(process.restart or schema.Restart(), default.restart, _or(process.kind, default.kind))),
         stop=_one(_stop(process.stop or schema.Stop(), default.stop, process)),
         log=_one(_log(process.log or schema.Log(), default.log)),
@@ -223,7 +230,8 @@ def _socket(socket: birth_schema.Socket) -> SocketSpec:
 def _command(words: list[schema.Word], process: schema.Process | schema.Hook) -> tuple[str, ...]:
     first, *arguments = words
     program = values.program(first, process.directory or "", Path(first.directory))
-    return (program, *map(str, arguments))
+    command: tuple[str, ...] = _one((_one(program), *(_one(str(word)) for word in arguments)))
+    return command
 
 
 def _probe(probe: schema.Ready | schema.Health, process: schema.Process) -> ProbeSpec:
