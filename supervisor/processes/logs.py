@@ -13,7 +13,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -25,9 +25,9 @@ from supervisor.processes.lines import LineCutter, last_lines, printable
 from supervisor.processes.output import Output
 from supervisor.processes.reader import PIPE_BYTES, Pipe, Reader
 from supervisor.processes.rendering import STDERR, STDOUT
-from supervisor.processes.sink import Lane, Loss
+from supervisor.processes.sink import NOTHING, Lane
 from supervisor.processes.tail import TAIL_BYTES, Tail
-from supervisor.processes.targets import Key, Route, Targets, warn_from_thread
+from supervisor.processes.targets import NOWHERE, Targets, warn_from_thread
 
 if TYPE_CHECKING:
     from supervisor.processes.datagrams import Sender
@@ -52,88 +52,116 @@ class Lost:
 
 
 class _Captured:
-    """One process's output: what is kept of it, and where it goes. Its lock guards all but ``routes``, which is replaced."""
+    """One process's output: what is kept of it, and where it goes. Its lock guards all but ``routes``, which is replaced.
+
+    There may be a thousand that never say a word: until the first they hold next to nothing.
+    """
+
+    __slots__ = (
+        *("followers", "forgotten", "left", "lock", "pid", "process", "routes"),
+        *("run", "run_bytes", "streams", "tail", "variables"),
+    )
 
     def __init__(self, process: ProcessId) -> None:
         self.process = process
         self.lock = threading.RLock()
-        self.log = LogSpec()
-        self.lanes: dict[Key, Lane] = {}
-        self.left = Loss()
+        self.left = NOTHING
         """Dropped by lanes that are no more."""
-        self.routes: dict[str, tuple[Route, ...]] = {}
-        self.tail = Tail()
+        self.routes = NOWHERE
+        self.tail: Tail | None = None
+        """None: it never spoke."""
         self.run: RunId | None = None
         """The latest."""
         self.run_bytes = 0
         """How much it has said."""
         self.pid: int | None = None
-        self.variables: Mapping[str, str] = {}
-        self.streams: list[_Stream] = []
+        self.variables: tuple[tuple[str, str], ...] = ()
+        self.streams: tuple[_Stream, ...] = ()
         """stdout before stderr, so that errors are the last words where both wait to be read."""
         self.followers: tuple[Follower, ...] = ()
         self.forgotten = False
 
+    def text(self, max_bytes: int = TAIL_BYTES) -> bytes:
+        """The last whole lines, as many as fit."""
+        return b"" if self.tail is None else self.tail.text(max_bytes)
+
     def drain(self, limit_bytes: int) -> None:
-        for stream in tuple(self.streams):
-            stream.pipe.drain(limit_bytes)
+        for stream in self.streams:
+            stream.drain(limit_bytes)
 
     def unfinished(self) -> bytes:
         """Lines that were begun and not ended: the last words of who is killed in the middle of one."""
-        return b"".join(stream.cutter.unfinished() for stream in self.streams if stream.run == self.run)
+        return b"".join(stream.unfinished() for stream in self.streams if stream.run == self.run)
 
     def sender(self, stream: str) -> "Sender":
         """The present run, as the journal and syslog are told of it."""
         from supervisor.processes.datagrams import Sender  # noqa: PLC0415 # only where a process asks for it
 
-        return Sender(process=str(self.process), stream=stream, pid=self.pid, variables=self.variables)
+        return Sender(process=str(self.process), stream=stream, pid=self.pid, variables=dict(self.variables))
 
     def full(self, stream: str) -> bool:
         """Whether a file that gets on is to be waited for."""
-        return any(route.lane.full() for route in self.routes[stream])
+        return any(route.lane.full() for route in self.routes.of(stream))
 
     def take(self, block: bytes, stream: str, run: RunId | None) -> None:
         """Whole lines that were just read."""
         at = time.time()
+        self.tail = self.tail or Tail()
         self.tail.add(block, stream, at)
         self.run_bytes += len(block) if run == self.run else 0
-        for route in self.routes[stream]:
-            route.put(block, at)
+        for route in self.routes.of(stream):
+            route.put(block, at, stream)
         for follower in self.followers:
             follower.offer(self.process, stream, at, block)
 
 
-class _Stream:
+class _Stream(Pipe):
     """stdout or stderr of one run."""
+
+    __slots__ = ("_captured", "_cutter", "_loop", "_name", "_on_end", "_owed", "listener", "run")
 
     def __init__(
         self,
         captured: _Captured,
         name: str,
         loop: asyncio.AbstractEventLoop,
-        on_end: Callable[[_Captured], None],
+        on_end: Callable[[asyncio.AbstractEventLoop, _Captured], None],
     ) -> None:
+        super().__init__(captured.lock)
         self._captured = captured
         self._name = name
         self._loop = loop
+        self._on_end = on_end
+        self._cutter: LineCutter | None = None
+        self._owed = 0
         self.run = captured.run
         self.listener: Listener | None = None
-        self._owed = 0
-        self.cutter = LineCutter()
-        self._on_end = on_end
-        self.pipe = Pipe(captured.lock, on_chunk=self._chunk, on_end=self._ended, may_read=self._may_read)
+
+    def may_read(self) -> bool:
+        """Unless its listener or a patient target is behind."""
+        return self._owed < OWED_BYTES and not self._captured.full(self._name)
+
+    def take(self, chunk: bytes) -> None:
+        """Passes on the lines that it completes."""
+        self._cutter = self._cutter or LineCutter()
+        self._pass_on(self._cutter.feed(chunk))
+
+    def unfinished(self) -> bytes:
+        """The line that was begun, as if it were whole."""
+        return b"" if self._cutter is None else self._cutter.unfinished()
 
     def flush(self) -> None:
         """Takes an unfinished line for a whole one."""
-        self._take(self.cutter.flush())
+        if self._cutter is not None:
+            self._pass_on(self._cutter.flush())
 
-    def _may_read(self) -> bool:
-        return self._owed < OWED_BYTES and not self._captured.full(self._name)
+    def ended(self) -> None:
+        """Passes on what is left, and leaves the process's streams."""
+        self.flush()
+        self._captured.streams = tuple(stream for stream in self._captured.streams if stream is not self)
+        self._on_end(self._loop, self._captured)
 
-    def _chunk(self, chunk: bytes) -> None:
-        self._take(self.cutter.feed(chunk))
-
-    def _take(self, block: bytes) -> None:
+    def _pass_on(self, block: bytes) -> None:
         if not block:
             return
         self._captured.take(block, self._name, self.run)
@@ -153,11 +181,6 @@ class _Stream:
                     stream.listener = None if stream.listener == listener else stream.listener
             self.listener = None
 
-    def _ended(self) -> None:
-        self.flush()
-        self._captured.streams.remove(self)
-        self._on_end(self._captured)
-
 
 def _trouble(lane: Lane) -> str:
     """Why its outlet takes nothing now; empty when it does, or is merely slow."""
@@ -173,6 +196,8 @@ class LogCapture:
         self._targets = Targets(output, on_warning)
         self._reader: Reader | None = None
         self._captured: dict[ProcessId, _Captured] = {}
+        self._on_end = self._ended_in_thread
+        """One object for all: each look at a method makes another."""
 
     def open(
         self,
@@ -181,7 +206,7 @@ class LogCapture:
         *,
         owner: int | None = None,
         terminal: bool = False,
-        variables: Iterable[tuple[str, str]] = (),
+        variables: tuple[tuple[str, str], ...] = (),
     ) -> tuple[int, int]:
         """Pipes for a run's stdout and stderr: the write ends, which the caller closes once the child has them.
 
@@ -194,21 +219,20 @@ class LogCapture:
             for stream in captured.streams:
                 stream.flush()  # the last words of the run before are not this one's
             captured.run, captured.run_bytes = run, 0
-            captured.pid, captured.variables = None, dict(variables)
+            captured.pid, captured.variables = None, variables
             captured.forgotten = False
         reader, write_ends = self._the_reader(), list[int]()
         loop = asyncio.get_running_loop()
-        on_end = partial(self._ended_in_thread, loop)
         try:
             for name in (STDOUT,) if terminal else (STDOUT, STDERR):
-                stream = _Stream(captured, name, loop, on_end)
-                write_ends.append(stream.pipe.open(owner=owner, terminal=terminal))
+                stream = _Stream(captured, name, loop, self._on_end)
+                write_ends.append(stream.open(owner=owner, terminal=terminal))
                 with captured.lock:
-                    captured.streams.append(stream)
+                    captured.streams += (stream,)
                 try:
-                    reader.add(stream.pipe)
+                    reader.add(stream)
                 except OSError:
-                    stream.pipe.end()
+                    stream.end()
                     raise
             if terminal:
                 write_ends.append(os.dup(write_ends[0]))
@@ -253,7 +277,7 @@ class LogCapture:
             return b""
         captured.drain(PIPE_BYTES)
         with captured.lock:
-            return captured.tail.text(max_bytes)
+            return captured.text(max_bytes)
 
     def last_words(self, process: ProcessId, run: RunId, *, lines: int = 5) -> tuple[str, ...]:
         """The last lines of a run, fit to be shown: for "why did it die". What is still in the pipe counts.
@@ -269,7 +293,7 @@ class LogCapture:
             return b""
         captured.drain(PIPE_BYTES)
         with captured.lock:
-            return last_lines(captured.tail.text(), captured.run_bytes) + captured.unfinished()
+            return last_lines(captured.text(), captured.run_bytes) + captured.unfinished()
 
     def last_lines(self, process: ProcessId, lines: int = LAST_LINES) -> tuple[str, ...]:
         """The last lines of a process, whichever run said them: a value for an event.
@@ -281,16 +305,17 @@ class LogCapture:
             return ()
         captured.drain(PIPE_BYTES)
         with captured.lock:
-            return printable(captured.tail.text() + captured.unfinished(), lines)
+            return printable(captured.text() + captured.unfinished(), lines)
 
     def losses(self) -> dict[ProcessId, Lost]:
         """Of every process whose targets lost lines, or are in trouble."""
         found = {}
         for process, captured in self._captured.items():
             total = captured.left
-            for lane in captured.lanes.values():
+            lanes = captured.routes.lanes()
+            for lane in lanes.values():
                 total += lane.dropped
-            troubles = {" ".join(key): _trouble(lane) for key, lane in captured.lanes.items()}
+            troubles = {" ".join(key): _trouble(lane) for key, lane in lanes.items()}
             trouble = "; ".join(f"{where}: {why}" for where, why in troubles.items() if why)
             if total.lines or trouble:
                 found[process] = Lost(lines=total.lines, size_bytes=total.size_bytes, trouble=trouble)
@@ -317,7 +342,7 @@ class LogCapture:
             with captured.lock:
                 kept += [
                     Heard(process=captured.process, stream=said.stream, at=said.at, text=said.text)
-                    for said in captured.tail.pieces(lines=lines, since=since)
+                    for said in (() if captured.tail is None else captured.tail.pieces(lines=lines, since=since))
                 ]
                 if follow:
                     captured.followers += (follower,)
@@ -357,13 +382,13 @@ class LogCapture:
         return self._captured[process]
 
     def _direct(self, captured: _Captured, log: LogSpec) -> None:
-        lanes = self._targets.lanes(captured.process, log, captured.lanes)
+        routes = self._targets.routes(captured.process, log, captured.routes, captured)
+        lanes = routes.lanes()
         with captured.lock:
-            for key, lane in captured.lanes.items():
+            for key, lane in captured.routes.lanes().items():
                 if key not in lanes:
                     captured.left += lane.dropped
-            captured.log, captured.lanes = log, lanes
-            captured.routes = self._targets.routes(captured.process, log, lanes, captured)
+            captured.routes = routes
 
     def _the_reader(self) -> Reader:
         if self._reader is None:

@@ -18,6 +18,7 @@ import os
 import select
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Final
@@ -39,24 +40,27 @@ LAST_BYTES: Final = 4 * LARGE_PIPE_BYTES
 """At the end a pipe is read until it is empty; of a child that goes on writing, no more than this."""
 
 
-class Pipe:
-    """The read end of one pipe."""
+class Pipe(ABC):
+    """The read end of one pipe, and its taker. The taker's methods run with ``lock`` held, but for ``may_read``."""
 
-    def __init__(
-        self,
-        lock: AbstractContextManager[object],
-        *,
-        on_chunk: Callable[[bytes], None],
-        on_end: Callable[[], None],
-        may_read: Callable[[], bool],
-    ) -> None:
-        """The callbacks run with ``lock`` held but for ``may_read``, which the reader asks without."""
+    __slots__ = ("_lock", "fd", "size_bytes")
+
+    def __init__(self, lock: AbstractContextManager[object]) -> None:
         self._lock = lock
-        self._on_chunk = on_chunk
-        self._on_end = on_end
-        self.may_read = may_read
         self.fd = -1
         self.size_bytes = PIPE_BYTES
+
+    @abstractmethod
+    def may_read(self) -> bool:
+        """Whether more is wanted now. The reader asks without the lock."""
+
+    @abstractmethod
+    def take(self, chunk: bytes) -> None:
+        """What was read."""
+
+    @abstractmethod
+    def ended(self) -> None:
+        """Nothing more comes. Called once."""
 
     def open(self, *, owner: int | None = None, terminal: bool = False) -> int:
         """Opens it. Returns the write end, which the caller closes. Raises OSError.
@@ -85,7 +89,7 @@ class Pipe:
                     raise
                 return -1  # how a terminal ends: nobody holds its other side any more
             if count:
-                self._on_chunk(bytes(buffer[:count]))
+                self.take(bytes(buffer[:count]))
             return count or -1
 
     def drain(self, limit_bytes: int) -> None:
@@ -101,7 +105,7 @@ class Pipe:
             fd, self.fd = self.fd, -1
             if fd >= 0:
                 os.close(fd)
-                self._on_end()
+                self.ended()
 
 
 def _open_terminal() -> tuple[int, int]:

@@ -33,10 +33,9 @@ def turn() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendering:
-    """How the lines of one stream of one process are written."""
+    """How the lines of one process are written."""
 
     process: str
-    stream: str
     prefix: bool = False
     timestamps: bool = False
     json: bool = False
@@ -48,21 +47,21 @@ class Rendering:
         """Whether lines stay as they are."""
         return not (self.prefix or self.timestamps or self.json or self.harmless)
 
-    def render(self, at: float, block: bytes) -> bytes:
-        """The block as it is written. ``at``: when it was read."""
+    def render(self, at: float, stream: str, block: bytes) -> bytes:
+        """The block as it is written. ``at``: when it was read, from this stream."""
         if self.json:
-            block = self._as_json(block, stamp(at))
+            block = self._as_json(block, stream, stamp(at))
         if self.harmless:
             block = neutralise(block)
         head = f"{stamp(at)} " if self.timestamps else ""
         if self.prefix:
-            head += f"{self.process} {MARKS[self.stream]} "
+            head += f"{self.process} {MARKS[stream]} "
         return prefix_lines(block, head.encode()) if head else block
 
-    def _as_json(self, block: bytes, time_stamp: str) -> bytes:
+    def _as_json(self, block: bytes, stream: str, time_stamp: str) -> bytes:
         lines = block.split(b"\n")
         lines.pop()
-        known = json.dumps({"time": time_stamp, "process": self.process, "stream": self.stream})
+        known = json.dumps({"time": time_stamp, "process": self.process, "stream": stream})
         head = f'{known[:-1]}, "message": '.encode()
         for number, line in enumerate(lines):
             if not _is_object(line):

@@ -68,6 +68,9 @@ class Loss:
         return cls(block.count(b"\n"), len(block))
 
 
+NOTHING: Final = Loss()
+
+
 class OutletError(Exception):
     """An outlet took only the first ``written`` bytes."""
 
@@ -153,11 +156,11 @@ class Lane:
         self.outlet = outlet
         self.patient = patient
         self.pending_bytes = 0
-        self.missed = Loss()
+        self.missed = NOTHING
         """Did not fit in the queue since its last block. Guarded by the sink's lock, as ``pending_bytes`` is."""
-        self.dropped = Loss()
+        self.dropped = NOTHING
         """All that was ever lost, told or not. Guarded by the sink's lock."""
-        self.lost = Loss()
+        self.lost = NOTHING
         """Dropped and not told yet. The writer's own, as ``cause`` is."""
         self.cause = ""
 
@@ -183,7 +186,7 @@ class _Entry:
     lane: Lane
     block: bytes = b""
     render: Render | None = None
-    missed: Loss = Loss()
+    missed: Loss = NOTHING
     """Dropped between the lane's last block and this one."""
     then: Callable[[], None] | None = None
     last: bool = False
@@ -236,7 +239,7 @@ class Sink:
                 self._staff()
                 self._tell_hung(lane)
                 return
-            missed, lane.missed = lane.missed, Loss()
+            missed, lane.missed = lane.missed, NOTHING
             self._queued_bytes += len(block)
             lane.pending_bytes += len(block)
             self._enqueue(_Entry(lane, block, render, missed))
@@ -362,7 +365,7 @@ class Sink:
         """An entry that only tells of lines that are missing: nothing else is being said."""
         for lane in self._untold:
             if not lane.outlet.queue.served and _can_tell(lane.outlet):
-                missed, lane.missed = lane.missed, Loss()
+                missed, lane.missed = lane.missed, NOTHING
                 return _Entry(lane, missed=missed)
         return None
 
@@ -425,7 +428,7 @@ class Sink:
                 self._untold.add(lane)
 
     def _told(self, lane: Lane) -> None:
-        lane.lost, lane.cause = Loss(), ""
+        lane.lost, lane.cause = NOTHING, ""
         with self._wake:
             if not lane.missed.lines:
                 self._untold.discard(lane)

@@ -7,7 +7,8 @@ Does not: read anything. Belongs to the event loop, but for ``Route``.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:  # loaded where a file asks for it
 Key = tuple[str, ...]
 """What a lane leads to: a file by its path, or a target."""
 
+_KEYS: Final[Mapping[LogTarget, Key]] = {target: (target,) for target in LogTarget}
+"""One object for all processes that have the target."""
+
 FILE_THREADS: Final = 4
 FILES_BYTES: Final = 8 * 1024 * 1024
 """What waits for all files together."""
@@ -39,30 +43,49 @@ class Senders(Protocol):
 
 
 class Route:
-    """One stream's way to one outlet."""
+    """A process's way to one outlet."""
 
-    __slots__ = ("_render", "lane")
+    __slots__ = ("_rendering", "key", "lane")
 
-    def __init__(self, lane: Lane, render: Callable[[float, bytes], bytes] | None) -> None:
+    def __init__(self, key: Key, lane: Lane, rendering: Rendering | None = None) -> None:
+        self.key = key
         self.lane = lane
-        self._render = render
+        self._rendering = rendering
 
-    def put(self, block: bytes, at: float) -> None:
-        """Whole lines, read at this time. From any thread; never waits."""
-        self.lane.put(block, None if self._render is None else partial(self._render, at))
+    def put(self, block: bytes, at: float, stream: str) -> None:
+        """Whole lines, read at this time from this stream. From any thread; never waits."""
+        self.lane.put(block, None if self._rendering is None else partial(self._rendering.render, at, stream))
 
 
 class _DatagramRoute(Route):
-    __slots__ = ("_protocol", "_senders", "_stream")
+    __slots__ = ("_protocol", "_senders")
 
-    def __init__(self, lane: Lane, protocol: "Journal | Syslog", senders: Senders, stream: str) -> None:
-        super().__init__(lane, None)
+    def __init__(self, key: Key, lane: Lane, protocol: "Journal | Syslog", senders: Senders) -> None:
+        super().__init__(key, lane)
         self._protocol = protocol
         self._senders = senders
-        self._stream = stream
 
-    def put(self, block: bytes, at: float) -> None:
-        self.lane.put(block, partial(self._protocol.render, at, self._senders.sender(self._stream)))
+    def put(self, block: bytes, at: float, stream: str) -> None:
+        self.lane.put(block, partial(self._protocol.render, at, self._senders.sender(stream)))
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """A process's ways: most are the same for both streams, and then the same object."""
+
+    stdout: tuple[Route, ...] = ()
+    stderr: tuple[Route, ...] = ()
+
+    def of(self, stream: str) -> tuple[Route, ...]:
+        """Where the lines of a stream go."""
+        return self.stderr if stream == STDERR else self.stdout
+
+    def lanes(self) -> dict[Key, Lane]:
+        """Each once."""
+        return {route.key: route.lane for route in (*self.stdout, *self.stderr)}
+
+
+NOWHERE: Final = Routes()
 
 
 class Targets:
@@ -79,25 +102,21 @@ class Targets:
         """Those without users are closed, and kept: what is queued for one must not meet another of the same name."""
         self._receivers: dict[LogTarget, DatagramOutlet] = {}
 
-    def lanes(self, process: ProcessId, log: LogSpec, old: dict[Key, Lane]) -> dict[Key, Lane]:
-        """A process's lanes under ``log``; those of ``old`` that lead to the same are kept, the others left."""
-        new: dict[Key, Lane] = {}
-        for key in _keys(log):
-            outlet = self._outlet(key[1], log, process) if key[0] == LogTarget.FILE else None
-            new[key] = old.get(key) or self._lane(key, process, outlet)
-        for key, lane in old.items():
-            if key not in new:
+    def routes(self, process: ProcessId, log: LogSpec, old: Routes, senders: Senders) -> Routes:
+        """A process's ways under ``log``; lanes of ``old`` that lead to the same are kept, the others left."""
+        before, name = old.lanes(), str(process)
+        routes: dict[Key, Route] = {}
+        for target, key in _keys(log):
+            outlet = self._outlet(key[1], log, process) if target is LogTarget.FILE else None
+            lane = before.get(key) or self._lane(target, name, outlet)
+            routes[key] = self._route(target, key, lane, log, name, senders)
+        for key, lane in before.items():
+            if key not in routes:
                 self._leave(key, lane, process)
-        return new
-
-    def routes(
-        self, process: ProcessId, log: LogSpec, lanes: dict[Key, Lane], senders: Senders
-    ) -> dict[str, tuple[Route, ...]]:
-        """For each stream, where its lines go."""
-        return {
-            stream: tuple(self._route(target, process, log, lanes, senders, stream) for target in log.destinations())
-            for stream in (STDOUT, STDERR)
-        }
+        stdout, stderr = (
+            tuple(routes[_key(target, log, stream)] for target in log.destinations()) for stream in (STDOUT, STDERR)
+        )
+        return Routes(stdout, stdout if stdout == stderr else stderr)
 
     def reopen(self) -> None:
         """Reopens every file, after what is queued for it."""
@@ -111,37 +130,27 @@ class Targets:
             self.files.close(timeout_seconds=timeout_seconds), self.datagrams.close(timeout_seconds=timeout_seconds)
         )
 
-    def _route(
-        self,
-        target: LogTarget,
-        process: ProcessId,
-        log: LogSpec,
-        lanes: dict[Key, Lane],
-        senders: Senders,
-        stream: str,
-    ) -> Route:
-        lane = lanes[_key(target, log, stream)]
+    def _route(self, target: LogTarget, key: Key, lane: Lane, log: LogSpec, name: str, senders: Senders) -> Route:
         if target is LogTarget.JOURNAL:
-            return _DatagramRoute(lane, self._receiver(target, log).protocol, senders, stream)
+            return _DatagramRoute(key, lane, self._receiver(target, log).protocol, senders)
         if target is LogTarget.SYSLOG:
-            return _DatagramRoute(lane, _syslog(log), senders, stream)
+            return _DatagramRoute(key, lane, _syslog(log), senders)
         ours = target is LogTarget.STDOUT
         rendering = Rendering(
-            process=str(process),
-            stream=stream,
+            process=name,
             prefix=(ours and not log.json) if log.prefix is None else log.prefix,
             timestamps=log.timestamps,
             json=log.json,
             harmless=ours and self._output.is_terminal,
         )
-        return Route(lane, None if rendering.plain else rendering.render)
+        return Route(key, lane, None if rendering.plain else rendering)
 
-    def _lane(self, key: Key, process: ProcessId, outlet: FileOutlet | None) -> Lane:
+    def _lane(self, target: LogTarget, name: str, outlet: FileOutlet | None) -> Lane:
         if outlet is not None:
-            return self.files.lane(str(process), outlet, patient=True)
-        if key[0] == LogTarget.STDOUT:
-            return self._output.lane(str(process))
-        return self.datagrams.lane(str(process), self._receiver(LogTarget(key[0]), LogSpec()))
+            return self.files.lane(name, outlet, patient=True)
+        if target is LogTarget.STDOUT:
+            return self._output.lane(name)
+        return self.datagrams.lane(name, self._receiver(target, LogSpec()))
 
     def _outlet(self, path: str, log: LogSpec, process: ProcessId) -> FileOutlet:
         """One outlet per file, whoever shares it; the latest to be configured says how it rotates."""
@@ -186,14 +195,14 @@ def warn_from_thread(loop: asyncio.AbstractEventLoop, warn: Callable[[str], None
 
 def _key(target: LogTarget, log: LogSpec, stream: str) -> Key:
     if target is not LogTarget.FILE:
-        return (target,)
+        return _KEYS[target]
     file = log.stderr_file if stream == STDERR and log.stderr_file is not None else log.file
     assert file is not None, "the configuration saw to it"
     return (target, file)
 
 
-def _keys(log: LogSpec) -> list[Key]:
-    keys = (_key(target, log, stream) for target in log.destinations() for stream in (STDOUT, STDERR))
+def _keys(log: LogSpec) -> list[tuple[LogTarget, Key]]:
+    keys = ((target, _key(target, log, stream)) for target in log.destinations() for stream in (STDOUT, STDERR))
     return list(dict.fromkeys(keys))
 
 

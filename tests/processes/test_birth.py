@@ -135,7 +135,18 @@ def test_who_runs_as_itself_needs_to_become_nobody(monkeypatch: pytest.MonkeyPat
 async def test_a_terminal_is_read_to_its_end() -> None:
     chunks: list[bytes] = []
     ended = threading.Event()
-    pipe = Pipe(threading.RLock(), on_chunk=chunks.append, on_end=ended.set, may_read=lambda: True)
+
+    class Taker(Pipe):
+        def may_read(self) -> bool:
+            return True
+
+        def take(self, chunk: bytes) -> None:
+            chunks.append(chunk)
+
+        def ended(self) -> None:
+            ended.set()
+
+    pipe = Taker(threading.RLock())
     reader = Reader(on_trouble=chunks.append)  # type: ignore[arg-type] # none is expected
     fd = pipe.open(terminal=True)
     assert os.isatty(fd)

@@ -240,8 +240,7 @@ async def test_a_mistake_of_ours_ends_neither_the_pipe_nor_the_thread(
     """What Supervisor#1554 did: a reader that was dropped left the child blocked for ever."""
     bench.read()
     _, stdout, stderr = bench.start(API)
-    captured = bench.capture._captured[API]
-    monkeypatch.setattr(captured, "take", lambda *_: 1 / 0)
+    monkeypatch.setattr(type(bench.capture._captured[API]), "take", lambda *_: 1 / 0)
     os.write(stdout, b"lost\n")
     await until(lambda: len(bench.warnings) == 1)
     assert "ZeroDivisionError" in bench.warnings[0]

@@ -65,7 +65,7 @@ async def test_the_journal_is_told_who_speaks(receiver: Receiver, monkeypatch: p
     monkeypatch.setattr(datagrams, "JOURNAL_SOCKET", str(receiver.path))
     bench = Bench()
     bench.capture.configure(API, LogSpec(targets=(LogTarget.JOURNAL,)))
-    stdout, stderr = bench.capture.open(API, RunId(1), variables=VARIABLES.items())
+    stdout, stderr = bench.capture.open(API, RunId(1), variables=tuple(VARIABLES.items()))
     bench.capture.started(API, RunId(1), 4711)
     say(stdout, b"one = 1\n\n<4>careful\n")
     first, second = await asyncio.to_thread(receiver.take), await asyncio.to_thread(receiver.take)
