@@ -147,7 +147,13 @@ class Children:
         if setup.extras.cgroup is not None:
             from supervisor.guardian.limits import limit  # noqa: PLC0415
 
-            limit(self._containment.top, box.directory, setup.extras.cgroup, best_effort=setup.extras.best_effort)
+            limit(
+                self._containment.top,
+                box.directory,
+                setup.extras.cgroup,
+                best_effort=setup.extras.best_effort,
+                daemon=self._inherited.parent,
+            )
         if setup.extras.sockets:
             from supervisor.guardian.sockets import Sockets  # noqa: PLC0415
 

@@ -22,8 +22,11 @@ _ROUNDS: Final = 20
 _REMEDY: Final = "give the supervisor a cgroup v2 of its own (systemd: Delegate=yes), or set best_effort: on"
 
 
-def limit(top: str | None, directory: str | None, wanted: Mapping[str, str], *, best_effort: bool) -> None:
-    """Write ``wanted`` into the run's cgroup. Raises SetupError with every limit that cannot hold."""
+def limit(top: str | None, directory: str | None, wanted: Mapping[str, str], *, best_effort: bool, daemon: int) -> None:
+    """Write ``wanted`` into the run's cgroup. Raises SetupError with every limit that cannot hold.
+
+    ``daemon``: who started this process, alive or not.
+    """
     if top is None or directory is None:
         if best_effort:
             return
@@ -31,7 +34,7 @@ def limit(top: str | None, directory: str | None, wanted: Mapping[str, str], *, 
     refused: dict[str, list[str]] = {}
     for file, value in wanted.items():
         try:
-            _enable(file.partition(".")[0], top, os.path.dirname(directory))
+            _enable(file.partition(".")[0], top, os.path.dirname(directory), daemon)
             _put(f"{directory}/{file}", value)
         except OSError as error:
             reason = error.args[0] if isinstance(error, _RefusedError) else f"{error.strerror}"
@@ -45,7 +48,7 @@ class _RefusedError(OSError):
     """Why, in words."""
 
 
-def _enable(controller: str, top: str, of_term: str) -> None:
+def _enable(controller: str, top: str, of_term: str, daemon: int) -> None:
     """Let the cgroups below ``of_term`` have this controller: each cgroup on the way hands it down."""
     above = os.path.dirname(top)
     for directory in (above, top, of_term):
@@ -56,21 +59,22 @@ def _enable(controller: str, top: str, of_term: str) -> None:
         if directory == above and os.path.exists(f"{above}/cgroup.type"):  # the very root may hold processes
             # Before, whatever the kernel says: it takes cpu and pids from a cgroup with processes in it, and then lets
             # nobody into those below.
-            make_room(above, f"{top}{cgroup.LEAF}")
+            make_room(above, f"{top}{cgroup.LEAF}", daemon)
         try:
             _put(f"{directory}/cgroup.subtree_control", f"+{controller}")
         except OSError as error:
             raise _RefusedError(f"{directory} does not hand it down: {error.strerror}") from None
 
 
-def make_room(above: str, leaf: str) -> None:
+def make_room(above: str, leaf: str, daemon: int) -> None:
     """Move the daemon, its other children and us out of a cgroup that is to be divided."""
+    # Once the daemon is dead our parent is init, whose children are none of ours, and its pid may be anybody's.
+    ours = {os.getpid(), daemon} if os.getppid() == daemon else {os.getpid()}
     for name in os.listdir(above):
         if name.startswith(cgroup.PREFIX) and name.endswith(cgroup.LEAF):
             with suppress(OSError):
                 os.rmdir(f"{above}/{name}")  # an earlier daemon's
     os.makedirs(leaf, exist_ok=True)
-    ours = {os.getpid(), os.getppid()}
     for _ in range(_ROUNDS):
         pids = [int(pid) for pid in _words(f"{above}/cgroup.procs")]
         if not pids:

@@ -140,6 +140,8 @@ class Inherited:
     nofile: tuple[int, int]
     signals: tuple[int, ...]
     """Those whose handling exec would not reset by itself, or that we handle."""
+    parent: int
+    """The daemon."""
 
     @staticmethod
     def read() -> "Inherited":
@@ -151,6 +153,7 @@ class Inherited:
             oom_score_adj=_read_text("/proc/self/oom_score_adj"),
             nofile=resource.getrlimit(resource.RLIMIT_NOFILE),
             signals=tuple(s for s in signal.valid_signals() if signal.getsignal(s) != signal.SIG_DFL),
+            parent=os.getppid(),
         )
 
     def restore(self, handled: Iterable[int]) -> None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -139,9 +140,34 @@ def test_no_more_processes_than_allowed(unit: Path, tmp_path: Path) -> None:
 def test_a_cgroup_with_strangers_in_it_is_left_alone(tmp_path: Path) -> None:
     """Files as the kernel shows them, for a machine that has no such cgroup to give."""
     above, top, _ = made_up(tmp_path, controllers="memory")
-    (above / "cgroup.procs").write_text("1\n")
-    with pytest.raises(OSError, match=r"also holds 1 \(.*\), and a cgroup that is divided may hold none"):
-        limits.make_room(str(above), f"{top}{cgroup.LEAF}")
+    with stranger() as pid:
+        (above / "cgroup.procs").write_text(f"{pid}\n")
+        with pytest.raises(OSError, match=rf"also holds {pid} \(.*\), and a cgroup that is divided may hold none"):
+            limits.make_room(str(above), f"{top}{cgroup.LEAF}", os.getppid())
+
+
+def test_whoever_adopted_us_when_the_daemon_died_is_a_stranger(tmp_path: Path) -> None:
+    above, top, _ = made_up(tmp_path, controllers="memory")
+    (above / "cgroup.procs").write_text(f"{os.getpid()}\n")
+    with subprocess.Popen([sys.executable, "-c", ""]) as daemon:
+        pass
+    guardian = f"from supervisor.guardian import limits; limits.make_room({str(above)!r}, {str(top) + cgroup.LEAF!r}, {daemon.pid})"
+    done = subprocess.run([sys.executable, "-c", guardian], capture_output=True, text=True, check=False)
+    assert f"also holds {os.getpid()} " in done.stderr
+
+
+@contextmanager
+def stranger() -> Iterator[int]:
+    """The pid of a process that is neither ours nor our parent's child. Whose pid 1 is depends on who started the tests."""
+    begin = "import subprocess; print(subprocess.Popen(['sleep', '60']).pid, flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", begin], stdin=-1, stdout=-1, text=True) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        try:
+            yield pid
+        finally:
+            os.kill(pid, signal.SIGKILL)
+            parent.communicate("\n")
 
 
 def made_up(tmp_path: Path, *, controllers: str) -> tuple[Path, Path, Path]:
@@ -161,15 +187,15 @@ def test_a_limit_that_cannot_hold_is_a_failed_start_unless_told_otherwise(tmp_pa
     _, top, run = made_up(tmp_path, controllers="pids")
     wanted = {"memory.max": "1", "memory.high": "1", "cpu.max": "1 2"}
     with pytest.raises(SetupError) as refused:
-        limit(str(top), str(run), wanted, best_effort=False)
+        limit(str(top), str(run), wanted, best_effort=False, daemon=os.getppid())
     text = refused.value.text
     assert text.startswith("cgroup: memory.max, memory.high cannot be set: the memory controller is not given to ")
     assert "cpu.max cannot be set" in text
     assert text.endswith("or set best_effort: on")
-    limit(str(top), str(run), wanted, best_effort=True)
+    limit(str(top), str(run), wanted, best_effort=True, daemon=os.getppid())
 
 
 def test_without_cgroups_there_are_no_limits() -> None:
     with pytest.raises(SetupError, match="no limits without a cgroup v2"):
-        limit(None, None, {"memory.max": "1"}, best_effort=False)
-    limit(None, None, {"memory.max": "1"}, best_effort=True)
+        limit(None, None, {"memory.max": "1"}, best_effort=False, daemon=os.getppid())
+    limit(None, None, {"memory.max": "1"}, best_effort=True, daemon=os.getppid())
