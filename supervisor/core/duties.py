@@ -136,14 +136,16 @@ class Backlog:
     def take(self) -> ac.Action:
         """The next. IndexError when there is none."""
         action = (self._terms or self._starts or self._words).popleft()
-        self._held.subtract(_about(action))
+        for each in _about(action):
+            self._held[each] -= 1
+            if not self._held[each]:
+                del self._held[each]  # runs are numbered for ever
         return action
 
     def _through(self, about: tuple[Term | RunId, ...]) -> list[ac.Action]:
         taken: list[ac.Action] = []
-        while any(self._held[each] > 0 for each in about):
+        while any(each in self._held for each in about):
             taken.append(self.take())
-        self._held = +self._held  # what is at zero would stay for ever
         return taken
 
 

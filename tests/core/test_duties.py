@@ -1,7 +1,7 @@
 """Which duty goes before which: a burst is decided before anything of it is started, and nothing overtakes what it is about."""
 
 from collections import Counter, deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hypothesis import HealthCheck, settings
 
@@ -187,3 +187,13 @@ def test_the_end_notes_tokens_and_starts_nothing() -> None:
     state = waiting().state
     end = ac.Exit(code=0)
     assert held(state, SPAWN, NOTE).admit(end, state) == (NOTE, end)
+
+
+def test_what_was_started_is_forgotten() -> None:
+    """Runs are numbered for ever, and a process may crash for ever while nothing is asked for that something is held for."""
+    state = waiting().state
+    backlog = held(state, ARM, *(replace(SPAWN, run=RunId(n)) for n in range(100)))
+    assert len(backlog._held) == 101
+    for _ in range(101):
+        backlog.take()
+    assert not backlog._held
