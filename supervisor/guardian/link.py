@@ -33,6 +33,7 @@ from supervisor.guardian.wire import WireClosedError
 __all__ = ["GuardianLink", "GuardianStartError", "Launched", "SpawnRequest", "launch"]
 
 _ROUND_SECONDS: Final = 0.02
+_MOMENT_SECONDS: Final = 0.002
 
 
 @dataclass(slots=True)
@@ -264,7 +265,7 @@ class GuardianLink:
             async with asyncio.timeout(timeout_seconds):
                 while self._guardian.process.poll() is None:
                     self._wire.flush()
-                    await asyncio.sleep(_ROUND_SECONDS)
+                    await self._a_round()
         if self._guardian.process.poll() != 0 and not self._lost:
             await self._kill_everything()
         if self._ended is not None and not self._ended.done():
@@ -276,6 +277,13 @@ class GuardianLink:
         self._wire.close()
         os.close(self._guardian.pidfd)
         os.close(self._guardian.lock_fd)
+
+    async def _a_round(self) -> None:
+        """A moment, or less: until the guardian is seen to have closed its end, after which it is gone at once."""
+        if self._ended is None or self._ended.done():
+            await asyncio.sleep(_MOMENT_SECONDS)
+        else:
+            await asyncio.wait([self._ended], timeout=_ROUND_SECONDS)
 
     # --- news --------------------------------------------------------------------------------------------------------
 
