@@ -150,8 +150,8 @@ class Reader:
             return
         loop, closed = asyncio.get_running_loop(), asyncio.Event()
         self._on_closed = lambda: loop.call_soon_threadsafe(closed.set)
-        self._closing = True
         os.eventfd_write(self._wake, 1)
+        self._closing = True  # not before: the thread then ends, and closes what it is woken by, whenever it likes
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
                 await closed.wait()
