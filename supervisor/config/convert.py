@@ -10,7 +10,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TypeVar
 
-from supervisor.config import birth_schema, probe_schema, schema, values
+from supervisor.config import birth_schema, kinds, probe_schema, process_schema, schema, values
 from supervisor.core.birth import Capabilities, CgroupSpec, SocketKind, SocketSpec
 from supervisor.core.names import ElectionName, NodeName, ProcessId, ProcessName, Role
 from supervisor.core.spec import (
@@ -111,7 +111,7 @@ def _election(name: ElectionName, election: schema.Election) -> ElectionSpec:
 def _hooks(election: ElectionName, section: schema.Election) -> dict[ProcessName, HookSpec]:
     leader = None if section.leader is None else section.leader.hooks
     follower = None if section.follower is None else section.follower.hooks
-    written: list[tuple[HookKind, Role, schema.Hook | None]] = []
+    written: list[tuple[HookKind, Role, process_schema.Hook | None]] = []
     if leader is not None:
         written += [
             (HookKind.ELECTED, Role.LEADER, leader.elected),
@@ -127,7 +127,7 @@ def _hooks(election: ElectionName, section: schema.Election) -> dict[ProcessName
     return {hook.process.id.name: hook for hook in found}
 
 
-def _hook(election: ElectionName, kind: HookKind, role: Role, hook: schema.Hook) -> HookSpec:
+def _hook(election: ElectionName, kind: HookKind, role: Role, hook: process_schema.Hook) -> HookSpec:
     process = ProcessSpec(
         id=ProcessId(election, hook_name(kind, role)),
         role=role,
@@ -146,7 +146,7 @@ def _hook(election: ElectionName, kind: HookKind, role: Role, hook: schema.Hook)
 
 
 def _processes(
-    election: ElectionName, role: Role, processes: Mapping[str, schema.Process]
+    election: ElectionName, role: Role, processes: Mapping[str, process_schema.Process]
 ) -> dict[ProcessName, ProcessSpec]:
     return {
         (pid := ProcessId(election, ProcessName(name))).name: _process(pid, role, process)
@@ -154,7 +154,7 @@ def _processes(
     }
 
 
-def _process(pid: ProcessId, role: Role, process: schema.Process) -> ProcessSpec:
+def _process(pid: ProcessId, role: Role, process: process_schema.Process) -> ProcessSpec:
     command = _command(process.command, process)
     default = ProcessSpec(id=pid, role=role, command=command)
     return ProcessSpec(
@@ -185,9 +185,9 @@ def _process(pid: ProcessId, role: Role, process: schema.Process) -> ProcessSpec
         needs=_one_dict(tuple((ProcessName(name), need) for name, need in (process.needs or {}).items())),
         ready=None if process.ready is None else _one(_probe(process.ready, process)),
         health=None if process.health is None else _one(_probe(process.health, process)),
-        restart=_one(_restart(process.restart or schema.Restart(), default.restart, _or(process.kind, default.kind))),
-        stop=_one(_stop(process.stop or schema.Stop(), default.stop, process)),
-        log=_one(_log(process.log or schema.Log(), default.log)),
+        restart=_one(_restart(process.restart or process_schema.Restart(), default.restart, _or(process.kind, default.kind))),
+        stop=_one(_stop(process.stop or process_schema.Stop(), default.stop, process)),
+        log=_one(_log(process.log or process_schema.Log(), default.log)),
     )
 
 
@@ -227,16 +227,16 @@ def _socket(socket: birth_schema.Socket) -> SocketSpec:
     )
 
 
-def _command(words: list[schema.Word], process: schema.Process | schema.Hook) -> tuple[str, ...]:
+def _command(words: list[kinds.Word], process: process_schema.Process | process_schema.Hook) -> tuple[str, ...]:
     first, *arguments = words
     program = values.program(first, process.directory or "", Path(first.directory))
     command: tuple[str, ...] = _one((_one(program), *(_one(str(word)) for word in arguments)))
     return command
 
 
-def _probe(probe: schema.Ready | schema.Health, process: schema.Process) -> ProbeSpec:
+def _probe(probe: probe_schema.Ready | probe_schema.Health, process: process_schema.Process) -> ProbeSpec:
     kind = next(kind for kind in ProbeKind if getattr(probe, kind.value, None) is not None)
-    watchdog = probe.watchdog if isinstance(probe, schema.Health) else None
+    watchdog = probe.watchdog if isinstance(probe, probe_schema.Health) else None
     default = ProbeSpec(kind=kind)
     section = probe.http if probe.http is not None else probe.grpc
     return ProbeSpec(
@@ -247,15 +247,15 @@ def _probe(probe: schema.Ready | schema.Health, process: schema.Process) -> Prob
         address=probe.tcp or ("" if probe.grpc is None else probe.grpc.address),
         service=(probe.grpc and probe.grpc.service) or "",
         tls=None if section is None or section.tls is None else _probe_tls(section.tls),
-        pattern=(probe.log if isinstance(probe, schema.Ready) else None) or "",
+        pattern=(probe.log if isinstance(probe, probe_schema.Ready) else None) or "",
         initial_delay_seconds=_or(probe.initial_delay, default.initial_delay_seconds),
         every_seconds=_or(probe.every if watchdog is None else watchdog, default.every_seconds),
         timeout_seconds=_or(probe.timeout, default.timeout_seconds),
         # A sign of life that is due has been waited for already.
         failures=_or(probe.failures, default.failures if watchdog is None else 1),
         successes=_or(probe.successes, default.successes),
-        within_seconds=probe.within if isinstance(probe, schema.Ready) else None,
-        action=_or(probe.on_failure, default.action) if isinstance(probe, schema.Health) else default.action,
+        within_seconds=probe.within if isinstance(probe, probe_schema.Ready) else None,
+        action=_or(probe.on_failure, default.action) if isinstance(probe, probe_schema.Health) else default.action,
     )
 
 
@@ -282,7 +282,7 @@ def _probe_tls(tls: probe_schema.ProbeTls) -> ProbeTls:
     )
 
 
-def _restart(restart: schema.Restart, default: RestartSpec, kind: ProcessKind) -> RestartSpec:
+def _restart(restart: process_schema.Restart, default: RestartSpec, kind: ProcessKind) -> RestartSpec:
     policy = RestartPolicy.ON_FAILURE if kind is ProcessKind.TASK else default.policy
     backoff = _or(restart.backoff, (default.backoff_min_seconds, default.backoff_max_seconds))
     limit = _or(restart.limit, (default.limit, default.period_seconds))
@@ -298,7 +298,7 @@ def _restart(restart: schema.Restart, default: RestartSpec, kind: ProcessKind) -
     )
 
 
-def _stop(stop: schema.Stop, default: StopSpec, process: schema.Process) -> StopSpec:
+def _stop(stop: process_schema.Stop, default: StopSpec, process: process_schema.Process) -> StopSpec:
     steps = stop.signals or [(_or(stop.signal, default.signal), _or(stop.timeout, default.timeout_seconds))]
     names, times = zip(*steps, strict=True)
     passed = list(accumulate(times))
@@ -312,8 +312,8 @@ def _stop(stop: schema.Stop, default: StopSpec, process: schema.Process) -> Stop
     )
 
 
-def _log(log: schema.Log, default: LogSpec) -> LogSpec:
-    syslog = log.syslog or schema.Syslog()
+def _log(log: process_schema.Log, default: LogSpec) -> LogSpec:
+    syslog = log.syslog or process_schema.Syslog()
     return LogSpec(
         targets=None if log.to is None else tuple(LogTarget(word) for word in log.to if word != "none"),
         file=log.file,

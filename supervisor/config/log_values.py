@@ -2,7 +2,7 @@
 
 from supervisor.config.problems import Refused
 from supervisor.config.units import duration_seconds, size_bytes
-from supervisor.config.values import choice
+from supervisor.config.values import choice, whole_number
 from supervisor.core.spec import LogTarget
 
 LOG_TARGETS = (*map(str, LogTarget), "none")
@@ -28,6 +28,11 @@ def log_age(text: str) -> float:
     if (seconds := duration_seconds(text)) < 60:
         raise Refused(f"{text} is too short for a log file", "write 1m or more, such as 1h or 1d")
     return seconds
+
+
+def keep(text: str) -> int:
+    """How many old log files stay."""
+    return whole_number(text, most=1000)
 
 
 def compression(text: str) -> bool:

@@ -2,10 +2,11 @@
 
 Promises: every key that is unknown, missing or of the wrong kind is reported at its place, all at once; a File that
 comes out holds only values that ``values`` accepted. Defaults are not stated here: None means that the file is silent,
-and ``core.spec`` says what then. Does not: compare values with each other (``relations`` does).
+and ``core.spec`` says what then; where that is None, too, the text under the key says what it means. Does not: compare
+values with each other (``relations`` does).
 
-Of pydantic it imports, as ``shape`` does, only the core that validates: the daemon keeps for ever what it has imported,
-and BaseModel with its schema generator is 9 MB and a tenth of a second more.
+Of pydantic it imports, as ``shape`` does, only the core that validates: every reading of a file would pay for BaseModel
+with its schema generator, a tenth of a second.
 """
 
 from functools import cache
@@ -13,89 +14,33 @@ from typing import Annotated, NamedTuple
 
 from pydantic_core import SchemaValidator, ValidationError
 
-from supervisor.config import birth_schema, life_relations, log_values, probe_schema, probe_values, units, values
+from supervisor.config import units, values
+from supervisor.config.kinds import Name, NameKey, Path, Seconds, SecondsOrNone, Switch, Text, hook, one_of
 from supervisor.config.problems import MAX_PROBLEMS, Refused
-from supervisor.config.shape import Before, OrNothing, Whole, section
-from supervisor.config.shape import key_of as _key
-from supervisor.config.shape import leaf as _leaf
-from supervisor.config.shape import schema_of as _section
-from supervisor.config.shape import single as _single
-from supervisor.config.tree import Empty, Kind, Leaf, Plain, Steps
-from supervisor.core.birth import Scheduling
-from supervisor.core.spec import (
-    CampaignWay,
-    CampaignWhen,
-    GiveUp,
-    Need,
-    ProcessKind,
-    ReloadPolicy,
-    RestartPolicy,
-    StopTo,
-    SyslogFormat,
-    UnhealthyAction,
-)
+from supervisor.config.process_schema import Hook, Process
+from supervisor.config.shape import Before, OrNothing, Whole, schema_of, section, single
+from supervisor.config.tree import Leaf, Plain, Steps
+from supervisor.core.spec import CampaignWay, CampaignWhen, GiveUp, ReloadPolicy
 
-# --- single values ---------------------------------------------------------------------------------------------------
+# --- values of one key -----------------------------------------------------------------------------------------------
 
 
-def _duration(text: str, *, zero: bool) -> float:
-    seconds = units.duration_seconds(text)
-    if seconds <= 0 and not zero:
-        raise Refused(f"{text} is no time at all", "write a duration above 0, such as 500ms")
-    return seconds
-
-
-def _proclaim_every(text: str) -> float:
+def proclaim_every(text: str) -> float:
+    """How often the document is written again."""
     if (seconds := units.duration_seconds(text)) < 1:
         raise Refused(f"{text} is too often", "write 1s or more: changes are proclaimed at once anyway")
     return seconds
 
 
-_Words = (
-    CampaignWay | CampaignWhen | GiveUp | ProcessKind | ReloadPolicy | RestartPolicy | Scheduling | StopTo | SyslogFormat
-    | UnhealthyAction
-)  # fmt: skip
-
-
-def _one_of(enum: type[_Words]) -> Whole:
-    return _single(lambda text: enum(values.choice(text, [str(member) for member in enum])))
-
-
-Text = Annotated[str, _single(str)]
-Name = Annotated[str, _single(values.name)]
-Path = Annotated[str, _single(values.path)]
-Seconds = Annotated[float, _single(lambda text: _duration(text, zero=False))]
-SecondsOrNone = Annotated[float, _single(lambda text: _duration(text, zero=True))]
-Count = Annotated[int, _single(lambda text: values.whole_number(text, least=1))]
-
-
-# --- lists and mappings ----------------------------------------------------------------------------------------------
-
-
-def _words(value: object) -> object:
-    """A command in one text becomes its words; a list is one already."""
-    if not isinstance(value, list):
-        text = _leaf(value)
-        value = [Leaf(word, Kind.TEXT, text.directory) for word in values.words(text)]
-    if not value or (isinstance(value[0], Leaf) and not value[0].strip()):
-        raise Refused("the command is empty", "write the program and its arguments: [program, argument]")
-    if isinstance(value[0], Leaf) and value[0].startswith("~"):
-        values.path(value[0])
-    return value
-
-
-def _endpoints(value: object) -> object:
+def some_endpoints(value: object) -> object:
+    """An empty list of endpoints is a mistake."""
     if value == []:
         raise Refused("there are no endpoints", "name at least one, or leave 'endpoints' out to run a local etcd")
     return value
 
 
-def _list(value: object) -> object:
-    """One value where a list is expected is a list of one."""
-    return value if isinstance(value, list) else [_leaf(value)]
-
-
-def _json_object(value: object) -> dict[str, object]:
+def json_object(value: object) -> dict[str, object]:
+    """What is proclaimed beside our own fields."""
     if not isinstance(value, dict):
         raise Refused("the value is not a mapping", "write keys: {address: ...}")
     return {key: _json(part) for key, part in value.items()}
@@ -112,196 +57,116 @@ def _json(value: Plain) -> object:
     return [_json(part) for part in value] if isinstance(value, list) else None
 
 
-def _hook(value: object) -> object:
-    """A hook may be nothing but its command."""
-    return value if isinstance(value, dict | Empty) else {"command": value}
-
-
-Word = Annotated[Leaf, Whole(_leaf)]
-Command = Annotated[list[Word], Before(_words)]
-Environment = Annotated[
-    dict[Annotated[str, _key(values.variable_name)], Text],
-    OrNothing,
-]
-NameKey = Annotated[str, _key(values.name)]
-
-
 # --- the file --------------------------------------------------------------------------------------------------------
 
 
 @section
 class Tls:
-    """``etcd.tls``."""
+    """``etcd.tls``: how the connection to etcd is secured. Paths are relative to the file they are written in."""
 
     ca: Path | None = None
+    """The certificates of the authorities that may have signed etcd's: a PEM file.
+
+    Class: live. Default: the machine's own authorities. Example: ca.pem"""
+
     cert: Path | None = None
+    """Our own certificate, for an etcd that asks for one: a PEM file. Needs `key`.
+
+    Class: live. Default: none is shown. Example: node.pem"""
+
     key: Path | None = None
+    """The private key of `cert`: a PEM file.
+
+    Class: live. Default: none. Example: node-key.pem"""
+
     server_name: Text | None = None
+    """The name that etcd's certificate must have, where it is not the host of the endpoint.
+
+    Class: live. Default: the host of the endpoint. Example: etcd.example.org"""
 
 
 @section
 class Auth:
-    """``etcd.auth``."""
+    """``etcd.auth``: the etcd user to be, where etcd's authentication is on."""
 
     user: Text
+    """The user's name. It needs read and write on three ranges: the namespace, and the namespace with `.ctl` and `.log`.
+
+    Class: live. Default: required. Example: supervisor"""
+
     password_file: Path
+    """A file that holds the password; read whenever it is needed, so a new password needs no reload.
+
+    Class: live. Default: required. Example: /run/credentials/etcd-password"""
 
 
 @section
 class Etcd:
-    """``etcd``."""
+    """``etcd``: where the elections are held.
 
-    endpoints: Annotated[list[Annotated[str, _single(values.endpoint)]], Before(_endpoints)] | None = None
-    discovery_srv: Annotated[str, _single(values.domain)] | None = None
+    A file with elections and without endpoints starts a private etcd for this machine; a file without elections needs none.
+    """
+
+    endpoints: Annotated[list[Annotated[str, single(values.endpoint)]], Before(some_endpoints)] | None = None
+    """Every member of the etcd cluster: `host:port`, `https://host:port` or `unix:///path`. A change is live as long as it
+    leads to the same cluster, and refused when it leads to another.
+
+    Class: live. Default: a private etcd on this machine. Example: [https://10.0.0.1:2379, https://10.0.0.2:2379]"""
+
+    discovery_srv: Annotated[str, single(values.domain)] | None = None
+    """A DNS domain whose SRV records name the members, instead of `endpoints`, as etcd's own client asks for them.
+
+    Class: live. Default: none is asked. Example: example.org"""
+
     discovery_srv_name: Name | None = None
-    namespace: Annotated[str, _single(values.namespace)] | None = None
+    """The suffix of the SRV service's name, as etcd's `--discovery-srv-name`.
+
+    Class: live. Default: no suffix. Example: prod"""
+
+    namespace: Annotated[str, single(values.namespace)] | None = None
+    """The prefix of every key of ours. Supervisors that are to compete need the same one.
+
+    Class: re-campaign. Example: /prod/supervisor"""
+
     tls: Tls | None = None
+    """How the connection is secured; with https endpoints.
+
+    Class: as its keys. Default: by the scheme of the endpoints. Example: {ca: ca.pem, cert: node.pem, key: node-key.pem}"""
+
     auth: Auth | None = None
-    campaign: Annotated[CampaignWay, _one_of(CampaignWay)] | None = None
+    """Who we are to etcd.
+
+    Class: as its keys. Default: nobody, or the client certificate. Example: {user: supervisor, password_file: /run/pw}"""
+
+    campaign: Annotated[CampaignWay, one_of(CampaignWay)] | None = None
+    """How a candidate enters its queue: by one transaction, as etcd's own clients do, or by the Election service's call, for
+    an etcd that exposes nothing else (not above 20 elections a node).
+
+    Class: re-campaign. Example: rpc"""
 
 
-@section
-class Probe:
-    """What ready and health probes share."""
-
-    exec: Command | None = None
-    http: probe_schema.HttpOrUrl | None = None
-    tcp: Annotated[str, _single(probe_values.address)] | None = None
-    grpc: probe_schema.GrpcOrAddress | None = None
-    initial_delay: SecondsOrNone | None = None
-    every: Seconds | None = None
-    timeout: Seconds | None = None
-    failures: Count | None = None
-    successes: Count | None = None
-
-
-@section
-class Ready(Probe):
-    """``ready`` of a process."""
-
-    notify: Annotated[bool, _single(probe_values.switched_on)] | None = None
-    log: Annotated[str, _single(probe_values.pattern)] | None = None
-    within: Seconds | None = None
-
-
-@section
-class Health(Probe):
-    """``health`` of a process."""
-
-    watchdog: Annotated[float, _single(probe_values.watchdog_seconds)] | None = None
-    on_failure: Annotated[UnhealthyAction, _one_of(UnhealthyAction)] | None = None
-
-
-@section
-class Restart:
-    """``restart`` of a process."""
-
-    policy: Annotated[RestartPolicy, _one_of(RestartPolicy)] | None = None
-    expected: list[Annotated[int, _single(values.expected_exit_code)]] | None = None
-    backoff: Annotated[tuple[float, float], _single(values.backoff_seconds)] | None = None
-    limit: Annotated[tuple[int | None, float], _single(values.restart_limit)] | None = None
-    reset_after: Seconds | None = None
-
-
-@section
-class Stop:
-    """``stop`` of a process."""
-
-    signal: Annotated[str, _single(values.signal_name)] | None = None
-    timeout: SecondsOrNone | None = None
-    signals: list[Annotated[tuple[str, float], _single(values.stop_step)]] | None = None
-    to: Annotated[StopTo, _one_of(StopTo)] | None = None
-    before: Command | None = None
-    before_timeout: Seconds | None = None
-
-
-@section
-class Syslog:
-    """``log.syslog`` of a process."""
-
-    facility: Annotated[str, _single(log_values.facility)] | None = None
-    format: Annotated[SyslogFormat, _one_of(SyslogFormat)] | None = None
-
-
-@section
-class Log:
-    """``log`` of a process."""
-
-    to: Annotated[list[Annotated[str, _single(log_values.log_target)]], Before(_list)] | None = None
-    file: Path | None = None
-    stderr_file: Path | None = None
-    max_size: Annotated[int, _single(log_values.log_size)] | None = None
-    max_age: Annotated[float, _single(log_values.log_age)] | None = None
-    keep: Annotated[int, _single(lambda text: values.whole_number(text, most=1000))] | None = None
-    compress: Annotated[bool, _single(log_values.compression)] | None = None
-    format: Annotated[bool, _single(log_values.log_format)] | None = None
-    timestamps: Annotated[bool, _single(values.switch)] | None = None
-    prefix: Annotated[bool, _single(values.switch)] | None = None
-    syslog: Syslog | None = None
-
-
-@section
-class Process:
-    """One declared process, in any role."""
-
-    command: Command
-    directory: Path | None = None
-    environment: Environment | None = None
-    environment_files: list[Path] | None = None
-    pass_environment: birth_schema.PassedVariables | None = None
-    user: Annotated[str, _single(values.user)] | None = None
-    umask: Annotated[int, _single(values.umask)] | None = None
-    limits: birth_schema.Limits | None = None
-    groups: birth_schema.Groups | None = None
-    nice: birth_schema.Nice | None = None
-    scheduling: Annotated[Scheduling, _one_of(Scheduling)] | None = None
-    ionice: birth_schema.IoNice | None = None
-    oom_score_adj: birth_schema.OomScoreAdj | None = None
-    cpu_affinity: birth_schema.Cpus | None = None
-    capabilities: birth_schema.Capabilities | None = None
-    no_new_privileges: birth_schema.Switch | None = None
-    private_tmp: birth_schema.Switch | None = None
-    cgroup: birth_schema.Cgroup | None = None
-    sockets: birth_schema.Sockets | None = None
-    pty: birth_schema.Switch | None = None
-    instances: birth_schema.Instances | None = None
-    kind: Annotated[ProcessKind, _one_of(ProcessKind)] | None = None
-    timeout: Seconds | None = None
-    needs: Annotated[dict[str, Need], Whole(life_relations.needs)] | None = None
-    ready: Ready | None = None
-    health: Health | None = None
-    restart: Restart | None = None
-    stop: Stop | None = None
-    log: Log | None = None
-
-
+AHook = Annotated[Hook, Before(hook)]
 Processes = Annotated[dict[NameKey, Process], OrNothing]
 
 
 @section
-class Hook:
-    """A hook of an election: a command, or a mapping that says more about it."""
-
-    command: Command
-    timeout: Seconds | None = None
-    directory: Path | None = None
-    environment: Environment | None = None
-    environment_files: list[Path] | None = None
-    user: Annotated[str, _single(values.user)] | None = None
-    umask: Annotated[int, _single(values.umask)] | None = None
-    limits: birth_schema.Limits | None = None
-
-
-AHook = Annotated[Hook, Before(_hook)]
-
-
-@section
 class LeaderHooks:
-    """``hooks`` of the leader role."""
+    """``hooks`` of the leader role: commands at the turns of an election, each a command or a mapping (see *A hook*)."""
 
     elected: AHook | None = None
+    """Run in the term, before its first process; its failure ends the term.
+
+    Class: live. Default: none. Example: [/usr/local/bin/vip, up]"""
+
     demoted: AHook | None = None
+    """Run when every process of the term is gone, before the key is given up; by the guardian if the daemon is dead.
+
+    Class: live. Default: none. Example: {command: [/usr/local/bin/vip, down], timeout: 3s}"""
+
     gave_up: AHook | None = None
+    """Run when a leader process has used up its restarts. Nothing waits for it.
+
+    Class: live. Default: none. Example: /usr/local/bin/page billing"""
 
 
 @section
@@ -309,60 +174,158 @@ class FollowerHooks:
     """``hooks`` of the follower role."""
 
     leader_changed: AHook | None = None
+    """Run on a standby when another node leads, or says something else in `proclaim.value`.
+
+    Class: live. Default: none. Example: [/usr/local/bin/point-proxy]"""
+
     gave_up: AHook | None = None
+    """Run when a follower process has used up its restarts. Nothing waits for it.
+
+    Class: live. Default: none. Example: /usr/local/bin/page billing standby"""
 
 
 @section
 class Leader:
-    """``leader`` of an election."""
+    """``leader`` of an election: what runs on the node that leads, in its term."""
 
     hooks: LeaderHooks | None = None
+    """Commands at the turns of the election.
+
+    Class: as its keys. Default: none. Example: {elected: [/usr/local/bin/vip, up], demoted: [/usr/local/bin/vip, down]}"""
+
     processes: Processes | None = None
+    """The leader processes by name (see *A process*). What is added is started, what is removed is stopped; no other notices.
+
+    Class: live. Default: none. Example: {api: {command: /usr/bin/billing}}"""
 
 
 @section
 class Follower:
-    """``follower`` of an election."""
+    """``follower`` of an election: what runs on a node that takes part and does not lead."""
 
     hooks: FollowerHooks | None = None
+    """Commands at the turns of the election.
+
+    Class: as its keys. Default: none. Example: {leader_changed: [/usr/local/bin/point-proxy]}"""
+
     processes: Processes | None = None
+    """The follower processes by name (see *A process*); none may have the name of a leader process of the same election.
+
+    Class: live. Default: none. Example: {standby: {command: billing --standby}}"""
 
 
 @section
 class Proclaim:
-    """``proclaim`` of an election."""
+    """``proclaim`` of an election: what the leader's key in etcd says, for all who ask who leads."""
 
-    every: Annotated[float, _single(_proclaim_every)] | None = None
-    value: Annotated[dict[str, object], Whole(_json_object)] | None = None
+    every: Annotated[float, single(proclaim_every)] | None = None
+    """How often the document is written again though nothing has changed; a duration, 1s or more.
+
+    Class: live. Example: 30s"""
+
+    value: Annotated[dict[str, object], Whole(json_object)] | None = None
+    """Fields of your own in the document: any JSON of at most 2048 bytes.
+
+    Class: live. Default: none. Example: {address: "http://10.0.0.7:8080"}"""
 
 
 @section
 class Election:
-    """One election."""
+    """One of ``elections``: a contest in which at most one node leads."""
 
-    ttl: Annotated[int, _single(values.ttl_seconds)] | None = None
+    ttl: Annotated[int, single(values.ttl_seconds)] | None = None
+    """How long etcd keeps a leader's lease without a renewal: whole seconds, 2s or more. So much later at most is a leader
+    replaced whose machine died; `supervisor check` prints how it is spent.
+
+    Class: re-campaign. Example: 5s"""
+
     lost_grace: SecondsOrNone | None = None
+    """The time that leader processes have between SIGTERM and SIGKILL when the lease is lost; a duration.
+
+    Class: re-campaign. Default: what the TTL leaves. Example: 2s"""
+
     safety_margin: Seconds | None = None
+    """How long before the lease can end everything of the term is dead, whatever happens; a duration.
+
+    Class: re-campaign. Default: 500ms, or 5 % of the TTL if that is more. Example: 1s"""
+
     campaign_timeout: Seconds | None = None
+    """A candidacy that has not won after this long is withdrawn and made anew, at the end of the queue; a duration.
+
+    Class: live. Default: wait for ever. Example: 10m"""
+
     proclaim: Proclaim | None = None
-    takeover_guard: Annotated[bool, _single(values.switch)] | None = None
-    on_giveup: Annotated[GiveUp, _one_of(GiveUp)] | None = None
-    cooldown: Annotated[tuple[float, float], _single(values.cooldown_seconds)] | None = None
-    campaign_when: Annotated[CampaignWhen, _one_of(CampaignWhen)] | None = None
-    reload: Annotated[ReloadPolicy, _one_of(ReloadPolicy)] | None = None
+    """What the leader's key says.
+
+    Class: as its keys. Default: our own fields alone. Example: {every: 10s, value: {address: "http://10.0.0.7:8080"}}"""
+
+    takeover_guard: Switch | None = None
+    """Whether a winner starts nothing until its predecessor's end is proven, though etcd lost the key of a lease that lives.
+
+    Class: live. Example: off"""
+
+    on_giveup: Annotated[GiveUp, one_of(GiveUp)] | None = None
+    """What happens when a leader process has used up its restarts: another node's turn, or go on without it, degraded.
+
+    Class: live. Example: stay"""
+
+    cooldown: Annotated[tuple[float, float], single(values.cooldown_seconds)] | None = None
+    """How long a node does not stand after it gave up or withdrew: first and longest; doubled each time in a row.
+
+    Class: live. Example: 30s..10m"""
+
+    campaign_when: Annotated[CampaignWhen, one_of(CampaignWhen)] | None = None
+    """Whether a node stands always, or only while its follower processes are healthy.
+
+    Class: live. Example: healthy"""
+
+    reload: Annotated[ReloadPolicy, one_of(ReloadPolicy)] | None = None
+    """What a change of anything under this election costs: as little as it allows (keep), or the term (resign): stop, prove
+    that nothing is left, resign, campaign anew.
+
+    Class: re-campaign. Example: resign"""
+
     leader: Leader | None = None
+    """What the leader runs.
+
+    Class: as its keys. Default: nothing. Example: {processes: {api: {command: /usr/bin/billing}}}"""
+
     follower: Follower | None = None
+    """What every other node runs.
+
+    Class: as its keys. Default: nothing. Example: {processes: {standby: {command: billing --standby}}}"""
 
 
 @section
 class File:
-    """The whole file, its includes merged into it."""
+    """The file as a whole. What it includes is part of it."""
 
     node: Name | None = None
+    """This node's name, which no other in the same namespace may have. Part of keys, locks and environments: a running daemon
+    refuses another. `--node` stands for it.
+
+    Class: refused. Default: the host name. Example: web-1"""
+
     etcd: Etcd | None = None
+    """Where the elections are held.
+
+    Class: as its keys. Default: a private etcd on this machine, if there are elections. Example: {endpoints: [10.0.0.1:2379]}"""
+
     elections: Annotated[dict[NameKey, Election], OrNothing] | None = None
+    """The elections by name. One that is added begins, one that is removed ends in order; no other notices.
+
+    Class: live. Default: none. Example: {billing: {leader: {processes: {api: {command: /usr/bin/billing}}}}}"""
+
     processes: Processes | None = None
+    """The always processes by name: they run whoever leads (see *A process*).
+
+    Class: live. Default: none. Example: {exporter: {command: node-exporter}}"""
+
     include: list[Text] | None = None
+    """More files: paths, or patterns whose matches are taken in the order of their names; relative to this file. Elections and
+    processes of all are put together, and a name may be declared once. What a change brings costs what it costs here.
+
+    Class: live. Default: none. Example: [conf.d/*.yaml]"""
 
 
 # --- reading it ------------------------------------------------------------------------------------------------------
@@ -394,4 +357,4 @@ def read(data: Plain) -> File | list[Misfit]:
 
 @cache
 def _validator() -> SchemaValidator:
-    return SchemaValidator(_section(File))
+    return SchemaValidator(schema_of(File))

@@ -1,7 +1,8 @@
 """How the shape of a file is written down, and made into the validator that checks it: the grammar of ``schema``.
 
-Promises: a class marked ``section`` is a mapping with known keys, each annotated with what its value becomes.
-Does not: know any key.
+Promises: a class marked ``section`` is a mapping with known keys, each annotated with what its value becomes. The text
+under a key says what it means, what a change of it costs, and an example: ``described`` reads it for the reference page
+and for editors, from the source, so that whoever reads a file does not pay for it. Does not: know any key.
 
 Imports of pydantic only the core that validates; ``schema`` says why.
 """
@@ -26,6 +27,8 @@ class Whole:
     """In an annotation: what the value becomes, whatever it is. The function raises ``Refused``."""
 
     parse: Callable[[object], object]
+    of: object = None
+    """What judges it, when ``parse`` only wraps that: by this ``forms`` knows what such a value looks like."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +54,19 @@ def leaf(value: object) -> Leaf:
     raise Refused(f"{what} stands where a single value is expected", "write one value")
 
 
-def single(parse: Callable[[Leaf], object]) -> Whole:
-    """One value, given to ``parse`` as it is written."""
+def single(parse: Callable[[Leaf], object], of: object = None) -> Whole:
+    """One value, given to ``parse`` as it is written; ``of`` names what judges it when that is not ``parse`` itself."""
 
     def whole(value: object) -> object:
         parsed = parse(leaf(value))
         return str(parsed) if isinstance(parsed, Leaf) else parsed
 
-    return Whole(whole)
+    return Whole(whole, parse if of is None else of)
 
 
 def key_of(parse: Callable[[str], str]) -> Whole:
     """A key of a mapping whose keys are the file's to choose."""
-    return Whole(lambda key: parse(str(key)))
+    return Whole(lambda key: parse(str(key)), parse)
 
 
 def silent_if_empty(value: object) -> object:
