@@ -12,7 +12,7 @@ SEEDS ?= 10000
 FIRST_SEED ?= 1
 CORES ?= $(shell nproc)
 
-.PHONY: help venv demo test check format proto drills bench soak clean
+.PHONY: help venv demo test check format proto docs-reference drills bench soak clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -35,9 +35,13 @@ check: venv ## lint, format, strict types, generated code current
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python protos/generate.py --check
+	$(BIN)/python docs/generate.py --check
 
 proto: venv ## regenerate supervisor/pb from protos/
 	$(BIN)/python protos/generate.py
+
+docs-reference: venv ## rewrite docs/reference from the code
+	$(BIN)/python docs/generate.py
 
 drills: venv ## break a real fleet ROUNDS times by SEED, and judge it (root)
 	$(BIN)/python -m tests.drills --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))

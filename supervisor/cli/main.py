@@ -22,6 +22,7 @@ from supervisor.cli.text import safe
 _VERBS: Final = {
     "run": "Run the supervisor in the foreground.",
     "check": "Validate a file and show how each election spends its TTL.",
+    "schema": "Print the JSON Schema of the file, for editors.",
     "status": "Show elections, leases, processes and what is wrong.",
     "leader": "Show who leads an election.",
     "observe": "Follow who leads, one JSON line per change.",
