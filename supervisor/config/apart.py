@@ -59,7 +59,10 @@ class Reading:
         if code := self._process.returncode:
             how = f"was killed by {_signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
             raise self._failed(f"the process that reads it {how}")
-        answer = _unpack(output)
+        try:
+            answer = _unpack(output)
+        except Exception as error:  # noqa: BLE001 # pickle raises whatever a class does; the file is not adopted, that is all
+            raise self._failed(f"the process that reads it sent what cannot be read: {error}") from None
         if isinstance(answer, Loaded):
             return answer
         raise ConfigError(*answer)

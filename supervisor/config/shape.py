@@ -58,10 +58,16 @@ def single(parse: Callable[[Leaf], object], of: object = None) -> Whole:
     """One value, given to ``parse`` as it is written; ``of`` names what judges it when that is not ``parse`` itself."""
 
     def whole(value: object) -> object:
-        parsed = parse(leaf(value))
-        return str(parsed) if isinstance(parsed, Leaf) else parsed
+        return _without_leaves(parse(leaf(value)))
 
     return Whole(whole, parse if of is None else of)
+
+
+def _without_leaves(parsed: object) -> object:
+    """A Spec holds plain texts: a Leaf is the file's, and is not sent to the daemon (``apart``)."""
+    if isinstance(parsed, tuple) and type(parsed) is tuple:
+        return tuple(map(_without_leaves, parsed))
+    return str(parsed) if isinstance(parsed, Leaf) else parsed
 
 
 def key_of(parse: Callable[[str], str]) -> Whole:

@@ -40,7 +40,7 @@ FAR = "10h"
 """A health probe that is first asked after this long is never asked here."""
 LATER = {"tcp": "127.0.0.1:9", "initial_delay": FAR}
 HTTP = {"http": {"url": "http://127.0.0.1:9/"}, "initial_delay": FAR}
-HTTPS = {"http": {"url": "https://127.0.0.1:9/"}, "initial_delay": FAR}
+HTTPS: Tree = {"http": {"url": "https://127.0.0.1:9/"}, "initial_delay": FAR}
 GRPC = {"grpc": {"address": "127.0.0.1:9"}, "initial_delay": FAR}
 PASSES = {"exec": ["true"]}
 FILE = {"file": "@/one.log"}
@@ -90,7 +90,7 @@ OF_A_PROCESS: Mapping[str, Case] = {
     "Process.sockets": case({"a": "unix://@/a"}, {"b": "unix://@/b"}),
     "Process.pty": case("off", "on"),
     "Process.instances": case(2, 3),
-    "Process.kind": case("service", "task", command=["true"], restart={"policy": "never"}),
+    "Process.kind": case("service", "task"),
     "Process.timeout": case("1h", "2h", kind="task"),
     "Process.needs": case(ABSENT, ["needed"]),
     "Capabilities.keep": case(["chown"], ["kill"], root=True),
@@ -141,12 +141,12 @@ OF_A_PROCESS: Mapping[str, Case] = {
     "ProbeTls.cert": case(
         "@/node.pem",
         "@/node-2.pem",
-        health={**HTTPS, "http": {**HTTPS["http"], "tls": {"key": "@/node-key.pem"}}},  # type: ignore[dict-item]
+        health={**HTTPS, "http": {**HTTPS["http"], "tls": {"key": "@/node-key.pem"}}},
     ),
     "ProbeTls.key": case(
         "@/node-key.pem",
         "@/node-2-key.pem",
-        health={**HTTPS, "http": {**HTTPS["http"], "tls": {"cert": "@/node.pem"}}},  # type: ignore[dict-item]
+        health={**HTTPS, "http": {**HTTPS["http"], "tls": {"cert": "@/node.pem"}}},
     ),
     "ProbeTls.server_name": case("a", "b", health=HTTPS),
     "ProbeTls.insecure": case("off", "on", health=HTTPS),
@@ -178,7 +178,7 @@ OF_A_PROCESS: Mapping[str, Case] = {
 }
 
 IDLE_STANDBY = {"standby": {"command": IDLE}}
-GAVE_UP = {"leader": {"hooks": {"gave_up": {"command": ["true"]}}}}
+GAVE_UP: Tree = {"leader": {"hooks": {"gave_up": {"command": ["true"]}}}}
 OF_AN_ELECTION: Mapping[str, Case] = {
     "Election.ttl": case("5s", "6s"),
     "Election.lost_grace": case("200ms", "300ms"),

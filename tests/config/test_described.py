@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from supervisor.config import json_schema, reference
+from supervisor.config import apart, json_schema, reference
 from supervisor.config.described import Key, sections
+from supervisor.config.loaded import Loaded
 from supervisor.core import diff
 from supervisor.core.spec import Spec
 from tests.config import keys
@@ -16,16 +17,16 @@ from tests.config.marked import load_text
 
 ROOT = Path(__file__).parents[2]
 KEYS = {key.id: key for section in sections() for key in section.keys}
-ONE_BY_ONE = {id: key for id, key in KEYS.items() if key.cost != "as its keys"}
+ONE_BY_ONE = {name: key for name, key in KEYS.items() if key.cost != "as its keys"}
 
 
 def test_every_key_says_everything() -> None:
     """``sections`` refuses a key without a class, a default or an example."""
     assert len(KEYS) > 150
-    for id, key in KEYS.items():
-        assert key.description.endswith((".", ")")), id
-        assert "`" not in key.default, id
-        assert key.form.words, id
+    for name, key in KEYS.items():
+        assert key.description.endswith((".", ")")), name
+        assert "`" not in key.default, name
+        assert key.form.words, name
 
 
 def test_every_key_that_has_a_class_of_its_own_is_in_the_table() -> None:
@@ -34,9 +35,9 @@ def test_every_key_that_has_a_class_of_its_own_is_in_the_table() -> None:
 
 
 def test_a_key_that_is_a_section_costs_what_its_keys_say() -> None:
-    for id, key in KEYS.items():
+    for name, key in KEYS.items():
         is_section = str(key.form.json).startswith("{'$ref'")
-        assert is_section == (key.cost == "as its keys"), id
+        assert is_section == (key.cost == "as its keys"), name
 
 
 # --- the class ---
@@ -45,6 +46,17 @@ def test_a_key_that_is_a_section_costs_what_its_keys_say() -> None:
 def spec(directory: Path, tree: object) -> Spec:
     keys.furnish(directory)
     return load_text(directory, json.dumps(keys.placed(tree, directory))).spec
+
+
+@pytest.mark.parametrize("key", [*keys.OF_A_PROCESS, *keys.OF_AN_ELECTION])
+def test_the_daemon_can_be_sent_it(tmp_path: Path, key: str) -> None:
+    """What the file holds is read in another process: nothing of a Spec may be the reader's own."""
+    make = of_a_process if key in keys.OF_A_PROCESS else of_an_election
+    made = make(tmp_path, key, new=False), make(tmp_path, key, new=True)
+    for one in made:
+        sent = apart._unpack(apart.pack(Loaded(spec=one, source="", files=(), directories=())))
+        assert isinstance(sent, Loaded)
+        assert sent.spec == one
 
 
 def of_a_process(directory: Path, key: str, *, new: bool) -> Spec:
