@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from supervisor.cli import exits
-from supervisor.cli.text import safe
+from supervisor.cli.text import safe, safe_lines
 from supervisor.config.load import load
 from supervisor.config.problems import ConfigError
 from supervisor.core import timing
@@ -24,14 +24,14 @@ from supervisor.processes.advice import warnings
 def command(file: Path, node: str | None) -> int:
     """Validate FILE and show how each election spends its TTL.
 
-    Asks neither the daemon nor etcd. Every problem is printed as file:line:column, what is wrong and what to do; the exit code
-    is 78 when there is one. What a good file asks for that this user or this machine cannot give is a warning: exit code 0.
+    Asks neither the daemon nor etcd. Every problem is printed as file:line:column, what is wrong and what to do, with the line
+    itself; the exit code is 78 when there is one. What a good file asks for that this user or this machine cannot give is a warning: exit code 0.
     """
     try:  # click must not look first (readable=False): the file's own messages have place, remedy and 78
         loaded = load(file, environ=os.environ, node=node, hostname=socket.gethostname())
     except ConfigError as error:
         for problem in error.problems:
-            click.echo(safe(str(problem)), err=True)
+            click.echo(safe_lines(problem.shown()), err=True)
         count = len(error.problems)
         raise exits.Failure(f"{count} problem{'s' if count > 1 else ''} in {file}", exits.BAD_CONFIGURATION) from None
     click.echo(safe(f"{loaded.source}: good"))

@@ -5,7 +5,7 @@ import click
 from supervisor.cli import exits
 from supervisor.cli.calls import daemon
 from supervisor.cli.options import duration, socket_option
-from supervisor.cli.text import safe
+from supervisor.cli.text import safe, safe_lines
 
 
 @click.command()
@@ -29,7 +29,7 @@ def command(wait: bool, timeout: float) -> int:
         reloaded = connected.reload(timeout if wait else None)
     if not reloaded.adopted:
         for problem in reloaded.problems:
-            click.echo(safe(problem), err=True)
+            click.echo(safe_lines(problem), err=True)
         raise exits.Failure("the file is refused; what runs goes on unchanged", exits.BAD_CONFIGURATION)
     for line in reloaded.summary or ("nothing changes",):
         click.echo(safe(line))

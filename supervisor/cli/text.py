@@ -15,6 +15,11 @@ def safe(text: str) -> str:
     return _DANGEROUS.sub(lambda match: _escaped(match.group()), text)
 
 
+def safe_lines(text: str) -> str:
+    """Likewise, but its lines stay lines."""
+    return "\n".join(map(safe, text.split("\n")))
+
+
 def _escaped(character: str) -> str:
     short = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(character)
     code = ord(character)

@@ -8,15 +8,17 @@ import codecs
 import hashlib
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from supervisor.config import convert, includes, instances, mistakes, relations, schema, values
+from supervisor.config.excerpt import excerpt, lines_of
 from supervisor.config.expand import expand
 from supervisor.config.loaded import Loaded
 from supervisor.config.parse import parse
-from supervisor.config.problems import ConfigError, Place, Problems, Refused
-from supervisor.config.tree import MapNode, Scalar, child, locate, plain
+from supervisor.config.problems import ConfigError, Place, Problem, Problems, Refused
+from supervisor.config.tree import MapNode, Scalar, child, locate, plain, used_from
 from supervisor.core.names import NodeName
 
 MAX_FILE_BYTES = 10_000_000
@@ -40,9 +42,7 @@ def load(
     relations.check(root, reader.problems, complete=reader.complete)
     found = schema.read(plain(root))
     if isinstance(found, list):
-        for mistake in map(mistakes.mistake, found):
-            where = locate(root, mistake.path, key=mistake.at_key)
-            reader.problems.add(where, mistake.message, mistake.remedy)
+        _blame(root, found, reader.problems)
         raise reader.error()
     name = _node_name(node, found.node, hostname, root.place, reader.problems)
     if running_as is not None and name not in (running_as, ""):
@@ -57,6 +57,18 @@ def load(
         files=reader.paths(),
         directories=tuple(dict.fromkeys(d.absolute() for d in reader.directories)),
     )
+
+
+def _blame(root: MapNode, found: Sequence[schema.Misfit], problems: Problems) -> None:
+    """Report each mistake where it is written; where an alias brought it, say from where, unless it is wrong there, too."""
+    used: dict[tuple[Place, str, str], Place | None] = {}
+    for mistake in map(mistakes.mistake, found):
+        where = locate(root, mistake.path, key=mistake.at_key)
+        key, user = (where, mistake.message, mistake.remedy), used_from(root, mistake.path)
+        if key not in used or user is None:
+            used[key] = user
+    for (where, message, remedy), user in used.items():
+        problems.add(where, message if user is None else f"{message} (used at {user})", remedy)
 
 
 def _node_name(given: str | None, written: str | None, hostname: str, place: Place, problems: Problems) -> NodeName:
@@ -82,10 +94,21 @@ class _Reader:
         self._keep_node = keep_node
         self._files: dict[Path, str] = {}
         self._real: dict[str, str] = {}
+        self._data: dict[str, bytes | list[str]] = {}
+        """What was read, as lines once a problem in it is to be shown."""
 
     def error(self) -> ConfigError:
-        """What was found so far, by place."""
-        return ConfigError(self.problems.by_place(tuple(self._files.values())), self.paths())
+        """What was found so far, by place, each with its line."""
+        found = self.problems.by_place(tuple(self._files.values()))
+        return ConfigError(map(self._with_excerpt, found), self.paths())
+
+    def _with_excerpt(self, problem: Problem) -> Problem:
+        data = self._data.get(problem.file)
+        if isinstance(data, bytes):
+            data = self._data[problem.file] = lines_of(data.removeprefix(codecs.BOM_UTF8).decode(errors="replace"))
+        if data is None or problem.line > len(data):
+            return problem
+        return replace(problem, excerpt=excerpt(data[problem.line - 1], problem.line, problem.column))
 
     def paths(self) -> tuple[Path, ...]:
         """Every file that was read, or tried, absolute."""
@@ -110,6 +133,7 @@ class _Reader:
         if data is None:
             return None
         self.digest.update(data)
+        self._data[str(path)] = data
         text = _decode(data, str(path), self.problems)
         root = None if text is None else parse(text, str(path), self.problems)
         if root is None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from supervisor.config.excerpt import lines_of
 from supervisor.config.problems import Place, Problems
 from supervisor.config.tree import Entry, Kind, ListNode, MapNode, Node, Scalar
 from supervisor.config.units import shown
@@ -126,8 +127,8 @@ def _forbidden_character(text: str, file: str, problems: Problems) -> bool:
     match = _FORBIDDEN.search(text)
     if match is None:
         return False
-    before = text[: match.start()].replace("\r\n", "\n").replace("\r", "\n")
-    place = Place(file=file, line=before.count("\n") + 1, column=len(before) - before.rfind("\n"))
+    before = lines_of(text[: match.start()])
+    place = Place(file=file, line=len(before), column=len(before[-1]) + 1)
     problems.add(place, f"the character U+{ord(match.group()):04X} is not allowed in YAML", "remove it")
     return True
 
@@ -142,7 +143,7 @@ def _add_syntax_error(error: yaml.MarkedYAMLError, text: str, file: str, problem
     context = error.context or ""
     if what.startswith(("but found another", "second occurrence")):
         what = f"{context}, {what}"
-    lines = text.splitlines()
+    lines = lines_of(text)
     line = lines[place.line - 1] if place.line <= len(lines) else ""
     problems.add(place, f"not valid YAML: {what}", _syntax_remedy(error, what, line, place.column))
 

@@ -33,11 +33,17 @@ class Problem:
     column: int
     message: str
     remedy: str
+    excerpt: str = ""
+    """The line of the file, and a caret under the column."""
 
     def __str__(self) -> str:
         """``file:line:column: message; remedy``."""
         text = f"{self.file}:{self.line}:{self.column}: {self.message}"
         return f"{text}; {self.remedy}" if self.remedy else text
+
+    def shown(self) -> str:
+        """The same, with the line of the file under it: for people, who look at several lines at once."""
+        return f"{self}\n{self.excerpt}" if self.excerpt else str(self)
 
 
 class ConfigError(Exception):

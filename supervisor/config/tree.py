@@ -81,6 +81,33 @@ def locate(root: Node, path: Steps, *, key: bool = False) -> Place:
     return place
 
 
+def used_from(root: Node, path: Steps) -> Place | None:
+    """Where an alias or a merge stands that brought the node at ``path`` here; None when it is written in its place.
+
+    An anchor stands above its aliases, so what is written before the key or the list that holds it came by one.
+    """
+    node, user = root, None
+    for step in path:
+        if isinstance(node, MapNode) and isinstance(step, str) and step in node.entries:
+            entry = node.entries[step]
+            if _before(entry.key, node.place):
+                user = node.place
+            if _before(entry.node.place, entry.key):
+                user = entry.key
+            node = entry.node
+        elif isinstance(node, ListNode) and isinstance(step, int) and step < len(node.items):
+            if _before(node.items[step].place, node.place):
+                user = node.place
+            node = node.items[step]
+        else:
+            break
+    return user
+
+
+def _before(one: Place, other: Place) -> bool:
+    return one.file == other.file and (one.line, one.column) < (other.line, other.column)
+
+
 def child(node: Node | None, *path: str) -> Node | None:
     """The node below ``node`` at ``path``; None when there is none, or something else stands in the way."""
     for step in path:

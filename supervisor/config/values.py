@@ -48,7 +48,8 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     words = list(known)
     if len(words) > MAX_SUGGESTED:
         return "check the spelling"
-    near = difflib.get_close_matches(word[:100], words, 1)
+    begun = [other for other in words if len(word) > 2 and other.startswith(word)]
+    near = begun[:1] or difflib.get_close_matches(word[:100], words, 1)
     return f"did you mean {near[0]!r}?" if near else f"write one of: {', '.join(words)}"
 
 

@@ -59,7 +59,7 @@ def _refuse(error: Exception) -> int:
 
     if isinstance(error, ConfigError):
         for problem in error.problems:
-            print(problem, file=sys.stderr)
+            print(problem.shown(), file=sys.stderr)
         return BAD_CONFIGURATION
     if isinstance(error, LocalEtcdMissing):
         print(f"supervisor: {error}", file=sys.stderr)

@@ -87,7 +87,7 @@ class Reloader:
         return ConfigLoaded(spec=self._with_etcd(loaded.spec), source=loaded.source)
 
     async def reload(self) -> tuple[bool, tuple[str, ...], tuple[str, ...]]:
-        """Read again and post what came of it: adopted, problems, and what changes."""
+        """Read again and post what came of it: adopted, problems (each with the line of the file), and what changes."""
         async with self._one_at_a_time:
             before = self._state().spec
             try:
@@ -95,15 +95,16 @@ class Reloader:
                 event = await asyncio.to_thread(self.read)
             except ConfigError as error:
                 problems = tuple(str(problem) for problem in error.problems)
+                shown = tuple(problem.shown() for problem in error.problems)
             except (LocalEtcdMissing, OSError) as error:
-                problems = (str(error),)
+                problems = shown = (str(error),)
             else:
                 if (event.spec != before or self._state().problems) and (refused := await self._adopt(event)):
                     return False, refused, ()
                 return True, (), tuple(str(change) for change in diff.diff(before, event.spec))
             if problems != self._state().problems:
                 self._post(ConfigRejected(problems=problems))
-            return False, problems, ()
+            return False, shown, ()
 
     async def _adopt(self, event: ConfigLoaded) -> tuple[str, ...]:
         """Give it to the core, which may have to ask etcd first; why it was refused, if it was."""
