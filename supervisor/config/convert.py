@@ -185,7 +185,9 @@ def _process(pid: ProcessId, role: Role, process: process_schema.Process) -> Pro
         needs=_one_dict(tuple((ProcessName(name), need) for name, need in (process.needs or {}).items())),
         ready=None if process.ready is None else _one(_probe(process.ready, process)),
         health=None if process.health is None else _one(_probe(process.health, process)),
-        restart=_one(_restart(process.restart or process_schema.Restart(), default.restart, _or(process.kind, default.kind))),
+        restart=_one(
+            _restart(process.restart or process_schema.Restart(), default.restart, _or(process.kind, default.kind))
+        ),
         stop=_one(_stop(process.stop or process_schema.Stop(), default.stop, process)),
         log=_one(_log(process.log or process_schema.Log(), default.log)),
     )

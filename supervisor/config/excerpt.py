@@ -15,7 +15,7 @@ _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 """What YAML 1.1 calls a line break, and counts lines by."""
 _SECRET = re.compile(
     r"""(?ix) (?: passw(?:or)?d | passphrase | secret | token | authorization | cookie | credential | api[_-]?key )
-    [A-Z0-9_-]* ["']? \s* [:=] \s* (?P<value> "[^"]*"? | '[^']*'? | [^\s,}\]#]+ (?: \s [^,}\]#]*)? )"""
+    [A-Z0-9_-]* ["']? \s* [:=] \s* (?P<value> "[^"]*"? | '[^']*'? | (?: \$\{[^}]*\} | [^\s,}\]\#] )+ (?: \s [^,}\]\#]* )? )"""
 )
 """A key or variable of such a name, with its value. ``password_file`` names a file, which is no secret."""
 _IN_URL = re.compile(r"://(?P<value>[^\s/@\"']*)@")

@@ -106,6 +106,7 @@ FORMS: Mapping[object, Form] = {
     kinds.count: _number(1, values.MAX_COUNT),
     values.name: _text("name", r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"),
     values.path: _PATH,
+    values.environment_file: _text("path, or `-PATH`"),
     values.switch: _form("`on`, `off`", _ON, {"type": "boolean"}, _ON_TOO),
     values.user: _text("user", rf"{_USER}(:{_USER})?"),
     values.umask: _form("octal mask", {"type": "string", "pattern": "^(0o)?0?[0-7]{1,3}$"}, _MODE),

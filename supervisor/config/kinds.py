@@ -75,6 +75,7 @@ def hook(value: object) -> object:
 Text = Annotated[str, single(str)]
 Name = Annotated[str, single(values.name)]
 Path = Annotated[str, single(values.path)]
+EnvironmentFile = Annotated[str, single(values.environment_file)]
 Switch = Annotated[bool, single(values.switch)]
 Seconds = Annotated[float, single(some_time)]
 SecondsOrNone = Annotated[float, single(some_or_no_time)]

@@ -9,6 +9,7 @@ from supervisor.config import birth_schema, life_relations, log_values, values
 from supervisor.config.kinds import (
     Command,
     Environment,
+    EnvironmentFile,
     Path,
     Seconds,
     SecondsOrNone,
@@ -184,8 +185,8 @@ class Process:
 
     Class: restart. Default: none. Example: {LOG_LEVEL: info}"""
 
-    environment_files: list[Path] | None = None
-    """Files of variables, read at each start in this order; one whose name begins with `-` may be missing.
+    environment_files: list[EnvironmentFile] | None = None
+    """Files of variables, read at each start in this order; `-PATH` may be missing.
 
     Class: restart. Default: none. Example: [/etc/default/billing]"""
 
@@ -342,7 +343,7 @@ class Hook:
 
     Class: live. Default: none. Example: {LOG_LEVEL: info}"""
 
-    environment_files: list[Path] | None = None
+    environment_files: list[EnvironmentFile] | None = None
     """Files of variables, read each time it is run.
 
     Class: live. Default: none. Example: [/etc/default/billing]"""

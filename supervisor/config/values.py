@@ -315,6 +315,14 @@ def path(text: str) -> str:
     return str(directory / text)
 
 
+def environment_file(text: str) -> str:
+    """A path; one after ``-`` may be missing."""
+    if not text.startswith("-"):
+        return path(text)
+    rest = text[1:]
+    return "-" + path(Leaf(rest, text.kind, text.directory) if isinstance(text, Leaf) else rest)
+
+
 def variable_name(text: str) -> str:
     """A name that an environment can hold and that we do not set ourselves."""
     if not text or "=" in text or any(c.isspace() for c in text):

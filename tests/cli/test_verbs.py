@@ -54,7 +54,7 @@ def python(*args: object, **more: object) -> subprocess.CompletedProcess[str]:
 def test_help_lists_every_verb_and_each_has_its_own(say: Said) -> None:
     code, out, _ = say("--help")
     assert code == 0
-    verbs = ["run", "check", "status", "leader", "observe", "reload", "resign"]
+    verbs = ["run", "check", "schema", "status", "leader", "observe", "reload", "resign"]
     verbs += ["start", "stop", "restart", "logs", "version"]
     assert [line.split()[0] for line in out.split("Commands:")[1].splitlines()[1:] if line.strip()][
         : len(verbs)
@@ -372,9 +372,12 @@ def test_check_prints_every_problem(say: Said, tmp_path: Path) -> None:
     (tmp_path / "f.yaml").write_text(GOOD.replace("ttl: 10s", "ttl: soon").replace("node: web-1", "nod: web-1"))
     code, out, err = say("check", tmp_path / "f.yaml")
     assert (code, out) == (78, "")
-    assert err.splitlines()[0].startswith(f"{tmp_path}/f.yaml:2:1: ")
-    assert err.splitlines()[1].startswith(f"{tmp_path}/f.yaml:6:10: ")
-    assert err.splitlines()[2] == f"supervisor: 2 problems in {tmp_path}/f.yaml"
+    lines = err.splitlines()
+    assert lines[0].startswith(f"{tmp_path}/f.yaml:2:1: ")
+    assert lines[1:3] == ["    2 | nod: web-1", "      | ^"]
+    assert lines[3].startswith(f"{tmp_path}/f.yaml:6:10: ")
+    assert lines[5].endswith("|          ^")
+    assert lines[6:] == [f"supervisor: 2 problems in {tmp_path}/f.yaml"]
     assert say("check", tmp_path / "none.yaml")[0] == 78
     assert say("check")[0] == 64
 

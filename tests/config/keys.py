@@ -5,6 +5,7 @@ same, and does the running system do so (``tests/system/test_key_classes``)?
 """
 
 import os
+import re
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -36,12 +37,12 @@ def case(old: object, new: object, *, root: bool = False, **beside: object) -> C
 
 
 IDLE = ["sleep", "infinity"]
-FAR = "10h"
-"""A health probe that is first asked after this long is never asked here."""
-LATER = {"tcp": "127.0.0.1:9", "initial_delay": FAR}
-HTTP = {"http": {"url": "http://127.0.0.1:9/"}, "initial_delay": FAR}
-HTTPS: Tree = {"http": {"url": "https://127.0.0.1:9/"}, "initial_delay": FAR}
-GRPC = {"grpc": {"address": "127.0.0.1:9"}, "initial_delay": FAR}
+ONCE = "10h"
+"""A health probe that looks this seldom looks once here."""
+LATER: Tree = {"tcp": "#etcd", "every": ONCE}
+HTTP: Tree = {"http": {"url": "http://#etcd/health"}, "every": ONCE, "failures": 1}
+HTTPS: Tree = {"http": {"url": "https://#etcd/health"}, "every": ONCE, "failures": 1}
+GRPC: Tree = {"grpc": {"address": "#etcd"}, "every": ONCE, "failures": 1}
 PASSES = {"exec": ["true"]}
 FILE = {"file": "@/one.log"}
 """``@`` stands for a directory of the test's own."""
@@ -102,7 +103,7 @@ OF_A_PROCESS: Mapping[str, Case] = {
     "Cgroup.cpu_weight": case(50, 51, cgroup={"best_effort": "on"}),
     "Cgroup.pids": case(50, 51, cgroup={"best_effort": "on"}),
     "Cgroup.io_weight": case(50, 51, cgroup={"best_effort": "on"}),
-    "Cgroup.best_effort": case("on", "off", cgroup={"memory": "unlimited"}),
+    "Cgroup.best_effort": case("on", "off", cgroup={"memory": "unlimited"}, restart={"policy": "never"}),
     "Socket.listen": case("unix://@/listen-1", "unix://@/listen-2"),
     "Socket.backlog": case(10, 11, sockets={"one": {"listen": "unix://@/backlog"}}),
     "Socket.mode": case("0600", "0660", sockets={"one": {"listen": "unix://@/mode"}}),
@@ -120,22 +121,22 @@ OF_A_PROCESS: Mapping[str, Case] = {
     "Ready.notify": case(ABSENT, "on", command=["@/notifies"]),
     "Ready.log": case("u.", "up", command=["sh", "-c", "echo up; exec sleep infinity"]),
     "Ready.within": case("20s", "30s", ready=PASSES),
-    "Health.exec": case(["true"], ["false"], health={"initial_delay": FAR}),
-    "Health.http": case("http://127.0.0.1:9/", "http://127.0.0.1:9/a", health={"initial_delay": FAR}),
-    "Health.tcp": case("127.0.0.1:9", "127.0.0.1:10", health={"initial_delay": FAR}),
-    "Health.grpc": case("127.0.0.1:9", "127.0.0.1:10", health={"initial_delay": FAR}),
-    "Health.initial_delay": case(FAR, "11h", health={"tcp": "127.0.0.1:9"}),
-    "Health.every": case("1s", "2s", health=LATER),
+    "Health.exec": case(["true"], ["true", "again"], health={"every": ONCE}),
+    "Health.http": case("http://#etcd/health", "http://#etcd/version", health={"every": ONCE}),
+    "Health.tcp": case("#etcd", "localhost:##etcd", health={"every": ONCE}),
+    "Health.grpc": case("#etcd", "localhost:##etcd", health={"every": ONCE}),
+    "Health.initial_delay": case("0s", "10ms", health=LATER),
+    "Health.every": case("10h", "11h", health={"tcp": "#etcd"}),
     "Health.timeout": case("1s", "2s", health=LATER),
     "Health.failures": case(3, 4, health=LATER),
     "Health.successes": case(1, 2, health=LATER),
-    "Health.watchdog": case("1h", "2h"),
+    "Health.watchdog": case("1h", "2h", command=["@/notifies"]),
     "Health.on_failure": case("report", "restart", health=LATER),
-    "Http.url": case("http://127.0.0.1:9/", "http://127.0.0.1:9/b", health=HTTP),
+    "Http.url": case("http://#etcd/health", "http://#etcd/version", health=HTTP),
     "Http.method": case("GET", "HEAD", health=HTTP),
     "Http.headers": case({"X-Probe": "1"}, {"X-Probe": "2"}, health=HTTP),
     "Http.status": case([200], ["200-299"], health=HTTP),
-    "Http.body": case("ok", "/o+k/", health=HTTP),
+    "Http.body": case("true", "/tr+ue/", health=HTTP),
     "Http.socket": case("@/s1", "@/s2", health=HTTP),
     "ProbeTls.ca": case("@/ca.pem", "@/ca-2.pem", health=HTTPS),
     "ProbeTls.cert": case(
@@ -150,7 +151,7 @@ OF_A_PROCESS: Mapping[str, Case] = {
     ),
     "ProbeTls.server_name": case("a", "b", health=HTTPS),
     "ProbeTls.insecure": case("off", "on", health=HTTPS),
-    "Grpc.address": case("127.0.0.1:9", "127.0.0.1:10", health=GRPC),
+    "Grpc.address": case("#etcd", "localhost:##etcd", health=GRPC),
     "Grpc.service": case("a", "b", health=GRPC),
     "Restart.policy": case("always", "never"),
     "Restart.expected": case([0], [0, 3]),
@@ -247,13 +248,14 @@ def _merged(base: Tree, more: Tree) -> Tree:
 
 
 def placed(tree: object, directory: Path, etcd: str = "127.0.0.1:2379", port: int = 9) -> Any:
-    """With the test's own directory, etcd and port where ``@``, ``#etcd`` and ``#`` stand."""
+    """With the test's own directory, etcd's address and port, and a free port, where ``@``, ``#etcd``, ``##etcd``, ``#`` stand."""
     if isinstance(tree, dict):
         return {key: placed(value, directory, etcd, port) for key, value in tree.items()}
     if isinstance(tree, list):
         return [placed(value, directory, etcd, port) for value in tree]
     if isinstance(tree, str):
-        return tree.replace("@", str(directory)).replace("#etcd", etcd).replace("#", str(port))
+        known = {"@": str(directory), "##etcd": etcd.rpartition(":")[2], "#etcd": etcd, "#": str(port)}
+        return re.sub("@|##etcd|#etcd|#", lambda found: known[found.group()], tree)
     return tree
 
 
@@ -271,6 +273,6 @@ NOTIFIES = """\
 import os, socket, time
 if "NOTIFY_SOCKET" in os.environ:
     s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    s.sendto(b"READY=1", os.environ["NOTIFY_SOCKET"].replace("@", chr(0), 1))
+    s.sendto(b"READY=1" + bytes([10]) + b"WATCHDOG=1", os.environ["NOTIFY_SOCKET"].replace("@", chr(0), 1))
 time.sleep(1e6)
 """

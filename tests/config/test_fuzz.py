@@ -1,8 +1,9 @@
 """Whatever the bytes: ``load`` returns, or raises ConfigError with problems that name a place and a remedy."""
 
 import contextlib
+import io
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,11 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from supervisor.cli.main import run
+from supervisor.config.excerpt import WIDTH
 from supervisor.config.load import load
-from supervisor.config.problems import ConfigError
+from supervisor.config.problems import ConfigError, Problem
+from tests.config import keys
 
 EXAMPLES = [p.read_text() for p in sorted((Path(__file__).parents[2] / "config" / "examples").glob("*.yaml"))]
 WORDS = st.sampled_from(
@@ -133,6 +137,19 @@ def load_or_refuse(path: Path, data: bytes) -> None:
         assert problem.column >= 1
         str(problem).encode()
         assert "\n" not in str(problem)
+        check_excerpt(problem)
+
+
+def check_excerpt(problem: Problem) -> None:
+    """Two lines that a terminal can show, neither longer than it should be."""
+    if not problem.excerpt:
+        return
+    line, caret = problem.excerpt.split("\n")
+    assert caret.endswith("^")
+    assert len(caret) <= 2 * WIDTH
+    assert len(line) <= 4 * WIDTH  # marks take no column
+    assert not set(line) & {"\t", "\x1b", "\r"}
+    problem.shown().encode()
 
 
 fuzz = settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
@@ -189,3 +206,56 @@ def test_any_example_with_lines_moved(path: Path, text: str, data: st.DataObject
     moved = lines.pop(data.draw(st.integers(0, len(lines) - 1)))
     lines.insert(data.draw(st.integers(0, len(lines))), data.draw(st.sampled_from(["", "  ", "\t"])) + moved)
     load_or_refuse(path, "".join(lines).encode())
+
+
+@fuzz
+@given(st.sampled_from(EXAMPLES), st.data())
+def test_any_mutation_of_an_examples_bytes(path: Path, text: str, data: st.DataObject) -> None:
+    """Bytes changed, dropped, doubled, swapped: as a disk, an editor or a transfer would."""
+    raw = bytearray(text.encode())
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(0, len(raw) - 1))
+        match data.draw(st.integers(0, 4)):
+            case 0:
+                raw[at] = data.draw(st.integers(0, 255))
+            case 1:
+                del raw[at : at + data.draw(st.integers(1, 30))]
+            case 2:
+                raw[at:at] = raw[at : at + data.draw(st.integers(1, 30))]
+            case 3:
+                raw[at:at] = data.draw(st.binary(max_size=6))
+            case _:
+                del raw[at:]
+        if not raw:
+            break
+    load_or_refuse(path, bytes(raw))
+
+
+KNOWN = [(key, table) for table in (keys.OF_A_PROCESS, keys.OF_AN_ELECTION) for key in table]
+
+
+@fuzz
+@given(st.sampled_from(KNOWN), TREES)
+def test_any_tree_as_the_value_of_any_key(
+    path: Path, known: tuple[str, Mapping[str, keys.Case]], value: object
+) -> None:
+    key, table = known
+    of_a_process = table is keys.OF_A_PROCESS
+    base = {"command": ["x"]} if of_a_process else {}
+    tree = keys.declared(key, keys.Case(old=value, new=value), base, new=False)
+    whole = {"processes" if of_a_process else "elections": {"one": tree}}
+    load_or_refuse(path, yaml.safe_dump(whole, allow_unicode=True).encode("utf-8", "replace"))
+
+
+@settings(parent=fuzz, max_examples=60)
+@given(
+    st.binary(max_size=200)
+    | st.sampled_from(EXAMPLES).flatmap(lambda t: st.integers(0, len(t)).map(lambda i: t[:i].encode()))
+)
+def test_no_user_of_check_ever_sees_a_traceback(path: Path, data: bytes) -> None:
+    """Through the command itself, which would print one and exit with 70."""
+    path.write_bytes(data)
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as said:
+        code = run(["check", str(path)])
+    assert code in (0, 78), said.getvalue()
+    assert "Traceback" not in said.getvalue()
