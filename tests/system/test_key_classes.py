@@ -1,7 +1,8 @@
 """What a change of each key costs, shown on a running daemon with a real etcd: live, restart, re-campaign or refused.
 
 The table of two values for every key is ``tests/config/keys.py``, kept complete by ``tests/config/test_described.py``. Here
-one key changes per reload, and whatever is not its own process or election must be as it was: pid, restarts, token.
+a key that costs something changes alone, and whatever is not its own process or election must be as it was: pid, restarts,
+token. Those that cost nothing change together: nothing at all may be touched.
 """
 
 import json
@@ -133,74 +134,96 @@ def roots_table(etcd: EtcdServer, tmp_path_factory: pytest.TempPathFactory) -> I
     made.end()
 
 
-def changed(table: Table, key: str, *, more: tuple[str, ...] = ()) -> tuple[Sight, Sight]:
-    """Before and after the one change; nothing else of the file has changed, and nothing else that runs."""
-    before = table.sight()
-    if key in keys.OF_A_PROCESS:
-        processes = table.tree["elections"][TABLE]["leader"]["processes"]
-        processes[key] = keys.process(key, new=True)
-        own = (f"{TABLE}/{key}", *more)
-    else:
-        table.tree["elections"][key] = keys.election(key, new=True)
-        own = (key, *more)
-    table.reload()
-    after = table.sight()
-    assert after.generation > before.generation
-    assert differences(before.without(*own), after.without(*own)) == {}
-    return before, after
-
-
 def differences(one: Sight, other: Sight) -> dict[str, object]:
     """What is not the same in both."""
     a, b = ({**sight.children, **{f"token of {k}": v for k, v in sight.tokens.items()}} for sight in (one, other))
     return {name: (a.get(name), b.get(name)) for name in {*a, *b} if a.get(name) != b.get(name)}
 
 
-def of_a_process(table: Table, key: str) -> None:
-    own = f"{TABLE}/{key}"
-    before, after = changed(table, key)
-    assert before.children[own][0], "it runs before the change"
-    assert after.tokens == before.tokens
-    if CLASSES[key] == "live":
-        assert after.children[own] == before.children[own]
+def set_new(table: Table, key: str) -> None:
+    """Write the key's other value into the tree."""
+    if key in keys.OF_A_PROCESS:
+        table.tree["elections"][TABLE]["leader"]["processes"][key] = keys.process(key, new=True)
     else:
-        assert CLASSES[key] == "restart"
-        assert after.children[own][0] != before.children[own][0]
-        # Where there is no cgroup v2, a process that insists on a limit is not started again.
-        assert after.children[own][0] or key == "Cgroup.best_effort"
+        table.tree["elections"][key] = keys.election(key, new=True)
 
 
-@pytest.mark.parametrize("key", [k for k, c in keys.OF_A_PROCESS.items() if not c.root and k != "Process.instances"])
-def test_a_key_of_a_process(table: Table, key: str) -> None:
-    of_a_process(table, key)
+def changed(table: Table, *changing: str) -> tuple[Sight, Sight]:
+    """Before and after these keys have their other values."""
+    before = table.sight()
+    for key in changing:
+        set_new(table, key)
+    table.reload()
+    after = table.sight()
+    assert after.generation > before.generation
+    return before, after
+
+
+LIVE = [k for k in (*keys.OF_A_PROCESS, *keys.OF_AN_ELECTION) if CLASSES[k] == "live"]
+THAT_ADD = {
+    "Process.instances": f"{TABLE}/Process.instances-3",
+    "Leader.processes": "Leader.processes/more",
+    "Follower.processes": "Follower.processes/standby",
+}
+"""Of the live ones, those that start something, and what."""
+
+
+@pytest.fixture(scope="module")
+def live_changed(table: Table) -> tuple[Sight, Sight]:
+    """All live keys at once, each of a process or an election of its own: whatever is touched by any of them is seen."""
+    return changed(table, *LIVE)
+
+
+def test_changes_of_live_keys_touch_nothing_that_runs(live_changed: tuple[Sight, Sight]) -> None:
+    assert differences(*(sight.without(*THAT_ADD.values()) for sight in live_changed)) == {}
+
+
+@pytest.mark.parametrize("key", LIVE)
+def test_a_live_key(live_changed: tuple[Sight, Sight], key: str) -> None:
+    before, after = live_changed
+    if key in THAT_ADD:
+        assert THAT_ADD[key] not in before.children, "the difference is started"
+        assert after.children[THAT_ADD[key]][0] or key == "Follower.processes"
+        return
+    election, process = (TABLE, f"{TABLE}/{key}") if key in keys.OF_A_PROCESS else (key, f"{key}/idle")
+    assert before.children[process][0], "it runs before the change"
+    assert after.children[process] == before.children[process], "pid and restarts"
+    assert before.tokens[election]
+    assert after.tokens[election] == before.tokens[election]
+
+
+def restarts_its_process_alone(table: Table, key: str) -> None:
+    own = f"{TABLE}/{key}"
+    assert CLASSES[key] == "restart"
+    before, after = changed(table, key)
+    assert differences(before.without(own), after.without(own)) == {}, "the token is among what has not changed"
+    assert before.children[own][0], "it runs before the change"
+    assert after.children[own][0] != before.children[own][0]
+    # Where there is no cgroup v2, a process that insists on a limit is not started again.
+    assert after.children[own][0] or key == "Cgroup.best_effort"
+
+
+RESTART = [k for k in keys.OF_A_PROCESS if CLASSES[k] == "restart"]
+
+
+@pytest.mark.parametrize("key", [k for k in RESTART if not keys.OF_A_PROCESS[k].root])
+def test_a_restart_key(table: Table, key: str) -> None:
+    restarts_its_process_alone(table, key)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give these away")
-@pytest.mark.parametrize("key", [k for k, c in keys.OF_A_PROCESS.items() if c.root])
-def test_a_key_of_a_process_that_needs_root(roots_table: Table, key: str) -> None:
-    of_a_process(roots_table, key)
+@pytest.mark.parametrize("key", [k for k in RESTART if keys.OF_A_PROCESS[k].root])
+def test_a_restart_key_that_needs_root(roots_table: Table, key: str) -> None:
+    restarts_its_process_alone(roots_table, key)
 
 
-def test_instances_start_and_stop_the_difference(table: Table) -> None:
-    third = f"{TABLE}/Process.instances-3"
-    before, after = changed(table, "Process.instances", more=(third,))
-    assert third not in before.children
-    assert after.children[third][0]
-    assert after.tokens == before.tokens
-
-
-@pytest.mark.parametrize("key", keys.OF_AN_ELECTION)
-def test_a_key_of_an_election(table: Table, key: str) -> None:
+@pytest.mark.parametrize("key", [k for k in keys.OF_AN_ELECTION if CLASSES[k] == "re-campaign"])
+def test_a_re_campaign_key(table: Table, key: str) -> None:
     before, after = changed(table, key)
-    idle = f"{key}/idle"
+    assert differences(before.without(key), after.without(key)) == {}
     assert before.tokens[key], "it leads before the change"
-    if CLASSES[key] == "live":
-        assert after.tokens[key] == before.tokens[key]
-        assert after.children[idle] == before.children[idle]
-    else:
-        assert CLASSES[key] == "re-campaign"
-        assert (after.tokens[key] or 0) > (before.tokens[key] or 0)
-        assert after.children[idle][0] not in (None, before.children[idle][0])
+    assert (after.tokens[key] or 0) > (before.tokens[key] or 0)
+    assert after.children[f"{key}/idle"][0] not in (None, before.children[f"{key}/idle"][0])
 
 
 # --- the file as a whole ---
