@@ -271,10 +271,12 @@ def test_reload(say: Said, serve: Serve) -> None:
     assert say("reload", "--socket", daemon.socket)[:2] == (0, "nothing changes\n")
     daemon.ports.outcome = ReloadOutcome(adopted=True, summary=("billing/api: restarts",))
     assert say("reload", "--socket", daemon.socket)[:2] == (0, "billing/api: restarts\n")
-    daemon.ports.outcome = ReloadOutcome(adopted=False, problems=("f.yaml:1:2: bad\x1b", "f.yaml:2:2: worse"))
+    daemon.ports.outcome = ReloadOutcome(
+        adopted=False, problems=("f.yaml:1:2: bad\x1b\n    1 | a: b", "f.yaml:2:2: worse")
+    )
     code, _, err = say("reload", "--socket", daemon.socket)
     assert code == 78
-    assert err.splitlines()[:2] == ["f.yaml:1:2: bad\\x1b", "f.yaml:2:2: worse"]
+    assert err.splitlines()[:3] == ["f.yaml:1:2: bad\\x1b", "    1 | a: b", "f.yaml:2:2: worse"]
 
 
 def test_reload_that_does_not_settle_is_75_unless_nobody_waits(say: Said, serve: Serve) -> None:

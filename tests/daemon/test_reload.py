@@ -88,6 +88,21 @@ async def test_a_bad_file_is_rejected_until_it_is_mended(tmp_path: Path) -> None
         assert await watched.command() == "y"
 
 
+async def test_who_asks_for_a_reload_is_shown_the_line_and_the_log_has_one_line_each(tmp_path: Path) -> None:
+    file = tmp_path / "f.yaml"
+    file.write_text(GOOD)
+    watched = Watched(file)
+    watched.post(watched.reloader.read())
+    await watched.next()
+    file.write_text("processes: {p: {command: x, usr: a}}")
+    adopted, problems, _ = await watched.reloader.reload()
+    event = await watched.next()
+    assert isinstance(event, ConfigRejected)
+    assert not adopted
+    assert problems == (f"{event.problems[0]}\n    1 | processes: {{p: {{command: x, usr: a}}}}\n      | {' ' * 28}^",)
+    assert "\n" not in event.problems[0]
+
+
 async def test_a_mounted_config_map_is_swapped_as_a_whole(tmp_path: Path) -> None:
     for name, text in (("..1", GOOD), ("..2", OTHER)):
         (tmp_path / name).mkdir()

@@ -21,8 +21,9 @@ from supervisor.etcd.keys import grants
 from supervisor.etcd.srv import NAMESERVERS_VARIABLE
 from tests.config import keys
 from tests.etcd.test_endpoints import name_server
-from tests.etcd_server import BRISK, EtcdServer, free_ports
+from tests.etcd_server import BRISK, EtcdServer
 from tests.pki import files
+from tests.ports import free_ports
 from tests.system.nodes import Node, until
 
 pytestmark = [pytest.mark.etcd, pytest.mark.system]

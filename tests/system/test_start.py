@@ -92,7 +92,9 @@ def test_every_problem_is_told_of_at_once(tmp_path: Path) -> None:
     file.write_text("elections:\n  job:\n    ttl: 1s\n    tll: 5s\nprocesses:\n  one: {}\n")
     ended = run(file, tmp_path)
     assert ended.returncode == 78
-    assert [line.split(":")[1] for line in ended.stderr.splitlines()] == ["3", "4", "6"]
+    lines = ended.stderr.splitlines()
+    assert [line.split(":")[1] for line in lines[::3]] == ["3", "4", "6"]
+    assert lines[1:3] == ["    3 |     ttl: 1s", "      |          ^"]
 
 
 def test_a_socket_path_that_is_too_long_is_one_sentence_and_leaves_no_guardian(tmp_path: Path) -> None:
