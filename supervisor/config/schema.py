@@ -355,6 +355,15 @@ class Election:
 
 
 @section
+class Overlay:
+    """What differs on one node; merged into the file before it comes here (``overlays``)."""
+
+    etcd: Etcd | None = None
+    elections: Annotated[dict[NameKey, Election], OrNothing] | None = None
+    processes: Processes | None = None
+
+
+@section
 class File:
     """The whole file, its includes merged into it."""
 
@@ -362,6 +371,8 @@ class File:
     etcd: Etcd | None = None
     elections: Annotated[dict[NameKey, Election], OrNothing] | None = None
     processes: Processes | None = None
+    nodes: Annotated[dict[NameKey, Overlay], OrNothing] | None = None
+    unlisted_nodes: Annotated[str, _single(lambda text: values.choice(text, ("run", "refuse")))] | None = None
     include: list[Text] | None = None
 
 

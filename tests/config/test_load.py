@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.config.load import MAX_FILE_BYTES, load
+from supervisor.config.load import load
 from supervisor.config.problems import ConfigError, Problem
+from supervisor.config.reading import MAX_FILE_BYTES
 from supervisor.core.birth import (
     Capabilities,
     CgroupSpec,
