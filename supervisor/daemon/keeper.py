@@ -20,6 +20,8 @@ FILE_NAME = "last-good.json"
 TRY_AGAIN_SECONDS = 30.0
 PATIENCE_SECONDS = 2.0
 """For a disk, at the end."""
+LATE_SECONDS = 10.0
+"""After which a disk that says nothing is told of."""
 
 
 class Keeper:
@@ -73,7 +75,8 @@ class Keeper:
         loop = asyncio.get_running_loop()
         writing: asyncio.Future[str] = loop.create_future()
         self._writing = writing
-        writing.add_done_callback(lambda done: self._written(last, done.result()))
+        late = loop.call_later(LATE_SECONDS, self._is_late)
+        writing.add_done_callback(lambda done: (late.cancel(), self._written(last, done.result())))
 
         def work() -> None:
             outcome = _put(self.path, last.packed())
@@ -82,13 +85,19 @@ class Keeper:
 
         threading.Thread(target=work, name="keeper", daemon=True).start()
 
-    def _written(self, last: LastGood, trouble: str) -> None:
-        self._writing = None
+    def _is_late(self) -> None:
+        self._say(f"{self.path}: the disk has not taken it for {LATE_SECONDS:g} s")
+
+    def _say(self, trouble: str) -> None:
         if trouble and trouble != self.trouble:
             self._tell(f"the configuration in force cannot be kept for --last-good: {trouble}; it is tried again")
         elif self.trouble and not trouble:
             self._tell("the configuration in force is kept again")
         self.trouble = trouble
+
+    def _written(self, last: LastGood, trouble: str) -> None:
+        self._writing = None
+        self._say(trouble)
         if self._unwritten is not None:
             self._write()
         elif trouble:
