@@ -59,7 +59,6 @@ def test_a_problem_is_printed_once_with_the_nodes_that_have_it(say: Said, file: 
     code, _, err = say("check", file, "--all-nodes")
     lines = err.splitlines()
     assert code == 78
-    assert [line.rpartition("; ")[0].partition(":")[2].partition(": ")[0] for line in lines[:-1]]
     assert [line.rpartition(" [")[2] for line in lines[:-1]] == ["web-1]", "every node]", "every node]", "web-1]"]
     assert lines[-1] == f"supervisor: 4 problems in {file}, on 3 of 3 nodes"
 
@@ -86,7 +85,7 @@ def test_a_stop_that_a_lost_lease_leaves_no_time_for_is_warned_of_at_its_place(s
     assert say("check", file)[2] == ""
 
 
-def test_the_ttl_that_the_warning_names_leaves_the_time(say: Said, file: Path) -> None:
+def test_the_ttl_that_the_warning_names_leaves_the_time() -> None:
     for wanted in (1.0, 5.0, 10.0, 60.0):
         asked = ElectionSpec(name=ElectionName("job"), lost_grace_seconds=wanted)
         ttl = timing.least_ttl_seconds(asked)

@@ -13,34 +13,18 @@ from pathlib import Path
 import pytest
 
 from supervisor import __version__
-from supervisor.cli import exits, main
+from supervisor.cli import exits
 from supervisor.control.ports import ReloadOutcome
 from supervisor.core.events import Event, Ticked
 from supervisor.core.names import ElectionName, ProcessId, ProcessName, RunId
 from supervisor.core.state import ElectionPhase, LastExit, ProcessPhase, State
 from supervisor.daemon import handover
+from tests.cli.conftest import Said
 from tests.control import states
 from tests.control.serving import Serve
 
 BILLING = ElectionName("billing")
 API = ProcessId(BILLING, ProcessName("api"))
-
-
-class Said:
-    """Runs the command in this process."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-
-    def __call__(self, *args: object) -> tuple[int, str, str]:
-        code = main.run([str(a) for a in args])
-        out, err = self._capsys.readouterr()
-        return code, out, err
-
-
-@pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]) -> Said:
-    return Said(capsys)
 
 
 def python(*args: object, **more: object) -> subprocess.CompletedProcess[str]:

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from supervisor.core.names import ElectionName, ProcessName
+from supervisor.core.spec import Spec
 from tests.config.marked import load_text
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -12,7 +13,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 def test_the_fleet_of_the_page(tmp_path: Path) -> None:
     _, text = re.findall(r"^```yaml\n(.*?)^```", (DOCS / "file.md").read_text(), re.DOTALL | re.MULTILINE)
 
-    def spec(node: str):  # noqa: ANN202 # a Spec
+    def spec(node: str) -> Spec:
         return load_text(tmp_path, text, hostname=node).spec
 
     assert {*spec("web-1").elections} == {"billing", "reports"}
