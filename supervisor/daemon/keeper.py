@@ -76,7 +76,12 @@ class Keeper:
         writing: asyncio.Future[str] = loop.create_future()
         self._writing = writing
         late = loop.call_later(LATE_SECONDS, self._is_late)
-        writing.add_done_callback(lambda done: (late.cancel(), self._written(last, done.result())))
+
+        def written(done: asyncio.Future[str]) -> None:
+            late.cancel()
+            self._written(last, done.result())
+
+        writing.add_done_callback(written)
 
         def work() -> None:
             outcome = _put(self.path, last.packed())

@@ -108,7 +108,7 @@ def test_a_read_only_mount_is_believed(file: Path, monkeypatch: pytest.MonkeyPat
     class Mount:
         f_flag = os.ST_RDONLY
 
-    monkeypatch.setattr(permissions.os, "statvfs", lambda _path: Mount)
+    monkeypatch.setattr(os, "statvfs", lambda _path: Mount)
     assert why(file) == ""
 
 

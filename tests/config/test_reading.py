@@ -1,5 +1,6 @@
 """A file that somebody is writing is not taken for a whole one."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ def test_a_file_that_is_open_for_writing_is_waited_for(tmp_path: Path, monkeypat
             writer.write("  # the rest\n")
             writer.close()
 
-    monkeypatch.setattr(reading.time, "sleep", sleep)
+    monkeypatch.setattr(time, "sleep", sleep)
     monkeypatch.setattr(reading, "QUIET_SECONDS", 60.0)
     data = reading.read(path, problems, patience_seconds=60.0)
     assert data is not None

@@ -77,7 +77,7 @@ async def test_a_disk_that_is_full_is_told_of_once_and_tried_again(
         if full:
             raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr(keeper_module.os, "fsync", fsync)
+    monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(keeper_module, "TRY_AGAIN_SECONDS", 0.01)
     more = loaded_from(tmp_path, "two")
     keeper.offer(tmp_path / "f.yaml", more.spec, more)
@@ -98,7 +98,7 @@ async def test_a_disk_that_hangs_holds_up_neither_the_loop_nor_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reading_end, writing_end = os.pipe()
-    monkeypatch.setattr(keeper_module.os, "fsync", lambda _fd: os.read(reading_end, 1))
+    monkeypatch.setattr(os, "fsync", lambda _fd: os.read(reading_end, 1))
     monkeypatch.setattr(keeper_module, "PATIENCE_SECONDS", 0.01)
     keeper = Keeper(tmp_path, tell=lambda _: None)
     good = loaded_from(tmp_path, "one")
