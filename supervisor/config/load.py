@@ -143,6 +143,7 @@ class _Reader:
         self._from = kept
         self._files: dict[Path, str] = {}
         self._real: dict[str, str] = {}
+        self._distrusted: set[tuple[str, str]] = set()
 
     def error(self) -> ConfigError:
         """What was found so far, by place."""
@@ -205,8 +206,11 @@ class _Reader:
                 self.problems.add(Place(file=str(path)), "this file was not kept", "mend the file itself")
             return None if known is None else known.text.encode()
         data = reading.read(path, self.problems, patience_seconds=self._patience_seconds)
-        if data is not None and self._root_only and (found := permissions.problem(path)) is not None:
-            self.problems.add(Place(file=str(path)), *found)
+        if data is not None and self._root_only:
+            found = permissions.problem(path)
+            if found is not None and found not in self._distrusted:  # a directory's is told of once, not with each file
+                self._distrusted.add(found)
+                self.problems.add(Place(file=str(path)), *found)
         return data
 
     def _include_kept(self, path: Path, number: int, pattern: Scalar, trail: tuple[str, ...]) -> tuple[str, ...]:

@@ -124,6 +124,12 @@ def test_load_refuses_the_file_that_is_at_fault_and_only_for_root(file: Path) ->
     assert (problem.file, problem.line) == (str(more), 1)
     assert "--insecure-permissions" in problem.remedy
     assert load(file, environ={}, hostname="h").spec.processes
+    more.chmod(0o644)
+    file.parent.chmod(0o777)
+    with pytest.raises(ConfigError) as refused:
+        load(file, environ={}, hostname="h", root_only=True)
+    (problem,) = refused.value.problems  # of the directory, once
+    assert "the directory" in problem.message
 
 
 def test_numbers_stand_for_users_and_groups_that_have_no_name() -> None:

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,15 @@ def command_of(pid: int) -> list[str]:
         return Path(f"/proc/{pid}/cmdline").read_text().split("\0")[:-1]
     except OSError:
         return []  # it has ended
+
+
+def open_files(pid: int) -> set[Path]:
+    found = set()
+    with suppress(OSError):  # it has ended
+        for fd in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                found.add(fd.readlink())
+    return found
 
 
 def ready(make: Make, text: str = FILE.format(seconds=1001), **options: Any) -> Node:
@@ -118,14 +128,14 @@ def test_half_a_file_is_not_adopted_though_it_is_a_good_one(node: Make) -> None:
         writer.flush()
         asked = subprocess.Popen([*COMMAND, "reload", "--socket", str(one.socket)], stdout=subprocess.DEVNULL)
 
-        def reader_is_there() -> bool:
+        def reader_waits() -> bool:
             writer.write("# still writing\n")
             writer.flush()
             tasks = Path(f"/proc/{one.daemon.pid}/task").iterdir()  # children are listed by the thread that began them
-            children = [pid for task in tasks for pid in (task / "children").read_text().split()]
-            return any("config/__main__" in word for pid in children for word in command_of(int(pid)))
+            children = [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
+            return any(one.file in open_files(pid) for pid in children)
 
-        until(reader_is_there, "the reader of the file")
+        until(reader_waits, "a reader that has the file open and does not read it")
         writer.write("  stays: {command: [sleep, infinity]}\n")
     assert asked.wait(30) == 0
     becomes(one, 1002)
