@@ -23,9 +23,7 @@ EXTEND_BY_SECONDS = 15.0
 class ServiceManager:
     """Tells it; silent where there is none."""
 
-    def __init__(
-        self, notifier: Notifier, *, state: Callable[[], State], more: Callable[[], str] = lambda: ""
-    ) -> None:
+    def __init__(self, notifier: Notifier, *, state: Callable[[], State], more: Callable[[], str] = lambda: "") -> None:
         """``more``: what the line of status ends with."""
         self._notifier = notifier
         self._state = state
