@@ -44,6 +44,16 @@ def socket_option(command: F) -> F:
     )(command)
 
 
+def insecure_option(command: F) -> F:
+    """``--insecure-permissions``."""
+    return click.option(
+        "--insecure-permissions",
+        is_flag=True,
+        help="As root, accept a configuration that other users could change, by its own mode and owner or by those of a"
+        " directory on its path.",
+    )(command)
+
+
 def chosen_socket() -> Path:
     """The socket of this invocation."""
     chosen = click.get_current_context().meta.get(_SOCKET)

@@ -107,6 +107,8 @@ def _config(config: views.Config) -> Cell:
     if config.loaded_age_seconds is None:
         return Cell("none in force", Tone.WARN)
     text = f"{config.source}, generation {config.generation}, loaded {duration(config.loaded_age_seconds)} ago"
+    if config.last_good:
+        return Cell(f"{text}: the last good one, of {config.last_good}", Tone.WARN)
     return Cell(text)
 
 
@@ -281,6 +283,8 @@ def _remarks(status: views.Status) -> Iterable[tuple[str, Cell]]:
         if reason.subject == "config":
             for problem in status.config.problems:
                 yield "", Cell(problem)
+    if status.config.unkept:
+        yield "config", Cell(f"is not kept for --last-good: {status.config.unkept}", Tone.WARN)
     for member in status.store.members:
         if member.state in ("ill", "foreign"):
             yield "etcd", Cell(f"{member.endpoint}: {member.detail}", Tone.WARN)

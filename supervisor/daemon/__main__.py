@@ -44,14 +44,7 @@ def main() -> int:
     # One heap for all threads: gRPC's would each get one of their own, and Python's lock keeps them apart anyway.
     ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
     try:
-        orders = Orders.parse(sys.argv[1:])
-        return run(
-            orders.file,
-            node=orders.node,
-            wait_etcd_seconds=orders.wait_etcd_seconds,
-            socket=orders.socket,
-            state_dir=orders.state_dir,
-        )
+        return run(Orders.parse(sys.argv[1:]))
     except KeyboardInterrupt:
         return _INTERRUPTED
     except Exception:  # noqa: BLE001 # a bug of ours must not look like another verb's answer, which Python's 1 would

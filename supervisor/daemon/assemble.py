@@ -8,12 +8,13 @@ import os
 import random
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from supervisor import __version__
 from supervisor.config.apart import Reading
+from supervisor.config.problems import ConfigError
 from supervisor.control.ports import Facts
 from supervisor.control.server import ControlServer
 from supervisor.core import actions as ac
@@ -23,6 +24,7 @@ from supervisor.core.names import Home, NodeName
 from supervisor.core.state import State
 from supervisor.daemon import clock
 from supervisor.daemon.children import Children
+from supervisor.daemon.keeper import Keeper
 from supervisor.daemon.loop import Loop
 from supervisor.daemon.manager import LONGEST_WITHOUT_STEP_SECONDS, ServiceManager
 from supervisor.daemon.order import Order
@@ -54,12 +56,15 @@ class Daemon:
         socket_path: Path,
         state_dir: Path,
         output: Output,
+        root_only: bool,
     ) -> None:
         self._launched = launched
         self._output = output
         self._own = output.lane("supervisor")
         self._journal = is_journal(os.environ, 1)
-        self._manager = ServiceManager(Notifier.from_environment(os.environ), state=lambda: self.loop.state)
+        self._manager = ServiceManager(
+            Notifier.from_environment(os.environ), state=lambda: self.loop.state, more=self._of_the_file
+        )
         self._tokens = TokenFile(state_dir, lambda event: self.loop.post(event))
         initial = machine.initial(
             NodeName(node or socket.gethostname()),
@@ -69,6 +74,7 @@ class Daemon:
             seen=self._tokens.read(),
         )
         self.loop = Loop(initial, clock=clock.now, perform=Order(self._begin).pass_on)
+        self.keeper = Keeper(state_dir, tell=lambda text: self.say(Level.WARN, text))
         self.reloader = Reloader(
             file,
             node=node,
@@ -77,6 +83,8 @@ class Daemon:
             state=lambda: self.loop.state,
             wait=self.loop.wait,
             begun=reading,
+            root_only=root_only,
+            keeper=self.keeper,
         )
         self._logs = LogCapture(output=output, on_warning=lambda text: self.say(Level.WARN, text))
         self._link: GuardianLink | None = None
@@ -92,7 +100,22 @@ class Daemon:
         """Show the control socket; ``run`` takes it away. Raises ServeError."""
         await self._control.start()
 
-    async def run(self, first: ev.ConfigLoaded, *, wait_etcd_seconds: float | None) -> int:
+    def first_file(self, *, last_good: bool) -> list[ev.ConfigLoaded | ev.ConfigRejected]:
+        """What to begin with: the file; or, when it is broken and we may, what was adopted last. Raises as ``Reloader.read``."""
+        try:
+            return [self.reloader.read()]
+        except ConfigError as error:
+            if not last_good:
+                raise
+            try:
+                kept = self.reloader.read_last_good()
+            except ConfigError as nothing:
+                raise ConfigError([*error.problems, *nothing.problems], error.files) from None
+            return [kept, ev.ConfigRejected(problems=tuple(map(str, error.problems)))]
+
+    async def run(
+        self, first: Sequence[ev.ConfigLoaded | ev.ConfigRejected], *, wait_etcd_seconds: float | None
+    ) -> int:
         """From the first file to the end; returns the exit code."""
         self._link = GuardianLink(self._launched, on_event=self._hear, chance=random.random)
         self._children = Children(
@@ -117,11 +140,13 @@ class Daemon:
                 if wait_etcd_seconds is not None:
                     background.append(group.create_task(self._give_up_on_etcd(wait_etcd_seconds), name="wait for etcd"))
                 self._listen(group)
-                self.loop.post(first)
+                for event in first:
+                    self.loop.post(event)
                 code = await self.loop.run()
                 await self._control.stop()
                 await self._store.close()
                 await self._tokens.close()
+                await self.keeper.close()
                 for task in background[1:]:
                     task.cancel()
                 await self._link.close()
@@ -176,10 +201,26 @@ class Daemon:
 
     def _report(self, before: State, event: ev.Event, after: State, _actions: tuple[ac.Action, ...]) -> None:
         self._write(*transitions.lines(before, event, after))
+        if after.generation != before.generation:
+            self._adopted(before, after)
         if len(after.processes) < len(before.processes):
             for gone in before.processes.keys() - after.processes.keys():
                 self._logs.forget(gone)
         self._manager.report(before, after)
+
+    def _adopted(self, before: State, after: State) -> None:
+        was_last_good = self.keeper.running_last_good
+        self.keeper.adopted(after.spec)
+        if at := self.keeper.running_last_good:
+            text = f"running the last good configuration, of {at}: the file is broken or gone, and is adopted once it is good"
+            self.say(Level.WARN, text)
+        elif was_last_good and before.spec is not None:
+            self.say(Level.INFO, "the file is good again: the last good configuration is no longer needed")
+
+    def _of_the_file(self) -> str:
+        """For the line of status: what the state does not say."""
+        at = self.keeper.running_last_good
+        return f"; runs the last good configuration, of {at}" if at else ""
 
     def _write(self, *lines: LogLine) -> None:
         """Those of one step in one block: whoever writes it is woken once."""
@@ -207,6 +248,9 @@ class Daemon:
             containment=ready.containment,
             local_etcd=spec is not None and spec.local_etcd is not None,
             endpoints=spec.etcd.endpoints if spec is not None else (),
+            config_hash=self.keeper.hash,
+            last_good=self.keeper.running_last_good,
+            unkept=self.keeper.trouble,
         )
 
 
@@ -223,6 +267,8 @@ def run_daemon(
     socket_path: Path,
     state_dir: Path,
     wait_etcd_seconds: float | None,
+    root_only: bool,
+    last_good: bool,
     on_error: Callable[[Exception], int],
 ) -> int:
     """Everything after the guardian is up. ``reading``: of the file, begun.
@@ -242,8 +288,9 @@ def run_daemon(
                     socket_path=socket_path,
                     state_dir=state_dir,
                     output=output,
+                    root_only=root_only,
                 )
-                first = daemon.reloader.read()
+                first = daemon.first_file(last_good=last_good)
                 await daemon.serve()
             except Exception as error:  # noqa: BLE001 # worded for people by on_error, which raises what it does not know
                 await GuardianLink(launched, on_event=lambda _: None, chance=random.random).close()

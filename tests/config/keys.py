@@ -209,7 +209,10 @@ OF_AN_ELECTION: Mapping[str, Case] = {
     "FollowerHooks.gave_up": case(["true"], ["true", "again"]),
 }
 
-OF_THE_FILE = ("File.node", "File.elections", "File.processes", "File.include")
+OF_THE_FILE = (
+    "File.node", "File.elections", "File.processes", "File.include", "File.nodes", "File.unlisted_nodes",
+    "Overlay.elections", "Overlay.processes",
+)  # fmt: skip
 OF_ETCD = ("Etcd.endpoints", "Etcd.discovery_srv", "Etcd.discovery_srv_name", "Etcd.namespace", "Etcd.campaign",
            "Tls.ca", "Tls.cert", "Tls.key", "Tls.server_name", "Auth.user", "Auth.password_file")  # fmt: skip
 """What the whole file and every election in it hang on: each has a test of its own."""

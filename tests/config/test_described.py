@@ -54,7 +54,7 @@ def test_the_daemon_can_be_sent_it(tmp_path: Path, key: str) -> None:
     make = of_a_process if key in keys.OF_A_PROCESS else of_an_election
     made = make(tmp_path, key, new=False), make(tmp_path, key, new=True)
     for one in made:
-        sent = apart._unpack(apart.pack(Loaded(spec=one, source="", files=(), directories=())))
+        sent = apart._unpack(apart.pack(Loaded(spec=one, source="", hash="", files=(), directories=())))
         assert isinstance(sent, Loaded)
         assert sent.spec == one
 
