@@ -44,6 +44,17 @@ def socket_option(command: F) -> F:
     )(command)
 
 
+def color_option(command: F) -> F:
+    """``--color``."""
+    return click.option(
+        "--color",
+        type=click.Choice(["auto", "always", "never"]),
+        default="auto",
+        show_default=True,
+        help="Colours and tables; auto: on a terminal, without colours when NO_COLOR is set.",
+    )(command)
+
+
 def chosen_socket() -> Path:
     """The socket of this invocation."""
     chosen = click.get_current_context().meta.get(_SOCKET)
