@@ -10,6 +10,8 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 from bench.footprint import cpu_seconds
 
 COMMAND = (sys.executable, "-m", "supervisor")
@@ -18,7 +20,7 @@ LIMIT_CPU = 1.0
 
 def file(elections: int) -> str:
     """So many elections, each with a process and a probe that keeps changing nothing."""
-    process = "{command: [sleep, infinity], health: {exec: {command: ['true']}, every: 2s}}"
+    process = "{command: [sleep, infinity], health: {exec: 'true', every: 2s}}"
     one = f"{{ttl: 10s, leader: {{processes: {{work: {process}}}}}}}"
     return "elections:\n" + "".join(f"  job-{n}: {one}\n" for n in range(elections))
 
@@ -32,7 +34,8 @@ def used(pid: int, seconds: float) -> float:
 
 def wait_healthy(socket: str) -> None:
     """Until all is well."""
-    while subprocess.run([*COMMAND, "status", "--socket", socket], capture_output=True, check=False).returncode:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and subprocess.run([*COMMAND, "status", "--socket", socket], capture_output=True, check=False).returncode:
         time.sleep(0.2)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from supervisor import paths
 from supervisor.cli import exits
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., object])
 
-_META = "supervisor.etcd"
+_META, _TYPED = "supervisor.etcd", "supervisor.etcd.typed"
 PASSWORD_VARIABLE = "SUPERVISOR_ETCD_PASSWORD"  # noqa: S105 # the name of one
 
 _OPTIONS = (
@@ -43,6 +44,8 @@ def etcd_options(command: F) -> F:
     def remember(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
         if value is not None and param.name is not None:
             ctx.meta.setdefault(_META, {})[param.name] = value
+            if ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE:
+                ctx.meta[_TYPED] = True
 
     for name, metavar, variable, text in reversed(_OPTIONS):
         shown = f"{text} [env: {variable}]" if variable else text
@@ -50,6 +53,11 @@ def etcd_options(command: F) -> F:
             name, metavar=metavar, envvar=variable, expose_value=False, callback=remember, help=shown
         )(command)
     return command
+
+
+def typed() -> bool:
+    """Whether any was on the command line: what the environment says of etcd may be meant for others."""
+    return bool(click.get_current_context().meta.get(_TYPED))
 
 
 def given() -> dict[str, str]:
@@ -124,6 +132,7 @@ def _auth(said: dict[str, str]) -> "AuthSpec | None":
 def in_memory(name: str, content: bytes) -> str:
     """The path of a file that is in this process's memory only, for as long as it and its heirs live."""
     fd = os.memfd_create(name, 0)  # not closed on exec: ``elect`` becomes the daemon
+    os.fchmod(fd, 0o600)
     os.write(fd, content)
     return f"/proc/{os.getpid()}/fd/{fd}"
 
@@ -138,8 +147,8 @@ def _of_file(said: dict[str, str]) -> "EtcdSpec":
     try:
         spec = load(path, environ=os.environ, node=None, hostname=socket.gethostname()).spec
     except ConfigError as error:
-        problems = "\n".join(map(str, error.problems))
-        raise exits.Failure(f"{path} is not good, see `supervisor check`:\n{problems}", exits.BAD_CONFIGURATION) from None
+        more = f" (and {len(error.problems) - 1} more, see `supervisor check`)" if error.problems[1:] else ""
+        raise exits.Failure(f"{error.problems[0]}{more}", exits.BAD_CONFIGURATION) from None
     if not spec.etcd.endpoints and spec.etcd.discovery_srv is None and "endpoints" not in said:
         local = f"{path} names no etcd, its daemon runs one of its own: ask it with `supervisor status`"
         raise exits.Failure(local, exits.USAGE)

@@ -24,6 +24,7 @@ _VERBS: Final = {
     "check": "Validate a file and show how each election spends its TTL.",
     "schema": "Print the JSON Schema of the file, for editors.",
     "status": "Show elections, leases, processes and what is wrong.",
+    "elect": "Run one command while this process leads an election.",
     "leader": "Show who leads an election.",
     "observe": "Follow who leads, one JSON line per change.",
     "reload": "Read the file again and wait until it is in force.",

@@ -6,7 +6,7 @@ import click
 
 from supervisor.cli import answers, exits
 from supervisor.cli.calls import daemon
-from supervisor.cli.etcd_options import etcd_options, given
+from supervisor.cli.etcd_options import etcd_options, typed
 from supervisor.cli.options import color_option, socket_option
 from supervisor.cli.text import as_json
 from supervisor.control import views
@@ -35,7 +35,7 @@ def command(name: str, json_wanted: bool, watch: bool, fleet: bool, color: str) 
         from supervisor.cli.fleet import fleet_status  # noqa: PLC0415 # etcd's client, which the others do without
 
         return fleet_status(name, json_wanted=json_wanted, color=color)
-    if given():
+    if typed():
         raise click.UsageError("where etcd is matters to --fleet only; the daemon knows its own")
     exits_wanted = json_wanted or bool(name)
     if watch:

@@ -27,6 +27,7 @@ import asyncio  # noqa: E402, F401
 
 del sys.modules["ssl"]
 
+from supervisor.daemon.errand import Errand  # noqa: E402
 from supervisor.daemon.handover import Orders  # noqa: E402
 from supervisor.daemon.main import INTERNAL, run  # noqa: E402
 
@@ -51,6 +52,7 @@ def main() -> int:
             wait_etcd_seconds=orders.wait_etcd_seconds,
             socket=orders.socket,
             state_dir=orders.state_dir,
+            errand=Errand.parse(orders.errand) if orders.errand else None,
         )
     except KeyboardInterrupt:
         return _INTERRUPTED

@@ -23,6 +23,7 @@ from supervisor.core.names import Home, NodeName
 from supervisor.core.state import State
 from supervisor.daemon import clock
 from supervisor.daemon.children import Children
+from supervisor.daemon.errand import Errand
 from supervisor.daemon.loop import Loop
 from supervisor.daemon.manager import LONGEST_WITHOUT_STEP_SECONDS, ServiceManager
 from supervisor.daemon.order import Order
@@ -54,8 +55,10 @@ class Daemon:
         socket_path: Path,
         state_dir: Path,
         output: Output,
+        errand: Errand | None = None,
     ) -> None:
         self._launched = launched
+        self._errand = errand
         self._output = output
         self._own = output.lane("supervisor")
         self._journal = is_journal(os.environ, 1)
@@ -101,8 +104,11 @@ class Daemon:
             self.loop.post,
             base=dict(os.environ),
             on_warning=lambda text: self.say(Level.WARN, text),
+            passed_through=self._errand.process if self._errand is not None else None,
         )
         self.loop.observe(self._report)
+        if self._errand is not None:
+            self.loop.observe(self._errand.observe)
         self._greet()
         code = 70
         try:
@@ -116,9 +122,14 @@ class Daemon:
                 ]
                 if wait_etcd_seconds is not None:
                     background.append(group.create_task(self._give_up_on_etcd(wait_etcd_seconds), name="wait for etcd"))
-                self._listen(group)
+                if self._errand is None:
+                    self._listen(group)
+                else:
+                    self._errand.begin(asyncio.get_running_loop(), self.loop, self._link)
                 self.loop.post(first)
                 code = await self.loop.run()
+                if self._errand is not None:
+                    code = self._errand.exit_code(code)
                 await self._control.stop()
                 await self._store.close()
                 await self._tokens.close()
@@ -183,7 +194,7 @@ class Daemon:
 
     def _write(self, *lines: LogLine) -> None:
         """Those of one step in one block: whoever writes it is woken once."""
-        if lines:
+        if lines and (self._errand is None or self._errand.wish.verbose):
             now = datetime.now(UTC)
             self._own.put("".join(f"{render(line, now, journal=self._journal)}\n" for line in lines).encode())
 
@@ -224,6 +235,7 @@ def run_daemon(
     state_dir: Path,
     wait_etcd_seconds: float | None,
     on_error: Callable[[Exception], int],
+    errand: Errand | None = None,
 ) -> int:
     """Everything after the guardian is up. ``reading``: of the file, begun.
 
@@ -231,7 +243,7 @@ def run_daemon(
     """
 
     async def main() -> int:
-        output = Output(1)
+        output = Output(1 if errand is None else 2)
         try:
             try:
                 daemon = Daemon(
@@ -242,6 +254,7 @@ def run_daemon(
                     socket_path=socket_path,
                     state_dir=state_dir,
                     output=output,
+                    errand=errand,
                 )
                 first = daemon.reloader.read()
                 await daemon.serve()

@@ -20,6 +20,8 @@ class Orders:
     state_dir: Path
     node: str | None
     wait_etcd_seconds: float | None
+    errand: str = ""
+    """What ``elect`` was asked for (``errand.Errand``); empty for ``run``."""
 
     def arguments(self) -> list[str]:
         """For the daemon's command line."""
@@ -28,6 +30,8 @@ class Orders:
             found.append(f"--node={self.node}")
         if self.wait_etcd_seconds is not None:
             found.append(f"--wait-etcd={self.wait_etcd_seconds!r}")
+        if self.errand:
+            found.append(f"--errand={self.errand}")
         return found
 
     @staticmethod
@@ -42,6 +46,7 @@ class Orders:
             state_dir=Path(given["state-dir"]),
             node=given.get("node"),
             wait_etcd_seconds=None if wait is None else float(wait),
+            errand=given.get("errand", ""),
         )
 
 

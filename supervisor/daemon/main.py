@@ -10,13 +10,22 @@ from pathlib import Path
 
 from supervisor.config.apart import Reading
 from supervisor.control import lock
+from supervisor.daemon.errand import Errand
 from supervisor.guardian.link import GuardianStartError, launch
 
 USAGE, INTERNAL, NOT_PERMITTED, BAD_CONFIGURATION = 64, 70, 77, 78
 
 
-def run(file: Path, *, node: str | None, wait_etcd_seconds: float | None, socket: Path, state_dir: Path) -> int:
-    """Be the daemon; returns the exit code."""
+def run(
+    file: Path,
+    *,
+    node: str | None,
+    wait_etcd_seconds: float | None,
+    socket: Path,
+    state_dir: Path,
+    errand: Errand | None = None,
+) -> int:
+    """Be the daemon, for one command only if there is an errand; returns the exit code."""
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
         held = [lock.acquire(socket), lock.acquire(state_dir / "daemon")]
@@ -44,11 +53,25 @@ def run(file: Path, *, node: str | None, wait_etcd_seconds: float | None, socket
         socket_path=socket,
         state_dir=state_dir,
         wait_etcd_seconds=wait_etcd_seconds,
-        on_error=_refuse,
+        on_error=_refuse if errand is None else _refuse_errand,
+        errand=errand,
     )
     for one in held:
         one.release()
+    if errand is not None:
+        errand.clear_away(state_dir)
     return code
+
+
+def _refuse_errand(error: Exception) -> int:
+    """The file was made of a command line: what is wrong with it has no place in a file."""
+    from supervisor.config.problems import ConfigError  # noqa: PLC0415 # loaded by now
+
+    if not isinstance(error, ConfigError):
+        return _refuse(error)
+    for problem in error.problems:
+        print(f"supervisor: {problem.message}; {problem.remedy}", file=sys.stderr)
+    return USAGE
 
 
 def _refuse(error: Exception) -> int:
