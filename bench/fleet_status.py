@@ -63,7 +63,7 @@ async def fill(endpoint: str, namespace: str, elections: int, candidates: int, *
             puts.append(rpc_pb2.RequestOp(request_put=put))
     for at in range(0, len(puts), OPERATIONS):
         request = rpc_pb2.TxnRequest(success=puts[at : at + OPERATIONS])
-        await channels.call(lambda e: e.txn, request, verb="fill", timeout_seconds=TIMEOUT_SECONDS)  # noqa: B023
+        await channels.call(lambda e: e.txn, request, verb="fill", timeout_seconds=TIMEOUT_SECONDS)
     await channels.close()
 
 
@@ -71,7 +71,7 @@ def ask(endpoint: str, namespace: str, *more: str) -> tuple[float, str]:
     """One invocation of the command: seconds and output."""
     argv = [sys.executable, "-m", "supervisor", "status", "--fleet", "--endpoints", endpoint, "--namespace", namespace]
     began = time.monotonic()
-    done = subprocess.run([*argv, *more], capture_output=True, text=True, check=True)
+    done = subprocess.run([*argv, *more], capture_output=True, text=True, check=False)
     return time.monotonic() - began, done.stdout
 
 

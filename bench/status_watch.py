@@ -35,7 +35,10 @@ def used(pid: int, seconds: float) -> float:
 def wait_healthy(socket: str) -> None:
     """Until all is well."""
     deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and subprocess.run([*COMMAND, "status", "--socket", socket], capture_output=True, check=False).returncode:
+    while (
+        time.monotonic() < deadline
+        and subprocess.run([*COMMAND, "status", "--socket", socket], capture_output=True, check=False).returncode
+    ):
         time.sleep(0.2)
 
 

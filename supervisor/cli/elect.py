@@ -29,10 +29,16 @@ if TYPE_CHECKING:
 @click.command(context_settings={"ignore_unknown_options": False})
 @click.argument("name")
 @click.argument("command", metavar="-- COMMAND [ARGUMENT]...", nargs=-1, required=True, type=click.UNPROCESSED)
-@click.option("--ttl", default="10s", show_default=True, help="Time to live of the lease: failover takes at most so long.")
-@click.option("--value", metavar="TEXT", help="What to proclaim: a JSON object as it is, other text as its field value.")
+@click.option(
+    "--ttl", default="10s", show_default=True, help="Time to live of the lease: failover takes at most so long."
+)
+@click.option(
+    "--value", metavar="TEXT", help="What to proclaim: a JSON object as it is, other text as its field value."
+)
 @click.option("--nonblock", is_flag=True, help="Do not wait for the office: exit code 75 when another has it.")
-@click.option("--wait", "wait_seconds", type=duration, metavar="DURATION", help="Wait at most so long, then exit code 75.")
+@click.option(
+    "--wait", "wait_seconds", type=duration, metavar="DURATION", help="Wait at most so long, then exit code 75."
+)
 @click.option("--node", metavar="NAME", help="Name of this candidate. [default: host name and process id]")
 @click.option("--verbose", "-v", is_flag=True, help="Tell on standard error what happens, not only what is wrong.")
 @etcd_options
@@ -72,16 +78,15 @@ def command(
     directory = _private_directory()
     file = Path(in_memory("elect", json.dumps(content).encode()))
     wish = Wish(election=name, wait_seconds=wait_seconds, nonblock=nonblock, verbose=verbose)
-    hand_over(
-        Orders(
-            file=file,
-            socket=directory / paths.SOCKET_NAME,
-            state_dir=directory,
-            node=chosen,
-            wait_etcd_seconds=None,
-            errand=wish.text(),
-        )
+    orders = Orders(
+        file=file,
+        socket=directory / paths.SOCKET_NAME,
+        state_dir=directory,
+        node=chosen,
+        wait_etcd_seconds=None,
+        errand=wish.text(),
     )
+    return hand_over(orders)
 
 
 def _refused(program: str) -> int | None:
@@ -112,7 +117,9 @@ def _file(
     process_section = {
         "command": list(command),
         "directory": os.getcwd(),  # noqa: PTH109 # as the shell has it: a directory that was removed has no path
-        "pass_environment": [n for n in os.environ if n.isidentifier() and n.isascii() and not n.startswith("SUPERVISOR_")],
+        "pass_environment": [
+            n for n in os.environ if n.isidentifier() and n.isascii() and not n.startswith("SUPERVISOR_")
+        ],
         "restart": {"policy": "never"},
         "log": {"to": []},
     }

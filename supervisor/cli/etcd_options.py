@@ -75,8 +75,14 @@ def chosen_etcd() -> "EtcdSpec":
     base = EtcdSpec()
     if "endpoints" not in said or "file" in said:
         base = _of_file(said)
-    endpoints = tuple(_checked("--endpoints", text) for text in _listed(said["endpoints"])) if "endpoints" in said else ()
-    files = {name: str(Path(said[o]).absolute()) for name, o in (("ca", "cacert"), ("cert", "cert"), ("key", "key")) if o in said}
+    endpoints = (
+        tuple(_checked("--endpoints", text) for text in _listed(said["endpoints"])) if "endpoints" in said else ()
+    )
+    files = {
+        name: str(Path(said[o]).absolute())
+        for name, o in (("ca", "cacert"), ("cert", "cert"), ("key", "key"))
+        if o in said
+    }
     tls = base.tls
     if files:
         old = tls or TlsSpec()

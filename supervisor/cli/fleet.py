@@ -27,7 +27,7 @@ from supervisor.core.spec import EtcdSpec
 from supervisor.etcd import errors
 from supervisor.etcd.fleet import Fleet, LeaseLeft, read
 
-TIMEOUT_SECONDS: Final = 5.0
+TIMEOUT_SECONDS: Final = 10.0
 FEW: Final = 20
 """As many candidates are shown a line each; more only for an election that was named."""
 NAMED: Final = 3

@@ -39,7 +39,7 @@ def command(name: str, json_wanted: bool, watch: bool, fleet: bool, color: str) 
         raise click.UsageError("where etcd is matters to --fleet only; the daemon knows its own")
     exits_wanted = json_wanted or bool(name)
     if watch:
-        from supervisor.cli.watch import watching  # noqa: PLC0415 # its threads and its screen are of no use to the others
+        from supervisor.cli.watch import watching  # noqa: PLC0415 # its threads and its screen
 
         return watching(name, exits_wanted=exits_wanted, json_wanted=json_wanted, color=color)
     with daemon() as connected:

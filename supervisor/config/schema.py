@@ -14,7 +14,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic_core import SchemaValidator, ValidationError
 
-from supervisor.config import units, values
+from supervisor.config import control_schema, units, values
 from supervisor.config.kinds import Name, NameKey, Path, Seconds, SecondsOrNone, Switch, Text, hook, one_of
 from supervisor.config.problems import MAX_PROBLEMS, Refused
 from supervisor.config.process_schema import Hook, Process
@@ -320,6 +320,11 @@ class File:
     """The always processes by name: they run whoever leads (see *A process*).
 
     Class: live. Default: none. Example: {exporter: {command: node-exporter}}"""
+
+    control: control_schema.Control | None = None
+    """Who may use the control socket, and for what.
+
+    Class: live. Default: the daemon's user and group may everything, others nothing. Example: {read_group: monitoring}"""
 
     include: list[Text] | None = None
     """More files: paths, or patterns whose matches are taken in the order of their names; relative to this file. Elections and

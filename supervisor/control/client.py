@@ -195,6 +195,8 @@ class Client:
                 return NotAnswering(f"{who} at {self._socket} has too many callers ({details}); try again")
             case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:
                 return NotRunning(f"{who} at {self._socket} ended before it answered")
+            case grpc.StatusCode.PERMISSION_DENIED:
+                return NotPermitted(f"the supervisor at {self._socket} refuses: {details}")
             case grpc.StatusCode.NOT_FOUND:
                 return UnknownName(details)
             case _:

@@ -12,6 +12,7 @@ import sys
 import traceback
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 if __package__ in {None, ""}:
     # Neither the working directory nor ours is in the path (-P). The package is found once; from then on it knows itself.
@@ -27,9 +28,11 @@ import asyncio  # noqa: E402, F401
 
 del sys.modules["ssl"]
 
-from supervisor.daemon.errand import Errand  # noqa: E402
 from supervisor.daemon.handover import Orders  # noqa: E402
 from supervisor.daemon.main import INTERNAL, run  # noqa: E402
+
+if TYPE_CHECKING:
+    from supervisor.daemon.errand import Errand
 
 _INTERRUPTED = 130
 _M_ARENA_MAX = -8
@@ -52,7 +55,7 @@ def main() -> int:
             wait_etcd_seconds=orders.wait_etcd_seconds,
             socket=orders.socket,
             state_dir=orders.state_dir,
-            errand=Errand.parse(orders.errand) if orders.errand else None,
+            errand=_errand(orders.errand),
         )
     except KeyboardInterrupt:
         return _INTERRUPTED
@@ -61,6 +64,15 @@ def main() -> int:
         sys.stderr.flush()
         # At once: a thread that does not end would keep us here, and the guardian waiting for our death.
         os._exit(INTERNAL)
+
+
+def _errand(text: str) -> "Errand | None":
+    """What ``elect`` was asked for; the daemon of a file holds nothing of it in memory."""
+    if not text:
+        return None
+    from supervisor.daemon.errand import Errand  # noqa: PLC0415
+
+    return Errand.parse(text)
 
 
 if __name__ == "__main__":

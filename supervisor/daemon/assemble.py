@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from supervisor import __version__
 from supervisor.config.apart import Reading
@@ -20,10 +21,10 @@ from supervisor.core import actions as ac
 from supervisor.core import events as ev
 from supervisor.core import machine
 from supervisor.core.names import Home, NodeName
+from supervisor.core.spec import Spec
 from supervisor.core.state import State
 from supervisor.daemon import clock
 from supervisor.daemon.children import Children
-from supervisor.daemon.errand import Errand
 from supervisor.daemon.loop import Loop
 from supervisor.daemon.manager import LONGEST_WITHOUT_STEP_SECONDS, ServiceManager
 from supervisor.daemon.order import Order
@@ -37,6 +38,9 @@ from supervisor.processes.output import Output
 from supervisor.report import transitions
 from supervisor.report.logline import Level, LogLine, is_journal, render
 from supervisor.report.systemd import Notifier
+
+if TYPE_CHECKING:
+    from supervisor.daemon.errand import Errand
 
 ETCD_UNREACHABLE_EXIT_CODE = 69
 UNREACHABLE_DURING_START = "etcd was not reached in time (--wait-etcd)"
@@ -55,7 +59,7 @@ class Daemon:
         socket_path: Path,
         state_dir: Path,
         output: Output,
-        errand: Errand | None = None,
+        errand: "Errand | None" = None,
     ) -> None:
         self._launched = launched
         self._errand = errand
@@ -85,15 +89,16 @@ class Daemon:
         self._link: GuardianLink | None = None
         self._children: Children | None = None
         self._store: StoreCalls | None = None
-        self._control = ControlServer(DaemonPorts(self.loop, self.reloader, self._facts, self._logs), socket_path)
+        ports = DaemonPorts(self.loop, self.reloader, self._facts, self._logs, lambda text: self.say(Level.INFO, text))
+        self._control = ControlServer(ports, socket_path)
 
     def say(self, level: Level, message: str) -> None:
         """One line of our own."""
         self._write(LogLine(level=level, message=message))
 
-    async def serve(self) -> None:
-        """Show the control socket; ``run`` takes it away. Raises ServeError."""
-        await self._control.start()
+    async def serve(self, spec: Spec) -> None:
+        """Show the control socket to whom the file says; ``run`` takes it away. Raises ServeError."""
+        await self._control.start(spec.control)
 
     async def run(self, first: ev.ConfigLoaded, *, wait_etcd_seconds: float | None) -> int:
         """From the first file to the end; returns the exit code."""
@@ -191,6 +196,10 @@ class Daemon:
             for gone in before.processes.keys() - after.processes.keys():
                 self._logs.forget(gone)
         self._manager.report(before, after)
+        if before.spec is not after.spec and before.spec is not None and after.spec is not None:
+            trouble = self._control.admit(after.spec.control) if before.spec.control != after.spec.control else ""
+            if trouble:
+                self.say(Level.WARN, trouble)
 
     def _write(self, *lines: LogLine) -> None:
         """Those of one step in one block: whoever writes it is woken once."""
@@ -235,7 +244,7 @@ def run_daemon(
     state_dir: Path,
     wait_etcd_seconds: float | None,
     on_error: Callable[[Exception], int],
-    errand: Errand | None = None,
+    errand: "Errand | None" = None,
 ) -> int:
     """Everything after the guardian is up. ``reading``: of the file, begun.
 
@@ -257,7 +266,7 @@ def run_daemon(
                     errand=errand,
                 )
                 first = daemon.reloader.read()
-                await daemon.serve()
+                await daemon.serve(first.spec)
             except Exception as error:  # noqa: BLE001 # worded for people by on_error, which raises what it does not know
                 await GuardianLink(launched, on_event=lambda _: None, chance=random.random).close()
                 return on_error(error)

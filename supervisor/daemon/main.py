@@ -7,11 +7,14 @@ that no other daemon has this socket or state directory. The file is read meanwh
 import socket as socket_module
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from supervisor.config.apart import Reading
 from supervisor.control import lock
-from supervisor.daemon.errand import Errand
 from supervisor.guardian.link import GuardianStartError, launch
+
+if TYPE_CHECKING:
+    from supervisor.daemon.errand import Errand
 
 USAGE, INTERNAL, NOT_PERMITTED, BAD_CONFIGURATION = 64, 70, 77, 78
 
@@ -23,7 +26,7 @@ def run(
     wait_etcd_seconds: float | None,
     socket: Path,
     state_dir: Path,
-    errand: Errand | None = None,
+    errand: "Errand | None" = None,
 ) -> int:
     """Be the daemon, for one command only if there is an errand; returns the exit code."""
     try:

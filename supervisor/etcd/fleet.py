@@ -87,9 +87,7 @@ class _Reader:
             problems=tuple(self._problems),
         )
 
-    async def _queues(
-        self, prefix: bytes
-    ) -> tuple[dict[ElectionName, tuple[Candidate, ...]], rpc_pb2.ResponseHeader]:
+    async def _queues(self, prefix: bytes) -> tuple[dict[ElectionName, tuple[Candidate, ...]], rpc_pb2.ResponseHeader]:
         found: dict[ElectionName, list[Candidate]] = {}
         header = rpc_pb2.ResponseHeader()
         async for header, page in self._pages(prefix, PAGE_KEYS, keys_only=False):  # noqa: B007 # the last is wanted
@@ -136,7 +134,7 @@ class _Reader:
             key = reply.kvs[-1].key + b"\0"
 
     async def _leases(self, leases: Iterable[LeaseId]) -> dict[LeaseId, LeaseLeft | None]:
-        found: dict[LeaseId, LeaseLeft | None] = {lease: None for lease in leases}
+        found: dict[LeaseId, LeaseLeft | None] = dict.fromkeys(leases)
         upcoming = iter(list(found))
         failed: list[StoreError] = []
 

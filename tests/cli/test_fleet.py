@@ -78,7 +78,12 @@ async def test_everything_is_there(store: Store, capsys: pytest.CaptureFixture[s
     assert [e["name"] for e in (billing, mail, old)] == ["billing", "mail", "old"]
     leader = billing["leader"]
     assert leader == billing["candidates"][0]
-    assert (leader["node"], leader["state"], leader["health"], leader["priority"]) == ("web-1", "leading", "healthy", 50)
+    assert (leader["node"], leader["state"], leader["health"], leader["priority"]) == (
+        "web-1",
+        "leading",
+        "healthy",
+        50,
+    )
     assert leader["value"] == {"address": "http://10.0.0.1"}
     assert leader["lease"] == f"{one:x}"
     assert 0 < leader["lease_seconds_left"] <= leader["lease_granted_seconds"] == 60
@@ -157,7 +162,9 @@ def test_usage(
 
 def test_the_file_says_where_etcd_is(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "file.yaml"
-    path.write_text(f'etcd: {{endpoints: ["{store.etcd.endpoint}"], namespace: {store.namespace}}}\nprocesses: {{x: {{command: x}}}}\n')
+    path.write_text(
+        f'etcd: {{endpoints: ["{store.etcd.endpoint}"], namespace: {store.namespace}}}\nprocesses: {{x: {{command: x}}}}\n'
+    )
     assert main.run(["status", "--fleet", "--file", str(path)]) == 0
     assert "0 of 0 elections led" in capsys.readouterr().out
     path.write_text("elections: {a: {leader: {processes: {x: {command: x}}}}}\n")

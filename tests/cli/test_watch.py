@@ -49,9 +49,9 @@ def test_silence_is_bounded(serve: Serve) -> None:
 
 
 def test_the_stream_ends_with_the_daemon_and_names_are_checked(serve: Serve) -> None:
-    with Client(serve(replace(states.healthy(), exited=True)).socket) as connected:
-        with pytest.raises(NotRunning, match="has ended"):
-            list(connected.watch_status())
+    socket = serve(replace(states.healthy(), exited=True)).socket
+    with Client(socket) as connected, pytest.raises(NotRunning, match="has ended"):
+        list(connected.watch_status())
 
 
 def test_a_mistyped_name_ends_it(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
@@ -147,7 +147,10 @@ def test_piped_it_prints_what_changes(serve: Serve) -> None:
 def on_a_terminal(socket: Path, *arguments: str) -> tuple[subprocess.Popen[bytes], Callable[[str], str]]:
     """The watch on a terminal of its own, and a way to wait for what it shows."""
     ours, theirs = pty.openpty()
-    environment = {k: v for k, v in os.environ.items() if k != "NO_COLOR"} | {"TERM": "xterm-256color", "COLUMNS": "100"}
+    environment = {k: v for k, v in os.environ.items() if k != "NO_COLOR"} | {
+        "TERM": "xterm-256color",
+        "COLUMNS": "100",
+    }
     watcher = subprocess.Popen(
         [*COMMAND, *arguments, "--socket", str(socket)], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
     )

@@ -44,7 +44,13 @@ class Elect:
 
     def run(self, *arguments: str, said: str = "") -> tuple[int, str, str]:
         done = subprocess.run(
-            self.argv(*arguments), input=said, capture_output=True, text=True, env=self.environment, timeout=60, check=False
+            self.argv(*arguments),
+            input=said,
+            capture_output=True,
+            text=True,
+            env=self.environment,
+            timeout=60,
+            check=False,
         )
         return done.returncode, done.stdout, done.stderr
 
@@ -177,7 +183,9 @@ def test_killed_it_takes_the_command_along(elect: Elect) -> None:
 
 def test_what_the_command_leaves_running_ends_with_it(elect: Elect, tmp_path: Path) -> None:
     mark = tmp_path / "left"
-    code, _, _ = elect.run("--", "sh", "-c", f"setsid sh -c 'echo $$ > {mark}; exec sleep 60' & until [ -s {mark} ]; do :; done")
+    code, _, _ = elect.run(
+        "--", "sh", "-c", f"setsid sh -c 'echo $$ > {mark}; exec sleep 60' & until [ -s {mark} ]; do :; done"
+    )
     assert code == 0
     assert not runs(int(mark.read_text()))
 
@@ -186,7 +194,11 @@ def test_a_terminal_goes_through(elect: Elect) -> None:
     ours, theirs = pty.openpty()
     script = "import sys,os; print([os.isatty(n) for n in (0,1,2)], flush=True); print('read', input(), flush=True)"
     process = subprocess.Popen(
-        elect.argv("--", sys.executable, "-c", script), stdin=theirs, stdout=theirs, stderr=theirs, env=elect.environment
+        elect.argv("--", sys.executable, "-c", script),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=elect.environment,
     )
     os.close(theirs)
     try:

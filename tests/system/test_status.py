@@ -55,7 +55,9 @@ def test_a_frozen_daemon_is_said_to_be_frozen(fresh_etcd: EtcdServer, node: Make
             done = one.run("status", *arguments)
             assert (done.returncode, done.stdout) == (4, "")
             assert f"pid {one.daemon.pid}" in done.stderr
-            assert "it is stopped (SIGSTOP)" in done.stderr or "is stopped (SIGSTOP) and has said nothing" in done.stderr
+            assert (
+                "it is stopped (SIGSTOP)" in done.stderr or "is stopped (SIGSTOP) and has said nothing" in done.stderr
+            )
     finally:
         os.kill(one.daemon.pid, signal.SIGCONT)
     until(lambda: one.run("status").returncode == 0, "a leader again")
