@@ -36,7 +36,7 @@ def later(view: V, seconds: float) -> V:
             changes[name] = later(cast("View", value), seconds)
         elif direction and isinstance(value, float):
             changes[name] = max(0.0, value + direction * seconds)
-    return dataclasses.replace(view, **changes)  # type: ignore[type-var] # a View is a dataclass
+    return dataclasses.replace(view, **changes)
 
 
 @cache

@@ -9,13 +9,14 @@ import os
 import shutil
 import socket
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from supervisor import paths
-from supervisor.cli import exits
+from supervisor.cli import completion, exits
 from supervisor.cli.etcd_options import chosen_etcd, etcd_options, in_memory
 from supervisor.cli.options import duration
 from supervisor.cli.text import safe
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @click.command(context_settings={"ignore_unknown_options": False})
-@click.argument("name")
+@click.argument("name", shell_complete=completion.elections)
 @click.argument("command", metavar="-- COMMAND [ARGUMENT]...", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.option(
     "--ttl", default="10s", show_default=True, help="Time to live of the lease: failover takes at most so long."
@@ -134,7 +135,7 @@ def _file(
     return literal
 
 
-def _said(section: dict[str, object]) -> dict[str, object]:
+def _said(section: Mapping[str, object]) -> dict[str, object]:
     return {key: value for key, value in section.items() if value not in (None, [])}
 
 

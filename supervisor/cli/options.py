@@ -44,6 +44,17 @@ def socket_option(command: F) -> F:
     )(command)
 
 
+def socket_of(ctx: click.Context) -> Path | None:
+    """What ``--socket`` said, else where this user's daemon has it; None where nothing can be trusted."""
+    chosen = ctx.meta.get(_SOCKET)
+    if isinstance(chosen, Path):
+        return chosen
+    try:
+        return paths.control_socket(os.environ, os.geteuid())
+    except paths.NoPlaceError:
+        return None
+
+
 def color_option(command: F) -> F:
     """``--color``."""
     return click.option(

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from supervisor.cli import answers, exits
+from supervisor.cli import answers, completion, exits
 from supervisor.cli.calls import daemon
 from supervisor.cli.etcd_options import etcd_options, typed
 from supervisor.cli.options import color_option, socket_option
@@ -15,7 +15,7 @@ CODES = {views.HEALTHY: exits.OK, views.DEGRADED: exits.DEGRADED}
 
 
 @click.command()
-@click.argument("name", metavar="[ELECTION|PROCESS]", required=False, default="")
+@click.argument("name", metavar="[ELECTION|PROCESS]", required=False, default="", shell_complete=completion.both)
 @click.option("--json", "json_wanted", is_flag=True, help="One JSON object with everything; schema_version 1.")
 @click.option("--watch", "-w", is_flag=True, help="Stay, and show every change as it happens; with --json a line each.")
 @click.option("--fleet", is_flag=True, help="Every election and candidate, from etcd alone: needs no daemon here.")

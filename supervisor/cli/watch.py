@@ -66,7 +66,8 @@ def watching(name: str, *, exits_wanted: bool, json_wanted: bool, color: str) ->
         else:
             _draw(first, news, console_for(sys.stdout, color))
     except KeyboardInterrupt:
-        return exits.OK
+        pass
+    return exits.OK
 
 
 # --- listening -----------------------------------------------------------------------------------------------------

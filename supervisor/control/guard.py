@@ -49,13 +49,14 @@ class _Guard:
     async def pass_or_abort(self, method: str, request: Message, context: "Context") -> None:
         caller = self._door.caller(context.peer()) or _NOBODY
         spec = self._ports.state().spec
-        may = of_caller(caller, spec.control if spec is not None else None)
+        control = spec.control if spec is not None else None
+        may = of_caller(caller, control)
         harmless = method in HARMLESS
         refused = may < (Access.READ if harmless else Access.CONTROL)
         if not harmless:
             self._ports.tell(_line(method, request, caller, refused=refused))
         if refused:
-            await context.abort(grpc.StatusCode.PERMISSION_DENIED, _reason(method, caller, may, spec and spec.control))
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, _reason(method, caller, may, control))
 
 
 def of_caller(caller: Caller, spec: ControlSpec | None) -> Access:

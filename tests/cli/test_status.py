@@ -83,7 +83,7 @@ def test_a_terminal_without_unicode_gets_no_signs() -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding="latin-1", errors="backslashreplace")
     render.on_terminal(shown(states.healthy), Console(file=stream, width=80, highlight=False))
     stream.flush()
-    assert b"\\u" not in stream.buffer.getvalue()  # type: ignore[attr-defined] # a BytesIO
+    assert b"\\u" not in stream.buffer.getvalue()
 
 
 def test_what_strangers_write_stays_text() -> None:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import pytest
 from rich.console import Console
@@ -104,13 +105,13 @@ def test_a_screen_that_is_too_small_says_so() -> None:
     assert re.match(r"\d+ more lines", lines[-1])
 
 
-def read_until(file: io.BufferedReader | io.TextIOWrapper, text: str) -> str:
+def read_until(file: IO[str], text: str) -> str:
     """What it says up to there."""
     found = ""
     while text not in found:
         line = file.readline()
         assert line, f"ended before {text!r}: {found}"
-        found += line if isinstance(line, str) else line.decode()
+        found += line
     return found
 
 
