@@ -20,7 +20,7 @@ from supervisor.cli import completion, exits
 from supervisor.cli.etcd_options import chosen_etcd, etcd_options, in_memory
 from supervisor.cli.options import duration
 from supervisor.cli.text import safe
-from supervisor.config import values
+from supervisor.config import birth_values, values
 from supervisor.config.problems import Refused
 
 if TYPE_CHECKING:
@@ -118,9 +118,7 @@ def _file(
     process_section = {
         "command": list(command),
         "directory": os.getcwd(),  # noqa: PTH109 # as the shell has it: a directory that was removed has no path
-        "pass_environment": [
-            n for n in os.environ if n.isidentifier() and n.isascii() and not n.startswith("SUPERVISOR_")
-        ],
+        "pass_environment": [name for name in os.environ if _may_pass(name)],
         "restart": {"policy": "never"},
         "log": {"to": []},
     }
@@ -133,6 +131,15 @@ def _file(
     literal = _literal(whole)
     assert isinstance(literal, dict)
     return literal
+
+
+def _may_pass(name: str) -> bool:
+    """Whether a variable is the command's to have: not what the service manager, or a supervisor around us, tells us alone."""
+    try:
+        birth_values.passed_variable(name)
+    except Refused:
+        return False
+    return not name.startswith("SUPERVISOR_")
 
 
 def _said(section: Mapping[str, object]) -> dict[str, object]:
