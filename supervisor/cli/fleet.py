@@ -34,7 +34,7 @@ NAMED: Final = 3
 """So many of those who wait are named in an election's line."""
 SHOWN_VALUE: Final = 60
 
-_CODES: Final = (
+_CODES: Final[tuple[tuple[type[errors.StoreError], int], ...]] = (
     (errors.PermissionDenied, exits.NOT_PERMITTED),
     (errors.AuthFailed, exits.NOT_PERMITTED),
     (errors.FileUnusable, exits.USAGE),
