@@ -1,23 +1,12 @@
 """The shape of ``control``: who may use the control socket. Promises, and does not: as ``schema``, which takes it over."""
 
-import re
 from typing import Annotated
 
 from supervisor.config import birth_values
 from supervisor.config.problems import Problems, Refused
 from supervisor.config.shape import section, single
 from supervisor.config.tree import MapNode, Node, child, text
-from supervisor.config.units import shown
 from supervisor.core.access import ControlSpec
-
-
-def socket_mode(given: str) -> int:
-    """``0660`` read in octal, as everyone writes it."""
-    digits = given.removeprefix("0o")
-    if not re.fullmatch(r"0?[0-7]{3}", digits, re.ASCII):
-        raise Refused(f"{shown(given)} is not a file mode", 'write three octal digits: "0660"')
-    return int(digits, 8)
-
 
 Group = Annotated[str, single(birth_values.group)]
 
@@ -37,7 +26,7 @@ class Control:
 
     Class: live. Default: none. Example: monitoring"""
 
-    mode: Annotated[int, single(socket_mode)] | None = None
+    mode: Annotated[int, single(birth_values.socket_mode)] | None = None
     """The socket file's mode, in octal and quoted. Not with `read_group`, which takes 0666.
 
     Class: live. Default: "0660". Example: "0600\""""
@@ -57,7 +46,7 @@ def check(control: Node | None, problems: Problems) -> None:
     if said is None or mode is None or child(control, "read_group") is None:
         return
     try:
-        kept_out = not socket_mode(said) & 0o002
+        kept_out = not birth_values.socket_mode(said) & 0o002
     except Refused:
         return  # the schema says it
     if kept_out:

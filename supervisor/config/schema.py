@@ -324,7 +324,7 @@ class File:
     control: control_schema.Control | None = None
     """Who may use the control socket, and for what.
 
-    Class: live. Default: the daemon's user and group may everything, others nothing. Example: {read_group: monitoring}"""
+    Class: as its keys. Default: the daemon's user and group may everything, others nothing. Example: {read_group: monitoring}"""
 
     include: list[Text] | None = None
     """More files: paths, or patterns whose matches are taken in the order of their names; relative to this file. Elections and
