@@ -1,7 +1,7 @@
 """``supervisor elect``: one election and one command, without a file.
 
 Promises: the command is supervised by the same daemon as any other, which this process becomes by exec; a file for it is made in
-memory. Does not: leave anything behind when it ends; killed by SIGKILL it leaves an empty directory.
+memory. Does not: leave anything behind when it ends; killed by SIGKILL it leaves a small directory under the runtime directory.
 """
 
 import json
