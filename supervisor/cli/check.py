@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from supervisor.cli import exits, fleet
+from supervisor.cli import all_nodes as every_node
+from supervisor.cli import exits
 from supervisor.cli.options import insecure_option
 from supervisor.cli.text import safe, safe_lines
 from supervisor.config.loaded import Loaded
@@ -39,9 +40,9 @@ def command(file: Path, node: str | None, all_nodes: bool, insecure_permissions:
         raise exits.Failure("--node and --all-nodes are two answers to one question: give one of them", exits.USAGE)
     root_only = os.geteuid() == 0 and not insecure_permissions
     if all_nodes:
-        return fleet.check(file, root_only=root_only)
+        return every_node.check(file, root_only=root_only)
     try:  # click must not look first (readable=False): the file's own messages have place, remedy and 78
-        loaded = fleet.load_for(file, node, root_only=root_only)
+        loaded = every_node.load_for(file, node, root_only=root_only)
     except ConfigError as error:
         for problem in error.problems:
             click.echo(safe_lines(problem.shown()), err=True)

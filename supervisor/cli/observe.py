@@ -8,14 +8,14 @@ from contextlib import closing, suppress
 
 import click
 
-from supervisor.cli import answers, exits
+from supervisor.cli import answers, completion, exits
 from supervisor.cli.calls import daemon
 from supervisor.cli.options import socket_option
 from supervisor.cli.text import as_json
 
 
 @click.command()
-@click.argument("elections", metavar="[ELECTION]...", nargs=-1)
+@click.argument("elections", metavar="[ELECTION]...", nargs=-1, shell_complete=completion.elections)
 @socket_option
 def command(elections: tuple[str, ...]) -> int:
     """Print who leads, now and at every change, one JSON object per line.

@@ -54,6 +54,28 @@ def insecure_option(command: F) -> F:
     )(command)
 
 
+def socket_of(ctx: click.Context) -> Path | None:
+    """What ``--socket`` said, else where this user's daemon has it; None where nothing can be trusted."""
+    chosen = ctx.meta.get(_SOCKET)
+    if isinstance(chosen, Path):
+        return chosen
+    try:
+        return paths.control_socket(os.environ, os.geteuid())
+    except paths.NoPlaceError:
+        return None
+
+
+def color_option(command: F) -> F:
+    """``--color``."""
+    return click.option(
+        "--color",
+        type=click.Choice(["auto", "always", "never"]),
+        default="auto",
+        show_default=True,
+        help="Colours and tables; auto: on a terminal, without colours when NO_COLOR is set.",
+    )(command)
+
+
 def chosen_socket() -> Path:
     """The socket of this invocation."""
     chosen = click.get_current_context().meta.get(_SOCKET)

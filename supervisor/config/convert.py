@@ -10,7 +10,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TypeVar
 
-from supervisor.config import birth_schema, kinds, probe_schema, process_schema, schema, values
+from supervisor.config import birth_schema, control_schema, kinds, probe_schema, process_schema, schema, values
 from supervisor.core.birth import Capabilities, CgroupSpec, SocketKind, SocketSpec
 from supervisor.core.names import ElectionName, NodeName, ProcessId, ProcessName, Role
 from supervisor.core.spec import (
@@ -67,6 +67,7 @@ def spec(file: schema.File, node: NodeName) -> Spec:
         etcd=_etcd(file.etcd or schema.Etcd()),
         elections={ElectionName(name): _election(ElectionName(name), e) for name, e in (file.elections or {}).items()},
         processes=_processes(_NOBODY, Role.ALWAYS, file.processes or {}),
+        control=control_schema.spec(file.control),
     )
 
 

@@ -11,7 +11,15 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from supervisor.config import birth_relations, life_relations, log_relations, probe_relations, units, values
+from supervisor.config import (
+    birth_relations,
+    control_schema,
+    life_relations,
+    log_relations,
+    probe_relations,
+    units,
+    values,
+)
 from supervisor.config.problems import Place, Problems, Refused
 from supervisor.config.tree import (
     Entry,
@@ -47,6 +55,7 @@ def check(root: MapNode, problems: Problems, *, complete: bool) -> None:
     if complete and not elections and not processes:
         problems.add(root.place, "there is nothing to run", "declare at least one election or process")
     _check_etcd(child(root, "etcd"), problems)
+    control_schema.check(child(root, "control"), problems)
     for name, election in elections.items():
         _check_budget(name, election, problems)
         _check_value(child(election.node, "proclaim", "value"), problems)

@@ -14,7 +14,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic_core import SchemaValidator, ValidationError
 
-from supervisor.config import units, values
+from supervisor.config import control_schema, units, values
 from supervisor.config.kinds import (
     Name,
     NameKey,
@@ -365,6 +365,11 @@ class File:
     """Whether a node that ``nodes`` does not list runs the file as it is, or refuses it.
 
     Class: live. Default: run. Example: refuse"""
+
+    control: control_schema.Control | None = None
+    """Who may use the control socket, and for what.
+
+    Class: as its keys. Default: the daemon's user and group may everything, others nothing. Example: {read_group: monitoring}"""
 
     include: list[Text] | None = None
     """More files: paths, or patterns whose matches are taken in the order of their names; relative to this file. Elections and

@@ -109,6 +109,10 @@ class Ports(Protocol):
         """
         ...
 
+    def tell(self, text: str) -> None:
+        """Say a line in the daemon's own log."""
+        ...
+
     def log_troubles(self) -> Mapping[ProcessId, LogTrouble]:
         """Of every process that lost lines or whose log is in trouble."""
         ...

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from supervisor.core.access import ControlSpec
 from supervisor.core.birth import Capabilities, CgroupSpec, IoPriority, Scheduling, SocketSpec
 from supervisor.core.names import HOOK_MARK, ElectionName, NodeName, ProcessId, ProcessName, Role
 
@@ -433,6 +434,7 @@ class Spec:
     elections: Mapping[ElectionName, ElectionSpec] = field(default_factory=dict)
     processes: Mapping[ProcessName, ProcessSpec] = field(default_factory=dict)
     """The always processes."""
+    control: ControlSpec | None = None
     local_etcd: ProcessSpec | None = None
     """The private etcd to run before anything campaigns, with ``etcd.endpoints`` naming it; None when there is another."""
 

@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from supervisor import __version__
 from supervisor.config.apart import Reading
@@ -21,6 +22,7 @@ from supervisor.core import actions as ac
 from supervisor.core import events as ev
 from supervisor.core import machine
 from supervisor.core.names import Home, NodeName
+from supervisor.core.spec import Spec
 from supervisor.core.state import State
 from supervisor.daemon import clock
 from supervisor.daemon.children import Children
@@ -38,6 +40,9 @@ from supervisor.processes.output import Output
 from supervisor.report import transitions
 from supervisor.report.logline import Level, LogLine, is_journal, render
 from supervisor.report.systemd import Notifier
+
+if TYPE_CHECKING:
+    from supervisor.daemon.errand import Errand
 
 ETCD_UNREACHABLE_EXIT_CODE = 69
 UNREACHABLE_DURING_START = "etcd was not reached in time (--wait-etcd)"
@@ -57,8 +62,10 @@ class Daemon:
         state_dir: Path,
         output: Output,
         root_only: bool,
+        errand: "Errand | None" = None,
     ) -> None:
         self._launched = launched
+        self._errand = errand
         self._output = output
         self._own = output.lane("supervisor")
         self._journal = is_journal(os.environ, 1)
@@ -90,15 +97,16 @@ class Daemon:
         self._link: GuardianLink | None = None
         self._children: Children | None = None
         self._store: StoreCalls | None = None
-        self._control = ControlServer(DaemonPorts(self.loop, self.reloader, self._facts, self._logs), socket_path)
+        ports = DaemonPorts(self.loop, self.reloader, self._facts, self._logs, lambda text: self.say(Level.INFO, text))
+        self._control = ControlServer(ports, socket_path)
 
     def say(self, level: Level, message: str) -> None:
         """One line of our own."""
         self._write(LogLine(level=level, message=message))
 
-    async def serve(self) -> None:
-        """Show the control socket; ``run`` takes it away. Raises ServeError."""
-        await self._control.start()
+    async def serve(self, spec: Spec) -> None:
+        """Show the control socket to whom the file says; ``run`` takes it away. Raises ServeError."""
+        await self._control.start(spec.control)
 
     def first_file(self, *, last_good: bool) -> list[ev.ConfigLoaded | ev.ConfigRejected]:
         """What to begin with: the file; or, when it is broken and we may, what was adopted last. Raises as ``Reloader.read``."""
@@ -124,8 +132,11 @@ class Daemon:
             self.loop.post,
             base=dict(os.environ),
             on_warning=lambda text: self.say(Level.WARN, text),
+            passed_through=self._errand.process if self._errand is not None else None,
         )
         self.loop.observe(self._report)
+        if self._errand is not None:
+            self.loop.observe(self._errand.observe)
         self._greet()
         code = 70
         try:
@@ -139,10 +150,15 @@ class Daemon:
                 ]
                 if wait_etcd_seconds is not None:
                     background.append(group.create_task(self._give_up_on_etcd(wait_etcd_seconds), name="wait for etcd"))
-                self._listen(group)
+                if self._errand is None:
+                    self._listen(group)
+                else:
+                    self._errand.begin(asyncio.get_running_loop(), self.loop, self._link)
                 for event in first:
                     self.loop.post(event)
                 code = await self.loop.run()
+                if self._errand is not None:
+                    code = self._errand.exit_code(code)
                 await self._control.stop()
                 await self._store.close()
                 await self._tokens.close()
@@ -207,6 +223,10 @@ class Daemon:
             for gone in before.processes.keys() - after.processes.keys():
                 self._logs.forget(gone)
         self._manager.report(before, after)
+        if before.spec is not after.spec and before.spec is not None and after.spec is not None:
+            trouble = self._control.admit(after.spec.control) if before.spec.control != after.spec.control else ""
+            if trouble:
+                self.say(Level.WARN, trouble)
 
     def _adopted(self, before: State, after: State) -> None:
         was_last_good = self.keeper.running_last_good
@@ -224,7 +244,7 @@ class Daemon:
 
     def _write(self, *lines: LogLine) -> None:
         """Those of one step in one block: whoever writes it is woken once."""
-        if lines:
+        if lines and (self._errand is None or self._errand.wish.verbose):
             now = datetime.now(UTC)
             self._own.put("".join(f"{render(line, now, journal=self._journal)}\n" for line in lines).encode())
 
@@ -270,6 +290,7 @@ def run_daemon(
     root_only: bool,
     last_good: bool,
     on_error: Callable[[Exception], int],
+    errand: "Errand | None" = None,
 ) -> int:
     """Everything after the guardian is up. ``reading``: of the file, begun.
 
@@ -277,7 +298,7 @@ def run_daemon(
     """
 
     async def main() -> int:
-        output = Output(1)
+        output = Output(1 if errand is None else 2)
         try:
             try:
                 daemon = Daemon(
@@ -289,9 +310,11 @@ def run_daemon(
                     state_dir=state_dir,
                     output=output,
                     root_only=root_only,
+                    errand=errand,
                 )
                 first = daemon.first_file(last_good=last_good)
-                await daemon.serve()
+                assert isinstance(first[0], ev.ConfigLoaded), "what follows it says why it is not the file"
+                await daemon.serve(first[0].spec)
             except Exception as error:  # noqa: BLE001 # worded for people by on_error, which raises what it does not know
                 await GuardianLink(launched, on_event=lambda _: None, chance=random.random).close()
                 return on_error(error)

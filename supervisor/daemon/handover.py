@@ -24,6 +24,8 @@ class Orders:
     """Start from the configuration adopted last when the file is broken or gone."""
     insecure_permissions: bool = False
     """Root takes a file that others could change."""
+    errand: str = ""
+    """What ``elect`` was asked for (``errand.Errand``); empty for ``run``."""
 
     def arguments(self) -> list[str]:
         """For the daemon's command line."""
@@ -33,6 +35,8 @@ class Orders:
         if self.wait_etcd_seconds is not None:
             found.append(f"--wait-etcd={self.wait_etcd_seconds!r}")
         found += [f"--{name}=yes" for name, on in self._switches().items() if on]
+        if self.errand:
+            found.append(f"--errand={self.errand}")
         return found
 
     def _switches(self) -> dict[str, bool]:
@@ -52,6 +56,7 @@ class Orders:
             wait_etcd_seconds=None if wait is None else float(wait),
             last_good="last-good" in given,
             insecure_permissions="insecure-permissions" in given,
+            errand=given.get("errand", ""),
         )
 
 

@@ -9,18 +9,22 @@ import socket as socket_module
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from supervisor.config.apart import Reading
 from supervisor.control import lock
 from supervisor.daemon.handover import Orders
 from supervisor.guardian.link import GuardianStartError, launch
 
+if TYPE_CHECKING:
+    from supervisor.daemon.errand import Errand
+
 _SPANS = (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0), ("seconds", 1.0))
 USAGE, INTERNAL, NOT_PERMITTED, BAD_CONFIGURATION = 64, 70, 77, 78
 
 
-def run(orders: Orders) -> int:
-    """Be the daemon; returns the exit code."""
+def run(orders: Orders, *, errand: "Errand | None" = None) -> int:
+    """Be the daemon, for one command only if there is an errand; returns the exit code."""
     file, node, socket, state_dir = orders.file, orders.node, orders.socket, orders.state_dir
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
@@ -52,11 +56,25 @@ def run(orders: Orders) -> int:
         wait_etcd_seconds=orders.wait_etcd_seconds,
         root_only=root_only,
         last_good=orders.last_good,
-        on_error=lambda error: _refuse(error, orders),
+        on_error=lambda error: (_refuse if errand is None else _refuse_errand)(error, orders),
+        errand=errand,
     )
     for one in held:
         one.release()
+    if errand is not None:
+        errand.clear_away(state_dir)
     return code
+
+
+def _refuse_errand(error: Exception, orders: Orders) -> int:
+    """The file was made of a command line: what is wrong with it has no place in a file."""
+    from supervisor.config.problems import ConfigError  # noqa: PLC0415 # loaded by now
+
+    if not isinstance(error, ConfigError):
+        return _refuse(error, orders)
+    for problem in error.problems:
+        print(f"supervisor: {problem.message}; {problem.remedy}", file=sys.stderr)
+    return USAGE
 
 
 def _refuse(error: Exception, orders: Orders) -> int:

@@ -21,11 +21,14 @@ ADOPT_TIMEOUT_SECONDS = 10.0
 class DaemonPorts:
     """Loop, file and facts behind one front."""
 
-    def __init__(self, loop: Loop, reloader: Reloader, facts: Callable[[], Facts], logs: LogCapture) -> None:
+    def __init__(
+        self, loop: Loop, reloader: Reloader, facts: Callable[[], Facts], logs: LogCapture, say: Callable[[str], None]
+    ) -> None:
         self._loop = loop
         self._reloader = reloader
         self._facts = facts
         self._logs = logs
+        self._say = say
 
     @property
     def facts(self) -> Facts:
@@ -63,6 +66,10 @@ class DaemonPorts:
             yield found
             if found.exited:
                 return
+
+    def tell(self, text: str) -> None:
+        """One line of our own."""
+        self._say(text)
 
     def log_troubles(self) -> dict[ProcessId, LogTrouble]:
         """Of every process that lost lines or whose log is in trouble."""

@@ -39,8 +39,8 @@ def python(*args: object, **more: object) -> subprocess.CompletedProcess[str]:
 def test_help_lists_every_verb_and_each_has_its_own(say: Said) -> None:
     code, out, _ = say("--help")
     assert code == 0
-    verbs = ["run", "check", "schema", "status", "leader", "observe", "reload", "resign"]
-    verbs += ["start", "stop", "restart", "logs", "version"]
+    verbs = ["run", "check", "schema", "status", "elect", "leader", "observe", "reload", "resign"]
+    verbs += ["start", "stop", "restart", "logs", "completion", "version"]
     assert [line.split()[0] for line in out.split("Commands:")[1].splitlines()[1:] if line.strip()][
         : len(verbs)
     ] == verbs
@@ -95,7 +95,7 @@ def test_a_bug_is_70_and_shows_where(say: Said, tmp_path: Path, monkeypatch: pyt
     def fail(*_args: object, **_more: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("supervisor.cli.fleet.load", fail)
+    monkeypatch.setattr("supervisor.cli.all_nodes.load", fail)
     code, _, err = say("check", tmp_path / "f.yaml")
     assert code == 70
     assert "RuntimeError: a bug" in err

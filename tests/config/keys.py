@@ -215,6 +215,9 @@ OF_THE_FILE = (
 )  # fmt: skip
 OF_ETCD = ("Etcd.endpoints", "Etcd.discovery_srv", "Etcd.discovery_srv_name", "Etcd.namespace", "Etcd.campaign",
            "Tls.ca", "Tls.cert", "Tls.key", "Tls.server_name", "Auth.user", "Auth.password_file")  # fmt: skip
+
+OF_CONTROL = ("Control.group", "Control.read_group", "Control.mode")
+"""Shown on a real daemon by tests/system/test_access.py."""
 """What the whole file and every election in it hang on: each has a test of its own."""
 
 

@@ -30,7 +30,7 @@ def test_every_key_says_everything() -> None:
 
 
 def test_every_key_that_has_a_class_of_its_own_is_in_the_table() -> None:
-    listed = [*keys.OF_A_PROCESS, *keys.OF_AN_ELECTION, *keys.OF_THE_FILE, *keys.OF_ETCD]
+    listed = [*keys.OF_A_PROCESS, *keys.OF_AN_ELECTION, *keys.OF_THE_FILE, *keys.OF_ETCD, *keys.OF_CONTROL]
     assert sorted(listed) == sorted(ONE_BY_ONE)
 
 
@@ -83,7 +83,9 @@ def test_the_class_is_what_a_reload_would_say(tmp_path: Path, key: str) -> None:
 # --- the default ---
 
 
-@pytest.mark.parametrize("key", [k for k, d in ONE_BY_ONE.items() if d.written and not k.startswith("Etcd.")])
+@pytest.mark.parametrize(
+    "key", [k for k, d in ONE_BY_ONE.items() if d.written and not k.startswith(("Etcd.", "Control."))]
+)
 def test_a_default_that_is_written_out_changes_nothing(tmp_path: Path, key: str) -> None:
     table, make = (keys.OF_A_PROCESS, "p") if key in keys.OF_A_PROCESS else (keys.OF_AN_ELECTION, "e")
     base = {"command": keys.IDLE} if make == "p" else {"leader": {"processes": {"idle": {"command": keys.IDLE}}}}

@@ -21,6 +21,7 @@ class FakePorts:
         self.lag_seconds = 0.0
         self.outcome = ReloadOutcome(adopted=True)
         self.posted: list[Event] = []
+        self.said: list[str] = []
         self.troubles: dict[ProcessId, LogTrouble] = {}
         self.heard: list[Heard] = []
         self.asked: list[tuple[tuple[str, ...], int | None, float | None, bool]] = []
@@ -74,6 +75,9 @@ class FakePorts:
                     await changed.wait()
         finally:
             self.observers -= 1
+
+    def tell(self, text: str) -> None:
+        self.said.append(text)
 
     def log_troubles(self) -> dict[ProcessId, LogTrouble]:
         return self.troubles
