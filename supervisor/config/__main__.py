@@ -1,4 +1,4 @@
-"""The reader's process: ``python .../config/__main__.py FILE HOSTNAME [node=…] [running_as=…]``; its end of ``apart``.
+"""The reader's process: ``python .../config/__main__.py FILE HOSTNAME [node=…] [running_as=…] [content=stdin]``; its end of ``apart``.
 
 Promises: the answer, packed, on standard output and exit code 0, or another exit code; bounded in memory and time, and
 the OOM killer's first choice, so that no file can hurt the daemon. Does not: write anything else on standard output.
@@ -39,8 +39,9 @@ def _answer(path: Path, hostname: str, names: dict[str, str]) -> Answer:
 
     try:
         return load(
-            path, environ=os.environ, hostname=hostname, node=names.get("node"), running_as=names.get("running_as")
-        )
+            path, environ=os.environ, hostname=hostname, node=names.get("node"), running_as=names.get("running_as"),
+            content=sys.stdin.buffer.read() if "content" in names else None,
+        )  # fmt: skip
     except ConfigError as error:
         return error.problems, error.files
     except MemoryError:

@@ -28,18 +28,29 @@ Answer = Loaded | tuple[tuple[Problem, ...], tuple[Path, ...]]
 class Reading:
     """One reading of a file, begun."""
 
-    def __init__(self, path: Path, *, node: str | None, hostname: str, running_as: str | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        node: str | None,
+        hostname: str,
+        running_as: str | None = None,
+        content: bytes | None = None,
+    ) -> None:
         """Begin. As ``load.load``, whose ``environ`` is this process's."""
         self._path = path
+        self._content = content
         self._process: subprocess.Popen[bytes] | None = None
         self._refused = ""
         argv = interpreter.command(Path(__file__).with_name("__main__.py"))
         argv += [str(path), hostname]
-        argv += [f"{key}={value}" for key, value in (("node", node), ("running_as", running_as)) if value is not None]
+        given = "stdin" if content is not None else None
+        names = (("node", node), ("running_as", running_as), ("content", given))
+        argv += [f"{key}={value}" for key, value in names if value is not None]
         try:
             self._process = subprocess.Popen(
                 argv,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL if content is None else subprocess.PIPE,
                 stdout=subprocess.PIPE,  # stderr is ours: last words of a reader that fails belong in our log
                 start_new_session=True,
             )
@@ -51,7 +62,7 @@ class Reading:
         if self._process is None:
             raise self._failed(self._refused)
         try:
-            output, _ = self._process.communicate(timeout=TIMEOUT_SECONDS)
+            output, _ = self._process.communicate(self._content, timeout=TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
             self.abandon()
             self._process.communicate()

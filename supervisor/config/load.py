@@ -27,14 +27,21 @@ MAX_INCLUDE_DEPTH = 10
 
 
 def load(
-    path: Path, *, environ: Mapping[str, str], node: str | None = None, hostname: str, running_as: str | None = None
+    path: Path,
+    *,
+    environ: Mapping[str, str],
+    node: str | None = None,
+    hostname: str,
+    running_as: str | None = None,
+    content: bytes | None = None,
 ) -> Loaded:
     """Read ``path`` for the node ``node``, else the one it names, else ``hostname``.
 
     A daemon that runs has its name in keys, locks and children's environments: ``running_as`` refuses another.
+    ``content`` stands for what is at ``path``, in its place: everything relative means the same.
     Raises ``ConfigError`` and nothing else, whatever the file holds. ``environ`` is where ``${VAR}`` is looked up.
     """
-    reader = _Reader(environ, keep_node=node is None)
+    reader = _Reader(environ, keep_node=node is None, content=content)
     reader.read(path, ())
     if not reader.parts or (root := includes.merge(reader.parts, reader.problems)) is None:
         raise reader.error()
@@ -84,7 +91,7 @@ def _node_name(given: str | None, written: str | None, hostname: str, place: Pla
 class _Reader:
     """Reads files one by one, in the order in which they are included."""
 
-    def __init__(self, environ: Mapping[str, str], *, keep_node: bool) -> None:
+    def __init__(self, environ: Mapping[str, str], *, keep_node: bool, content: bytes | None) -> None:
         self.problems = Problems()
         self.parts: list[MapNode] = []
         self.directories: list[Path] = []
@@ -92,6 +99,7 @@ class _Reader:
         self.complete = True
         self._environ = environ
         self._keep_node = keep_node
+        self._content = content
         self._files: dict[Path, str] = {}
         self._real: dict[str, str] = {}
         self._data: dict[str, bytes | list[str]] = {}
@@ -129,7 +137,8 @@ class _Reader:
             self._include(path, pattern, (*trail, real))
 
     def _root(self, path: Path) -> MapNode | None:
-        data = _read(path, self.problems)
+        data, self._content = self._content, None  # the first file is the one it stands for
+        data = _read(path, self.problems) if data is None else data
         if data is None:
             return None
         self.digest.update(data)

@@ -4,7 +4,8 @@ Who may use it. gRPC for Python does not show a handler the peer's credentials (
 kernel's: connect(2) needs write permission on the socket file, judged by the caller's user, groups and capabilities at
 that moment. The file belongs to the daemon's user and group and has mode 0660; it is bound inside a private directory
 and moved into place when its mode is right, so there is no instant at which others could connect. Whoever may connect
-may do everything the API offers.
+may do everything the API offers, but for what would show the daemon's environment or files: for that a caller shows the key,
+which stands in a file beside the socket (``.key``, mode 0600, another one at each start) for the daemon's user and root to read.
 
 Promises: the socket appears whole or not at all, and goes at ``stop``; a caller costs at most one reply's memory. Does
 not: lock (``lock.acquire`` is the caller's to hold, so that a stale socket is only ever replaced by one daemon), or listen
@@ -21,6 +22,7 @@ import grpc
 
 from supervisor.control.ports import Ports
 from supervisor.control.service import ControlService
+from supervisor.paths import key_path
 from supervisor.pb import control_pb2_grpc
 
 SOCKET_MODE: Final = 0o660
@@ -28,9 +30,11 @@ MOST_CALLS: Final = 256
 """At the same time; more are refused at once instead of queued."""
 MOST_SOCKET_PATH_BYTES: Final = 107
 """sockaddr_un (unix(7)): 108 with the closing zero."""
+MOST_REQUEST_BYTES: Final = 10_100_000
+"""A file to be planned may be as long as one that is read, and the other requests are names and numbers."""
 
 _OPTIONS: Final = (
-    ("grpc.max_receive_message_length", 65_536),  # our requests are names and numbers
+    ("grpc.max_receive_message_length", MOST_REQUEST_BYTES),
     ("grpc.so_reuseport", 0),
 )
 
@@ -45,13 +49,15 @@ class ControlServer:
     def __init__(self, ports: Ports, path: Path) -> None:
         self._ports = ports
         self._path = path
+        self._key_path = key_path(path)
         self._server: grpc.aio.Server | None = None
         self._identity: tuple[int, int] | None = None
 
     async def start(self) -> None:
         """Listen, then show the socket. Its directory exists and the lock is held. Raises ServeError."""
         server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=MOST_CALLS)
-        control_pb2_grpc.add_ControlServicer_to_server(ControlService(self._ports), server)
+        key = os.urandom(32).hex().encode()
+        control_pb2_grpc.add_ControlServicer_to_server(ControlService(self._ports, key), server)
         try:
             with tempfile.TemporaryDirectory(prefix=".", dir=self._path.parent) as private:
                 hidden = Path(private) / "s"
@@ -59,6 +65,7 @@ class ControlServer:
                 server.add_insecure_port("unix:" + quote(str(hidden)))
                 await server.start()
                 hidden.chmod(SOCKET_MODE)
+                _write_secret(Path(private) / "k", key).rename(self._key_path)
                 hidden.rename(self._path)
         except (OSError, RuntimeError) as error:
             await server.stop(None)
@@ -77,9 +84,19 @@ class ControlServer:
             status = self._path.lstat()
             if (status.st_dev, status.st_ino) == self._identity:
                 self._path.unlink()
+                self._key_path.unlink()
         except FileNotFoundError:
             pass
         await server.stop(grace_seconds)
+
+
+def _write_secret(path: Path, secret: bytes) -> Path:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, secret)
+    finally:
+        os.close(descriptor)
+    return path
 
 
 def _check_length(*paths: Path) -> None:

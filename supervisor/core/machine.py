@@ -65,7 +65,9 @@ def step(state: State, event: ev.Event, *, now: Instant) -> tuple[State, tuple[A
     connected = draft.base.store.connected
     reconcile.reconcile(draft)
     if draft.base.store.connected is not connected:
-        session.reconcile(draft)  # the last session elsewhere went just now: leases are wanted from where we are connected
+        session.reconcile(
+            draft
+        )  # the last session elsewhere went just now: leases are wanted from where we are connected
     sights.reconcile(draft)
     reconcile.finish(draft)
     return draft.finish()

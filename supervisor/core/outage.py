@@ -31,7 +31,9 @@ class Gap:
 def of_handover(e: Election, term: Sequence[Process], *, succeeded: bool, again: bool) -> Gap:
     """Of a term that is given up. ``succeeded``: somebody else queues; ``again``: this node stands again."""
     most, slowest = _slowest_chain(term)
-    parts = [f"about the time its processes take to stop, at most {seconds(most)} ({slowest}{_seen(term)})"] if term else []
+    parts = (
+        [f"about the time its processes take to stop, at most {seconds(most)} ({slowest}{_seen(term)})"] if term else []
+    )
     hook = e.spec.hooks.get(DEMOTED)
     if hook is not None:
         most += hook.timeout_seconds

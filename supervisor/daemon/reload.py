@@ -84,7 +84,7 @@ class Reloader:
             self._reading = None
             # What changed while it was read is seen as it was before: the next look finds the difference.
             self._seen = self._stamps() | {path: at for path, at in before.items() if path in self._watched()}
-        return ConfigLoaded(spec=self._with_etcd(loaded.spec), source=loaded.source)
+        return ConfigLoaded(spec=self.with_etcd(loaded.spec), source=loaded.source)
 
     async def reload(self) -> tuple[bool, tuple[str, ...], tuple[str, ...]]:
         """Read again and post what came of it: adopted, problems (each with the line of the file), and what changes."""
@@ -102,9 +102,20 @@ class Reloader:
                 if (event.spec != before or self._state().problems) and (refused := await self._adopt(event)):
                     return False, refused, ()
                 return True, (), tuple(str(change) for change in diff.diff(before, event.spec))
-            if problems != self._state().problems:
-                self._post(ConfigRejected(problems=problems))
+            self.reject(problems)
             return False, shown, ()
+
+    def reject(self, problems: tuple[str, ...]) -> None:
+        """The file is bad: once is enough to be told of it."""
+        if problems != self._state().problems:
+            self._post(ConfigRejected(problems=problems))
+
+    async def adopt(self, event: ConfigLoaded) -> tuple[str, ...]:
+        """Have what was read before adopted, without another look at the file; why it was refused, if it was."""
+        async with self._one_at_a_time:
+            if event.spec == self._state().spec and not self._state().problems:
+                return ()
+            return await self._adopt(event)
 
     async def _adopt(self, event: ConfigLoaded) -> tuple[str, ...]:
         """Give it to the core, which may have to ask etcd first; why it was refused, if it was."""
@@ -168,8 +179,8 @@ class Reloader:
     def _stamps(self) -> Stamps:
         return {path: _stamp(path) for path in self._watched()}
 
-    def _with_etcd(self, spec: Spec) -> Spec:
-        """A file with elections and no endpoints gets the local etcd."""
+    def with_etcd(self, spec: Spec) -> Spec:
+        """A file with elections and no endpoints gets the local etcd. Raises LocalEtcdMissing, OSError."""
         if spec.etcd.endpoints or spec.etcd.discovery_srv is not None or not spec.elections:
             return spec
         if self._local is None:

@@ -29,7 +29,7 @@ def _some(**keys: st.SearchStrategy[Any]) -> st.SearchStrategy[Json]:
 
 
 _PROBE = st.sampled_from([{"exec": ["true"], "every": "100ms"}, {"exec": ["true"], "every": "200ms"}])
-_COMMON = {
+_COMMON: dict[str, st.SearchStrategy[Any]] = {
     "environment": st.sampled_from([{"A": "1"}, {"A": "2", "B": "x"}]),
     "umask": st.sampled_from(["022", "027"]),
     "nice": st.sampled_from([0, 1]),
@@ -42,10 +42,11 @@ _COMMON = {
 
 @st.composite
 def _process(draw: st.DrawFn, log: str, others: tuple[str, ...]) -> Json:
-    found = {"command": draw(st.sampled_from([_command(100_000), _command(200_000)])), **draw(_some(**_COMMON))}
+    found: Json = {"command": draw(st.sampled_from([_command(100_000), _command(200_000)])), **draw(_some(**_COMMON))}
     # Always with a file: that is where a test sees what was started, and that the log goes on.
     found["log"] = {"file": log, **draw(_some(keep=st.sampled_from([3, 5]), timestamps=st.booleans()))}
-    if others and draw(st.booleans()):
+    leans = draw(st.booleans())
+    if others and leans:
         found["needs"] = [draw(st.sampled_from(others))]
     return found
 
@@ -71,7 +72,7 @@ def _processes(draw: st.DrawFn, logs: str, names: tuple[str, ...], *, task: bool
     return found
 
 
-_ELECTION = {
+_ELECTION: dict[str, st.SearchStrategy[Any]] = {
     "ttl": st.sampled_from(["5s", "6s"]),
     "lost_grace": st.sampled_from(["500ms", "1s"]),
     "proclaim": st.sampled_from([{"every": "5s"}, {"value": {"address": "x"}}]),

@@ -1,6 +1,7 @@
 """What a plan says of one change at a time; that it comes true is ``test_reloading.py``'s."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -187,7 +188,7 @@ PROBE = ProbeSpec(kind=ProbeKind.HTTP, url="http://u:pw@h/")
     ],
 )  # fmt: skip
 def test_keys_are_called_as_in_the_file_and_secrets_are_not_told(
-    old: dict[str, object], new: dict[str, object], words: list[str]
+    old: dict[str, Any], new: dict[str, Any], words: list[str]
 ) -> None:
     assert [str(k) for k in differences(process("x", **old), process("x", **new))] == words
 

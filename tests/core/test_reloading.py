@@ -20,7 +20,7 @@ from supervisor.core.diff import Cost
 from supervisor.core.names import ElectionName, ProcessId, RunId
 from supervisor.core.spec import ProcessKind, Spec
 from supervisor.core.state import ElectionPhase, ProcessPhase
-from tests.core.files import LED_BY_OTHERS, contents, spec_of
+from tests.core.files import LED_BY_OTHERS, Json, contents, spec_of
 from tests.core.world import World
 
 CHILD = (ProcessPhase.STARTING, ProcessPhase.RUNNING)
@@ -109,7 +109,7 @@ def begun() -> Watched:
 def seen(world: Watched) -> dict[str, object]:
     """All of it that depends on the file alone."""
     state = world.state
-    alive = {p.run: p for p in state.processes.values() if p.alive}
+    alive = {p.run: p for p in state.processes.values() if p.alive and p.run is not None}
     leases = {s.lease for s in state.sessions.values()}
     assert set(alive) == set(world.children)
     named = {run: {k: v for k, v in world.said[run].items() if not k.endswith(OF_A_TERM)} for run in alive}
@@ -249,10 +249,10 @@ SETTLED = settings(max_examples=150, deadline=None, suppress_health_check=list(H
 
 @SETTLED
 @given(contents(), contents())
-def test_a_settled_system_after_a_reload_is_one_that_began_with_the_file(a: object, b: object) -> None:
-    world = begun()
+def test_a_settled_system_after_a_reload_is_one_that_began_with_the_file(a: Json, b: Json) -> None:
+    world, promises = begun(), []
     for spec in (spec_of(a), spec_of(b)):
-        promise = Promise.of(world, spec)
+        promises.append(promise := Promise.of(world, spec))
         world.load(spec)
         world.live(60)
         promise.check(world, settled=True)
@@ -261,12 +261,12 @@ def test_a_settled_system_after_a_reload_is_one_that_began_with_the_file(a: obje
     fresh.load(spec_of(b))
     fresh.live(60)
     same(world, fresh)
-    event("changes " + ", ".join(sorted({i.cost.value for i in promise.plan.items})))
+    event("changes " + ", ".join(sorted({i.cost.value for i in promises[-1].plan.items})))
 
 
 @SETTLED
 @given(st.lists(st.tuples(contents(), MOMENTS), min_size=2, max_size=4))
-def test_whatever_is_under_way_when_the_file_comes(files: list[tuple[object, Moment]]) -> None:
+def test_whatever_is_under_way_when_the_file_comes(files: list[tuple[Json, Moment]]) -> None:
     world = begun()
     promises: list[Promise] = []
     for content, moment in files:
