@@ -38,6 +38,11 @@ def control_socket(environ: Mapping[str, str], uid: int) -> Path:
     return directory / SOCKET_NAME
 
 
+def key_path(socket: Path) -> Path:
+    """The file beside a control socket that only the daemon's own user and root can read."""
+    return socket.with_name(socket.name + ".key")
+
+
 def state_directory(environ: Mapping[str, str], uid: int) -> Path:
     """Where the local etcd and the last adopted file are kept.
 

@@ -10,6 +10,8 @@ from supervisor.control import documents, views
 
 Json = dict[str, object]
 
+COSTS = ("keep", "live", "restart", "re-campaign", "stop", "start")
+
 
 def status(view: views.Status) -> Json:
     """``status --json``."""
@@ -25,6 +27,36 @@ def observation(view: views.Observation) -> Json:
         "at": view.at,
         "election": view.election,
         "leader": _leader(view.leader),
+    }
+
+
+def plan(view: views.Planned) -> Json:
+    """``plan --json``, and ``reload --dry-run --json``: what is kept only by name."""
+    shown = _plain(view)
+    del shown["token"]
+    shown["problems"] = [problem.partition("\n")[0] for problem in view.problems]  # the line below is for people
+    changes = [c for c in view.changes if c.cost != "keep"]
+    kept = [c for c in view.changes if c.cost == "keep"]
+    counts = {cost: sum(c.cost == cost for c in view.changes) for cost in COSTS}
+    shown["counts"] = counts
+    shown["changes"] = [_plain(c) for c in changes]
+    shown["kept"] = {
+        "elections": [c.name for c in kept if c.kind == "election"],
+        "processes": [c.name for c in kept if c.kind == "process"],
+    }
+    return shown
+
+
+def reloaded(planned: views.Planned, view: views.Reloaded) -> Json:
+    """``reload --json``."""
+    return {
+        "schema_version": views.SCHEMA_VERSION,
+        "plan": plan(planned),
+        "adopted": view.adopted,
+        "converged": view.settled,
+        "problems": [problem.partition("\n")[0] for problem in view.problems],
+        "reasons": [_plain(r) for r in view.reasons],
+        "changed_since": view.changed_since,
     }
 
 

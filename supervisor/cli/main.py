@@ -30,6 +30,7 @@ _VERBS: Final = {
     "elect": "Run one command while this process leads an election.",
     "leader": "Show who leads an election.",
     "observe": "Follow who leads, one JSON line per change.",
+    "plan": "Show what adopting the file, or another one, would do.",
     "reload": "Read the file again and wait until it is in force.",
     "resign": "Give up the lead of an election.",
     "start": "Start a process that was stopped or has given up.",
@@ -42,7 +43,7 @@ _VERBS: Final = {
 """Verb to its line in ``--help``; its file is ``supervisor/cli/<verb>.py``, its command there ``command``."""
 
 EPILOG = """Exit codes: 0 fine; 64 usage; 69 etcd unreachable; 70 internal; 75 timed out or not held; 77 not permitted;
-78 bad configuration. Of status: 0 converged and healthy, 1 degraded, 3 not running, 4 unknown."""
+78 bad configuration. Of status: 0 converged and healthy, 1 degraded, 3 not running, 4 unknown. Of plan: 0 nothing, 2 changes."""
 
 
 class Verbs(click.Group):

@@ -49,6 +49,7 @@ def _answer(path: Path, hostname: str, given: dict[str, str]) -> Answer:
         return load(
             path, environ=os.environ, hostname=hostname, node=node, running_as=running_as, root_only=root_only,
             patience_seconds=PATIENCE_SECONDS,
+            content=sys.stdin.buffer.read() if "content" in given else None,
         )  # fmt: skip
     except ConfigError as error:
         return error.problems, error.files

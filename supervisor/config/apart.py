@@ -37,9 +37,11 @@ class Reading:
         running_as: str | None = None,
         root_only: bool = False,
         last_good: Path | None = None,
+        content: bytes | None = None,
     ) -> None:
         """Begin. As ``load.load``, whose ``environ`` is this process's. ``last_good``: where the file was kept; read that."""
         self._path = path
+        self._content = content
         self._process: subprocess.Popen[bytes] | None = None
         self._refused = ""
         argv = interpreter.command(Path(__file__).with_name("__main__.py"))
@@ -49,12 +51,13 @@ class Reading:
             "running_as": running_as,
             "last_good": last_good,
             "root_only": "yes" if root_only else None,
+            "content": "stdin" if content is not None else None,
         }
         argv += [f"{key}={value}" for key, value in given.items() if value is not None]
         try:
             self._process = subprocess.Popen(
                 argv,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL if content is None else subprocess.PIPE,
                 stdout=subprocess.PIPE,  # stderr is ours: last words of a reader that fails belong in our log
                 start_new_session=True,
             )
@@ -66,7 +69,7 @@ class Reading:
         if self._process is None:
             raise self._failed(self._refused)
         try:
-            output, _ = self._process.communicate(timeout=TIMEOUT_SECONDS)
+            output, _ = self._process.communicate(self._content, timeout=TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
             self.abandon()
             self._process.communicate()

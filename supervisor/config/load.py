@@ -47,6 +47,7 @@ def load(
     root_only: bool = False,
     patience_seconds: float = 0.0,
     kept: Kept | None = None,
+    content: bytes | None = None,
 ) -> Loaded:
     """Read ``path`` for the node ``node``, else the one it names, else ``hostname``.
 
@@ -54,9 +55,12 @@ def load(
     Not ``here``: it is another machine that will run it, so that nobody looks for programs and files on this one.
     ``root_only``: what others than root could change is refused. ``patience_seconds``: for a file that is being written.
     ``kept``: take the text of every file from there, and none from the disk.
+    ``content`` stands for what is at ``path``, in its place: everything relative means the same.
     Raises ``ConfigError`` and nothing else, whatever the file holds. ``environ`` is where ``${VAR}`` is looked up.
     """
-    reader = _Reader(environ, keep_node=node is None, root_only=root_only, patience_seconds=patience_seconds, kept=kept)
+    reader = _Reader(
+        environ, keep_node=node is None, root_only=root_only, patience_seconds=patience_seconds, kept=kept, content=content,
+    )  # fmt: skip
     reader.problems.here = here
     reader.read(path, ())
     if not reader.parts or (root := includes.merge(reader.parts, reader.problems)) is None:
@@ -94,7 +98,7 @@ def load(
 
 def listed_nodes(path: Path, *, environ: Mapping[str, str], hostname: str) -> Listed:
     """Which nodes a file lists, as far as it can be read."""
-    reader = _Reader(environ, keep_node=True, root_only=False, patience_seconds=0.0, kept=None)
+    reader = _Reader(environ, keep_node=True, root_only=False, patience_seconds=0.0, kept=None, content=None)
     reader.read(path, ())
     root = includes.merge(reader.parts, reader.problems)
     if root is None:
@@ -140,6 +144,7 @@ class _Reader:
         root_only: bool,
         patience_seconds: float,
         kept: Kept | None,
+        content: bytes | None,
     ) -> None:
         self.problems = Problems()
         self.parts: list[MapNode] = []
@@ -152,6 +157,7 @@ class _Reader:
         self._root_only = root_only
         self._patience_seconds = patience_seconds
         self._from = kept
+        self._content = content
         self._files: dict[Path, str] = {}
         self._real: dict[str, str] = {}
         self._data: dict[str, bytes | list[str]] = {}
@@ -228,6 +234,9 @@ class _Reader:
             if known is None:
                 self.problems.add(Place(file=str(path)), "this file was not kept", "mend the file itself")
             return None if known is None else known.text.encode()
+        if self._content is not None:
+            content, self._content = self._content, None  # the first file is the one it stands for
+            return content
         data = reading.read(path, self.problems, patience_seconds=self._patience_seconds)
         if data is not None and self._root_only:
             found = permissions.problem(path)

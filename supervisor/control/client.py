@@ -25,10 +25,18 @@ import grpc
 
 from supervisor.control import views
 from supervisor.control.convert import to_view
+from supervisor.paths import key_path
 from supervisor.pb import control_pb2, control_pb2_grpc
 
 ANSWER_SECONDS: Final = 5.0
 """For an answer that waits for nothing; added to the waiting time of those that do."""
+
+READING_SECONDS: Final = 75.0
+"""For one that has a file read first: that may take a minute (``config.apart``) before it is called bad."""
+
+NOT_THE_OWNER: Final = (
+    "only the daemon's own user and root may have it judge another file, which it reads in its environment"
+)
 
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", -1),  # thousands of elections in one status
@@ -111,12 +119,26 @@ class Client:
             request = control_pb2.VersionRequest()
             return to_view(views.Version, self._stub.Version(request, timeout=self._answer_seconds))
 
-    def reload(self, wait_seconds: float | None) -> views.Reloaded:
-        """Have the file read again; with ``wait_seconds`` wait for what changed to settle."""
+    def plan(self, content: bytes | None = None, name: str = "") -> views.Planned:
+        """What adopting the file would do, or this content in its place, which problems then call ``name``."""
         with self._errors():
-            request = control_pb2.ReloadRequest(wait_seconds=wait_seconds)
+            request = control_pb2.PlanRequest(content=content, name=name)
+            if content is not None:
+                request.key = self._key()
+            return to_view(views.Planned, self._stub.Plan(request, timeout=READING_SECONDS))
+
+    def _key(self) -> str:
+        try:
+            return key_path(self._socket).read_text(encoding="ascii")
+        except OSError as error:
+            raise NotPermitted(f"{NOT_THE_OWNER} ({key_path(self._socket)}: {error.strerror})") from None
+
+    def reload(self, wait_seconds: float | None, token: str = "") -> views.Reloaded:
+        """Have the file read again, or what a plan has read adopted; with ``wait_seconds`` wait for what changed to converge."""
+        with self._errors():
+            request = control_pb2.ReloadRequest(wait_seconds=wait_seconds, token=token)
             # Reading a file and starting what it names takes longer than an answer out of memory.
-            timeout = (wait_seconds or 0.0) + 6 * self._answer_seconds
+            timeout = (wait_seconds or 0.0) + READING_SECONDS
             return to_view(views.Reloaded, self._stub.Reload(request, timeout=timeout))
 
     def resign(self, election: str, wait_seconds: float) -> views.Resigned:
@@ -196,7 +218,7 @@ class Client:
             case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:
                 return NotRunning(f"{who} at {self._socket} ended before it answered")
             case grpc.StatusCode.PERMISSION_DENIED:
-                return NotPermitted(f"the supervisor at {self._socket} refuses: {details}")
+                return NotPermitted(f"{who} at {self._socket}: {details}")
             case grpc.StatusCode.NOT_FOUND:
                 return UnknownName(details)
             case _:

@@ -46,7 +46,8 @@ def to_view(kind: type[V], message: Message) -> V:
             items = cast("Iterable[object]", value)
             values[name] = tuple(item if inner is None else to_view(inner, cast("Message", item)) for item in items)
         elif inner is not None:
-            values[name] = to_view(inner, cast("Message", value))
+            absent = optional and not message.HasField(name)
+            values[name] = None if absent else to_view(inner, cast("Message", value))
         else:
             values[name] = None if optional and not message.HasField(name) else value
     return kind(**values)
@@ -78,7 +79,7 @@ def _plan(kind: type[View]) -> tuple[tuple[str, type[View] | None, bool, bool], 
     plan: list[tuple[str, type[View] | None, bool, bool]] = []
     for name, hint in get_type_hints(kind).items():
         many = get_origin(hint) is tuple
-        item = get_args(hint)[0] if many else hint
+        item = get_args(hint)[0] if many or isinstance(hint, UnionType) else hint
         inner = cast("type[View]", item) if dataclasses.is_dataclass(item) else None
         plan.append((name, inner, many, isinstance(hint, UnionType)))
     return tuple(plan)

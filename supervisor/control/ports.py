@@ -10,6 +10,7 @@ from typing import Protocol
 
 from supervisor.core.events import Event
 from supervisor.core.names import Instant, ProcessId
+from supervisor.core.spec import Spec
 from supervisor.core.state import State
 
 
@@ -45,6 +46,22 @@ class ReloadOutcome:
     """Why not, one ``file:line:column: message`` each; empty when adopted."""
     summary: tuple[str, ...] = ()
     """What changes, one line each, for people; empty when nothing does."""
+    outdated: bool = False
+    """The token is of a plan for what is not in force any more, or is too old."""
+    changed_since: bool = False
+    """The file has changed since what was adopted was read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanReading:
+    """What was read for a plan."""
+
+    problems: tuple[str, ...] = ()
+    spec: Spec | None = None
+    """None: it is bad, and has problems."""
+    source: str = ""
+    token: str = ""
+    """For ``reload``, which adopts it, or has it on record that the file is bad; empty for a content that was given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +143,10 @@ class Ports(Protocol):
         """
         ...
 
-    async def reload(self) -> ReloadOutcome:
-        """Read the file again and adopt it if it is valid; returns after the step that did."""
+    async def read(self, content: bytes | None, name: str) -> PlanReading:
+        """Read the file, or take this content for it, which problems then call ``name``. Changes nothing."""
+        ...
+
+    async def reload(self, token: str = "") -> ReloadOutcome:
+        """Read the file again and adopt it if it is valid, or adopt what was read; returns after the step that did."""
         ...

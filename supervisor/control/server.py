@@ -5,6 +5,9 @@ and capabilities at that moment. The file belongs to the daemon's user and group
 file says; it is bound inside a private directory and moved into place when its mode is right, so there is no instant at which
 others could connect. Then ``guard`` asks of each call who makes it (``door``).
 
+Beside that, what would show the daemon's environment or files is for those alone who show the key, which stands in a file beside
+the socket (``.key``, mode 0600, another one at each start) for the daemon's user and root to read.
+
 Promises: the socket appears whole or not at all, and goes at ``stop``; a caller costs at most one reply's memory. Does
 not: lock (``lock.acquire`` is the caller's to hold, so that a stale socket is only ever replaced by one daemon), or listen
 on a network.
@@ -25,15 +28,18 @@ from supervisor.control.guard import group_id, guard
 from supervisor.control.ports import Ports
 from supervisor.control.service import ControlService
 from supervisor.core.access import ControlSpec
+from supervisor.paths import key_path
 from supervisor.pb import control_pb2_grpc
 
 MOST_CALLS: Final = 256
 """At the same time; more are refused at once instead of queued."""
 MOST_SOCKET_PATH_BYTES: Final = 107
 """sockaddr_un (unix(7)): 108 with the closing zero."""
+MOST_REQUEST_BYTES: Final = 10_100_000
+"""A file to be planned may be as long as one that is read, and the other requests are names and numbers."""
 
 _OPTIONS: Final = (
-    ("grpc.max_receive_message_length", 65_536),  # our requests are names and numbers
+    ("grpc.max_receive_message_length", MOST_REQUEST_BYTES),
     ("grpc.so_reuseport", 0),
 )
 
@@ -48,6 +54,7 @@ class ControlServer:
     def __init__(self, ports: Ports, path: Path) -> None:
         self._ports = ports
         self._path = path
+        self._key_path = key_path(path)
         self._server: grpc.aio.Server | None = None
         self._identity: tuple[int, int] | None = None
         self._door: Door | None = None
@@ -57,8 +64,9 @@ class ControlServer:
     async def start(self, access: ControlSpec | None = None) -> None:
         """Listen, then show the socket. Its directory exists and the lock is held. Raises ServeError."""
         server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=MOST_CALLS)
+        key = os.urandom(32).hex().encode()
         door = Door(self._inner / "s")
-        service = guard(ControlService(self._ports), self._ports, door)
+        service = guard(ControlService(self._ports, key), self._ports, door)
         control_pb2_grpc.add_ControlServicer_to_server(service, server)
         outer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -71,6 +79,7 @@ class ControlServer:
                 outer.bind(str(hidden))
                 _admit(hidden, access)
                 await door.open(outer)
+                _write_secret(Path(private) / "k", key).rename(self._key_path)
                 hidden.rename(self._path)
         except (OSError, RuntimeError) as error:
             outer.close()
@@ -106,6 +115,7 @@ class ControlServer:
         server, self._server = self._server, None
         if self._is_ours():
             self._path.unlink()
+            self._key_path.unlink(missing_ok=True)
         if self._door is not None:
             self._door.close()
         await server.stop(grace_seconds)
@@ -137,6 +147,15 @@ def _admit(path: Path, access: ControlSpec | None) -> None:
     else:
         os.chown(path, -1, os.getegid())
     path.chmod(access.socket_mode)
+
+
+def _write_secret(path: Path, secret: bytes) -> Path:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, secret)
+    finally:
+        os.close(descriptor)
+    return path
 
 
 def _check_length(*paths: Path) -> None:

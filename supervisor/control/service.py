@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, TypeAlias
 import grpc
 from google.protobuf.message import Message
 
-from supervisor.control import condition, describe, leaders, outcomes, views, watching
+from supervisor.control import condition, describe, leaders, outcomes, plans, views, watching
 from supervisor.control.convert import to_message
 from supervisor.control.ports import Ports
+from supervisor.core import planning
 from supervisor.core.names import ElectionName, Instant, ProcessId, RunId
 from supervisor.core.operator_events import ResignRequested, RestartRequested, StartRequested, StopRequested
 from supervisor.core.state import Election, ElectionPhase, Process, State
@@ -25,6 +26,10 @@ from supervisor.pb import control_pb2, control_pb2_grpc
 MOST_WAIT_SECONDS = 86_400.0
 NEW_LEADER_WAIT_SECONDS = 2.0
 """How long a finished resignation looks for the next leader before it says what it sees."""
+
+NOT_THE_OWNER = (
+    "only the daemon's own user and root may have it judge another file: it is read in the daemon's environment"
+)
 
 _NAMES_LISTED = 12
 _NOBODY_KNOWS = views.Leader(state=views.UNKNOWN, words="unknown (removed from the file)")
@@ -39,8 +44,10 @@ if TYPE_CHECKING:  # at run time the class takes no parameters
 class ControlService(control_pb2_grpc.ControlServicer):
     """Answers through ``Ports``."""
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: Ports, key: bytes) -> None:
+        """``key``: what a caller with the rights of the daemon's user can read, and nobody else."""
         self._ports = ports
+        self._key = key
 
     async def Status(  # noqa: N802 # the name of the call
         self, request: control_pb2.StatusRequest, context: "Context"
@@ -99,25 +106,45 @@ class ControlService(control_pb2_grpc.ControlServicer):
 
     # --- acting ----------------------------------------------------------------------------------------------------
 
+    async def Plan(  # noqa: N802
+        self, request: control_pb2.PlanRequest, context: "Context"
+    ) -> control_pb2.Planned:
+        """What adopting the file, or a content in its place, would do."""
+        content = request.content if request.HasField("content") else None
+        if content is not None and not _same(request.key.encode(), self._key):
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, NOT_THE_OWNER)
+        ports = self._ports
+        found = await ports.read(content, request.name)
+        state = ports.state()
+        if found.spec is None:
+            return to_message(plans.refused(state, found.problems, token=found.token), control_pb2.Planned())
+        plan = planning.plan(state, found.spec)
+        return to_message(plans.planned(state, plan, source=found.source, token=found.token), control_pb2.Planned())
+
     async def Reload(  # noqa: N802
         self, request: control_pb2.ReloadRequest, _context: "Context"
     ) -> control_pb2.Reloaded:
-        """Read the file again; wait for what it changed to settle when asked to."""
+        """Read the file again, or take what a plan has read; wait for what it changed to converge when asked to."""
         ports = self._ports
-        outcome = await ports.reload()
+        before = ports.state()
+        outcome = await ports.reload(request.token)
         settled: bool | None = None
         found: tuple[views.Reason, ...] = ()
         if outcome.adopted and request.HasField("wait_seconds"):
+            spec = ports.state().spec
+            changed = planning.subjects(planning.plan(before, spec).items) if spec is not None else frozenset()
             wait_seconds = _limited(request.wait_seconds)
-            after = await ports.wait(lambda s: condition.settled(s, ports.now()), wait_seconds)
+            after = await ports.wait(lambda s: plans.converged(s, ports.now(), changed), wait_seconds)
             settled = after is not None
-            found = condition.reasons(after or ports.state(), ports.now())
+            found = plans.missing(after or ports.state(), ports.now(), changed)
         view = views.Reloaded(
             adopted=outcome.adopted,
             problems=outcome.problems,
             summary=outcome.summary,
             settled=settled,
             reasons=found,
+            outdated=outcome.outdated,
+            changed_since=outcome.changed_since,
         )
         return to_message(view, control_pb2.Reloaded())
 
@@ -318,6 +345,11 @@ def _not_found(kind: str, name: str, names: Iterable[str]) -> str:
         return f'no {kind} is named "{name}"; did you mean "{near[0]}"?'
     some = ", ".join(known[:_NAMES_LISTED]) + (", ..." if len(known) > _NAMES_LISTED else "")
     return f'no {kind} is named "{name}"; ' + (f"there are: {some}" if known else "there is none")
+
+
+def _same(one: bytes, other: bytes) -> bool:
+    """Whether two secrets are, in a time that does not tell how far."""
+    return bool(other) and len(one) == len(other) and not sum(a ^ b for a, b in zip(one, other, strict=True))
 
 
 def _limited(seconds: float) -> float:

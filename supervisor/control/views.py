@@ -235,6 +235,63 @@ class Reloaded:
     summary: tuple[str, ...]
     settled: bool | None
     reasons: tuple[Reason, ...]
+    outdated: bool = False
+    changed_since: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyChange:
+    """One key that differs."""
+
+    key: str
+    how: str
+    old: str | None
+    new: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Successor:
+    """Who is next in a queue."""
+
+    words: str
+    node: str
+    key: str
+    health: str
+    priority: int | None
+    certain: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What becomes of one election or process."""
+
+    cost: str
+    kind: str
+    name: str
+    role: str
+    here: str
+    ends: bool
+    keys: tuple[KeyChange, ...]
+    why: str
+    successor: Successor | None
+    gap: str
+    stop_seconds: float | None
+    seen_stop_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """What adopting a file would do."""
+
+    schema_version: int
+    problems: tuple[str, ...]
+    source: str
+    in_force: str
+    generation: int
+    token: str
+    changes: tuple[Change, ...]
+    notes: tuple[str, ...]
+    in_force_since: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,8 @@ RECAMPAIGN_ELECTION_FIELDS = frozenset({"ttl_seconds", "lost_grace_seconds", "sa
 class Cost(StrEnum):
     """What a change does to what runs."""
 
+    KEEP = "keep"
+    """Nothing."""
     START = "start"
     STOP = "stop"
     LIVE = "live"
@@ -73,15 +75,44 @@ def needs_recampaign(old: ElectionSpec, new: ElectionSpec) -> bool:
     return not RECAMPAIGN_ELECTION_FIELDS.isdisjoint(changed_fields(old, new))
 
 
+def moves(old: Spec, new: Spec) -> bool:
+    """Whether no candidacy of ours outlives the change of etcd."""
+    # The same cluster by another way is the same etcd: a reload is refused when it is not (``moving``).
+    local = old.local_etcd is not None or new.local_etcd is not None
+    return old.etcd != new.etcd if local else _candidacy(old.etcd) != _candidacy(new.etcd)
+
+
+def goes_another_way(old: Spec, new: Spec) -> bool:
+    """Whether etcd is reached differently, and everything goes on over the new connection."""
+    return old.etcd != new.etcd and not moves(old, new) and bool(old.elections and new.elections)
+
+
+def of_election(old: ElectionSpec | None, new: ElectionSpec | None, *, moved: bool = False) -> Cost:
+    """What the change of an election costs by itself; its processes are another matter."""
+    if old is None or new is None:
+        return Cost.KEEP if old is new else Cost.START if old is None else Cost.STOP
+    if moved or needs_recampaign(old, new):
+        return Cost.RECAMPAIGN
+    own = set(changed_fields(old, new)) - {"leader", "follower"}
+    return Cost.LIVE if own else Cost.KEEP
+
+
+def of_process(old: ProcessSpec | None, new: ProcessSpec | None) -> Cost:
+    """What the change of a process costs by itself; its election may cost it more."""
+    if old is None or new is None:
+        return Cost.KEEP if old is new else Cost.START if old is None else Cost.STOP
+    if needs_restart(old, new):
+        return Cost.RESTART
+    return Cost.KEEP if old == new else Cost.LIVE
+
+
 def diff(old: Spec | None, new: Spec) -> tuple[Change, ...]:
     """Every change from ``old`` to ``new``, elections first, in the order of their names."""
     if old is None:
         old = Spec(node=new.node)
-    # The same cluster by another way is the same etcd: a reload is refused when it is not (``moving``).
-    local = old.local_etcd is not None or new.local_etcd is not None
-    moved = old.etcd != new.etcd if local else _candidacy(old.etcd) != _candidacy(new.etcd)
+    moved = moves(old, new)
     changes: list[Change] = []
-    if old.etcd != new.etcd and not moved and old.elections:
+    if goes_another_way(old, new):
         changes.append(Change(cost=Cost.LIVE, what="etcd", keys=_keys(old.etcd, new.etcd)))
     if old.control != new.control:
         changes.append(
@@ -91,16 +122,15 @@ def diff(old: Spec | None, new: Spec) -> tuple[Change, ...]:
         )
     for name in sorted({*old.elections, *new.elections}):
         before, after = old.elections.get(name), new.elections.get(name)
-        what = f"election {name}"
-        if before is None:
-            changes.append(Change(cost=Cost.START, what=what))
-        elif after is None:
-            changes.append(Change(cost=Cost.STOP, what=what))
-        elif moved or needs_recampaign(before, after):
-            keys = (*(("etcd",) if moved else ()), *_keys(before, after))
-            changes.append(Change(cost=Cost.RECAMPAIGN, what=what, keys=keys))
-        elif own := tuple(k for k in _keys(before, after) if k not in ("leader", "follower")):
-            changes.append(Change(cost=Cost.LIVE, what=what, keys=own))
+        cost = of_election(before, after, moved=moved)
+        if cost is Cost.KEEP:
+            continue
+        keys = () if before is None or after is None else _keys(before, after)
+        if cost is Cost.RECAMPAIGN and moved:
+            keys = ("etcd", *keys)
+        if cost is Cost.LIVE:
+            keys = tuple(k for k in keys if k not in ("leader", "follower"))
+        changes.append(Change(cost=cost, what=f"election {name}", keys=keys))
     changes += _process_changes(old, new)
     return tuple(changes)
 
@@ -115,14 +145,9 @@ def _process_changes(old: Spec, new: Spec) -> list[Change]:
     before, after = old.process_specs(), new.process_specs()
     for pid in sorted({*before, *after}):
         was, will = before.get(pid), after.get(pid)
-        what = f"process {pid}"
-        if was is None:
-            changes.append(Change(cost=Cost.START, what=what))
-        elif will is None:
-            changes.append(Change(cost=Cost.STOP, what=what))
-        elif was != will:
-            cost = Cost.RESTART if needs_restart(was, will) else Cost.LIVE
-            changes.append(Change(cost=cost, what=what, keys=_keys(was, will)))
+        if (cost := of_process(was, will)) is not Cost.KEEP:
+            keys = () if was is None or will is None else _keys(was, will)
+            changes.append(Change(cost=cost, what=f"process {pid}", keys=keys))
     return changes
 
 

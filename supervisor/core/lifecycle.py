@@ -134,11 +134,41 @@ def resume(draft: Draft, p: Process) -> None:
 
 def rest(draft: Draft, p: Process) -> Process:
     """Not desired, nothing alive: forget the restarts of the past."""
+    spec = _declared(draft, p)
+    _lean_off(draft, p.spec, spec)
     kept = Process(
-        id=p.id, spec=p.spec, since=draft.now, restarts=p.restarts, last_exit=p.last_exit, exits=p.exits,
+        id=p.id, spec=spec, since=draft.now, restarts=p.restarts, last_exit=p.last_exit, exits=p.exits,
         halted=p.halted, listening=p.listening,
     )  # fmt: skip
     return draft.put_process(kept)
+
+
+def declare(draft: Draft, pid: ProcessId, spec: ProcessSpec) -> None:
+    """A file declares it: its place in the state, and there, while it is at rest, what the next child will be."""
+    p = draft.processes.get(pid)
+    if p is None:
+        draft.put_process(fresh(pid, spec, draft.now))
+    elif p.phase is ProcessPhase.STOPPED and p.spec != spec:
+        draft.put_process(replace(p, spec=spec))
+
+
+def _declared(draft: Draft, p: Process) -> ProcessSpec:
+    """As the file in force has it; as it was where that does not have it any more."""
+    desired = draft.base.spec
+    if desired is None or p.id.is_hook:
+        return p.spec
+    if not p.id.election:
+        return desired.processes.get(p.id.name, p.spec)
+    election = desired.elections.get(p.id.election)
+    if election is None:
+        return p.spec
+    return election.leader.get(p.id.name) or election.follower.get(p.id.name) or p.spec
+
+
+def _lean_off(draft: Draft, old: ProcessSpec, new: ProcessSpec) -> None:
+    """What it no longer needs may be waiting for that, to be stopped. Those of an election are looked at together anyway."""
+    if old.needs != new.needs and not old.id.election:
+        draft.touched.update(ProcessId(old.id.election, name) for name in old.needs)
 
 
 def close_sockets(draft: Draft, p: Process) -> Process:
@@ -161,6 +191,7 @@ def refresh(draft: Draft, p: Process, spec: ProcessSpec) -> Process:
     """Take live changes over into a running child: how it is watched, restarted, stopped and logged."""
     old = p.spec
     p = replace(p, spec=spec)
+    _lean_off(draft, old, spec)
     if old.log != spec.log:
         draft.do(ConfigureLog(process=p.id, log=spec.log))
     if p.phase is ProcessPhase.RUNNING and (old.ready != spec.ready or old.health != spec.health):
@@ -211,6 +242,7 @@ def on_exited(draft: Draft, p: Process, event: Exited) -> None:
         oom_killed=event.oom_killed,
         ran_seconds=ran,
         cause=p.why if p.phase is ProcessPhase.STOPPING else "",
+        stopping_seconds=draft.now - p.since if p.phase is ProcessPhase.STOPPING else None,
     )
     p = stopping.exited(draft, replace(p, last_exit=last, pid=None))
     if p.phase in (ProcessPhase.STARTING, ProcessPhase.RUNNING):

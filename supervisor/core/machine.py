@@ -62,7 +62,12 @@ def step(state: State, event: ev.Event, *, now: Instant) -> tuple[State, tuple[A
     # Twice at most: leases follow from elections, elections from leases.
     reconcile.reconcile(draft)
     session.reconcile(draft)
+    connected = draft.base.store.connected
     reconcile.reconcile(draft)
+    if draft.base.store.connected is not connected:
+        session.reconcile(
+            draft
+        )  # the last session elsewhere went just now: leases are wanted from where we are connected
     sights.reconcile(draft)
     reconcile.finish(draft)
     return draft.finish()

@@ -82,8 +82,7 @@ def adopt(draft: Draft, spec: Spec) -> None:
     if spec.local_etcd is not None:
         declared[spec.local_etcd.id] = spec.local_etcd
     for pid, process in declared.items():
-        if pid not in draft.processes:
-            draft.put_process(lifecycle.fresh(pid, process, draft.now))
+        lifecycle.declare(draft, pid, process)
 
 
 def _connect(draft: Draft) -> None:

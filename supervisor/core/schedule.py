@@ -69,7 +69,9 @@ class Schedule:
 def next_due(state: State, *, after: Instant) -> Instant | None:
     """As ``Schedule.next_due``, for a state by itself."""
     schedule = Schedule()
-    schedule.note(replace(state, elections={}, processes={}), state)
+    # Plain mappings: those of a state tell only what its last step wrote.
+    whole = replace(state, elections=dict(state.elections), processes=dict(state.processes))
+    schedule.note(replace(state, elections={}, processes={}), whole)
     return schedule.next_due(state, after=after)
 
 

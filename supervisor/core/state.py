@@ -97,6 +97,8 @@ class LastExit:
     """The kernel killed it, or another process of its run, because memory was used up."""
     cause: str = ""
     """Why we ended it; empty when it ended by itself."""
+    stopping_seconds: float | None = None
+    """How long its main process took to end once that was asked for; None when nobody asked."""
     decision: str = ""
     """What was decided then, for people: ``restart in 400 ms (2 of 5 in 1 m)``. Empty until nothing of it is left."""
     next_at: Instant | None = None

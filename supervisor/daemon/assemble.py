@@ -31,6 +31,7 @@ from supervisor.daemon.loop import Loop
 from supervisor.daemon.manager import LONGEST_WITHOUT_STEP_SECONDS, ServiceManager
 from supervisor.daemon.order import Order
 from supervisor.daemon.ports import DaemonPorts
+from supervisor.daemon.proposals import Proposals
 from supervisor.daemon.reload import Reloader
 from supervisor.daemon.store_calls import StoreCalls
 from supervisor.daemon.tokens import TokenFile
@@ -97,7 +98,17 @@ class Daemon:
         self._link: GuardianLink | None = None
         self._children: Children | None = None
         self._store: StoreCalls | None = None
-        ports = DaemonPorts(self.loop, self.reloader, self._facts, self._logs, lambda text: self.say(Level.INFO, text))
+        proposals = Proposals(
+            file,
+            node=node,
+            hostname=socket.gethostname(),
+            reloader=self.reloader,
+            state=lambda: self.loop.state,
+            root_only=root_only,
+        )
+        ports = DaemonPorts(
+            self.loop, self.reloader, proposals, self._facts, self._logs, lambda text: self.say(Level.INFO, text)
+        )
         self._control = ControlServer(ports, socket_path)
 
     def say(self, level: Level, message: str) -> None:

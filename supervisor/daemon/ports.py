@@ -5,12 +5,13 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
 
-from supervisor.control.ports import Facts, Heard, LogTrouble, ReloadOutcome
+from supervisor.control.ports import Facts, Heard, LogTrouble, PlanReading, ReloadOutcome
 from supervisor.core.events import Event
 from supervisor.core.names import Instant, ProcessId
 from supervisor.core.state import State
 from supervisor.daemon import clock
 from supervisor.daemon.loop import Loop
+from supervisor.daemon.proposals import Proposals
 from supervisor.daemon.reload import Reloader
 from supervisor.processes.logs import LogCapture
 from supervisor.processes.rendering import stamp
@@ -22,10 +23,17 @@ class DaemonPorts:
     """Loop, file and facts behind one front."""
 
     def __init__(
-        self, loop: Loop, reloader: Reloader, facts: Callable[[], Facts], logs: LogCapture, say: Callable[[str], None]
+        self,
+        loop: Loop,
+        reloader: Reloader,
+        proposals: Proposals,
+        facts: Callable[[], Facts],
+        logs: LogCapture,
+        say: Callable[[str], None],
     ) -> None:
         self._loop = loop
         self._reloader = reloader
+        self._proposals = proposals
         self._facts = facts
         self._logs = logs
         self._say = say
@@ -85,8 +93,15 @@ class DaemonPorts:
                 at = stamp(said.at)
                 yield Heard(process=said.process, stream=said.stream, at=at, text=said.text, missed=said.missed)
 
-    async def reload(self) -> ReloadOutcome:
-        """Read the file again and wait for the step that adopts it."""
+    async def read(self, content: bytes | None, name: str) -> PlanReading:
+        """What is at the file, or would be."""
+        found = await self._proposals.read(content, name)
+        return PlanReading(problems=found.shown, spec=found.spec, source=found.source, token=found.token)
+
+    async def reload(self, token: str = "") -> ReloadOutcome:
+        """Read the file again, or take what was read, and wait for the step that adopts it."""
+        if token:
+            return await self._proposals.adopt(token)
         before = self._loop.state
         adopted, problems, summary = await self._reloader.reload()
         if adopted and summary:

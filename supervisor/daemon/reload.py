@@ -96,7 +96,7 @@ class Reloader:
             self._reading = None
             # What changed while it was read is seen as it was before: the next look finds the difference.
             self._seen = self._stamps() | {path: at for path, at in before.items() if path in self._watched()}
-        return self._offered(loaded)
+        return self.offered(loaded)
 
     def read_last_good(self) -> ConfigLoaded:
         """What was kept when it was last adopted; the file itself goes on being watched. Raises as ``read``."""
@@ -108,10 +108,11 @@ class Reloader:
         self._files = tuple(dict.fromkeys((*self._files, *loaded.files)))
         self._directories = tuple(dict.fromkeys((*self._directories, *loaded.directories)))
         # Of what the broken file did not lead to nothing is known: the first look reads everything again.
-        return self._offered(loaded)
+        return self.offered(loaded)
 
-    def _offered(self, loaded: Loaded) -> ConfigLoaded:
-        event = ConfigLoaded(spec=self._with_etcd(loaded.spec), source=loaded.source)
+    def offered(self, loaded: Loaded) -> ConfigLoaded:
+        """What was read, for the core, and for the keeper if the core adopts it."""
+        event = ConfigLoaded(spec=self.with_etcd(loaded.spec), source=loaded.source)
         if self._keeper is not None:
             self._keeper.offer(self._path, event.spec, loaded)
         return event
@@ -141,9 +142,20 @@ class Reloader:
                 if (event.spec != before or self._state().problems) and (refused := await self._adopt(event)):
                     return False, refused, ()
                 return True, (), tuple(str(change) for change in diff.diff(before, event.spec))
-            if problems != self._state().problems:
-                self._post(ConfigRejected(problems=problems))
+            self.reject(problems)
             return False, shown, ()
+
+    def reject(self, problems: tuple[str, ...]) -> None:
+        """The file is bad: once is enough to be told of it."""
+        if problems != self._state().problems:
+            self._post(ConfigRejected(problems=problems))
+
+    async def adopt(self, event: ConfigLoaded) -> tuple[str, ...]:
+        """Have what was read before adopted, without another look at the file; why it was refused, if it was."""
+        async with self._one_at_a_time:
+            if event.spec == self._state().spec and not self._state().problems:
+                return ()
+            return await self._adopt(event)
 
     async def _adopt(self, event: ConfigLoaded) -> tuple[str, ...]:
         """Give it to the core, which may have to ask etcd first; why it was refused, if it was."""
@@ -207,8 +219,8 @@ class Reloader:
     def _stamps(self) -> Stamps:
         return {path: _stamp(path) for path in self._watched()}
 
-    def _with_etcd(self, spec: Spec) -> Spec:
-        """A file with elections and no endpoints gets the local etcd."""
+    def with_etcd(self, spec: Spec) -> Spec:
+        """A file with elections and no endpoints gets the local etcd. Raises LocalEtcdMissing, OSError."""
         if spec.etcd.endpoints or spec.etcd.discovery_srv is not None or not spec.elections:
             return spec
         if self._local is None:

@@ -311,24 +311,118 @@ class Exit(_message.Message):
     def __init__(self, at: _Optional[str] = ..., age_seconds: _Optional[float] = ..., how: _Optional[str] = ..., code: _Optional[int] = ..., signal: _Optional[str] = ..., core_dumped: bool = ..., oom_killed: bool = ..., ran_seconds: _Optional[float] = ..., cause: _Optional[str] = ..., decision: _Optional[str] = ..., next_seconds: _Optional[float] = ..., lines: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ReloadRequest(_message.Message):
-    __slots__ = ("wait_seconds",)
+    __slots__ = ("wait_seconds", "token")
     WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
     wait_seconds: float
-    def __init__(self, wait_seconds: _Optional[float] = ...) -> None: ...
+    token: str
+    def __init__(self, wait_seconds: _Optional[float] = ..., token: _Optional[str] = ...) -> None: ...
+
+class PlanRequest(_message.Message):
+    __slots__ = ("content", "name", "key")
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    content: bytes
+    name: str
+    key: str
+    def __init__(self, content: _Optional[bytes] = ..., name: _Optional[str] = ..., key: _Optional[str] = ...) -> None: ...
+
+class Planned(_message.Message):
+    __slots__ = ("schema_version", "problems", "source", "in_force", "generation", "token", "changes", "notes", "in_force_since")
+    SCHEMA_VERSION_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    IN_FORCE_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    NOTES_FIELD_NUMBER: _ClassVar[int]
+    IN_FORCE_SINCE_FIELD_NUMBER: _ClassVar[int]
+    schema_version: int
+    problems: _containers.RepeatedScalarFieldContainer[str]
+    source: str
+    in_force: str
+    generation: int
+    token: str
+    changes: _containers.RepeatedCompositeFieldContainer[Change]
+    notes: _containers.RepeatedScalarFieldContainer[str]
+    in_force_since: str
+    def __init__(self, schema_version: _Optional[int] = ..., problems: _Optional[_Iterable[str]] = ..., source: _Optional[str] = ..., in_force: _Optional[str] = ..., generation: _Optional[int] = ..., token: _Optional[str] = ..., changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., notes: _Optional[_Iterable[str]] = ..., in_force_since: _Optional[str] = ...) -> None: ...
+
+class Change(_message.Message):
+    __slots__ = ("cost", "kind", "name", "role", "here", "ends", "keys", "why", "successor", "gap", "stop_seconds", "seen_stop_seconds")
+    COST_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    HERE_FIELD_NUMBER: _ClassVar[int]
+    ENDS_FIELD_NUMBER: _ClassVar[int]
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    SUCCESSOR_FIELD_NUMBER: _ClassVar[int]
+    GAP_FIELD_NUMBER: _ClassVar[int]
+    STOP_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    SEEN_STOP_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    cost: str
+    kind: str
+    name: str
+    role: str
+    here: str
+    ends: bool
+    keys: _containers.RepeatedCompositeFieldContainer[KeyChange]
+    why: str
+    successor: Successor
+    gap: str
+    stop_seconds: float
+    seen_stop_seconds: float
+    def __init__(self, cost: _Optional[str] = ..., kind: _Optional[str] = ..., name: _Optional[str] = ..., role: _Optional[str] = ..., here: _Optional[str] = ..., ends: bool = ..., keys: _Optional[_Iterable[_Union[KeyChange, _Mapping]]] = ..., why: _Optional[str] = ..., successor: _Optional[_Union[Successor, _Mapping]] = ..., gap: _Optional[str] = ..., stop_seconds: _Optional[float] = ..., seen_stop_seconds: _Optional[float] = ...) -> None: ...
+
+class KeyChange(_message.Message):
+    __slots__ = ("key", "how", "old", "new")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    HOW_FIELD_NUMBER: _ClassVar[int]
+    OLD_FIELD_NUMBER: _ClassVar[int]
+    NEW_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    how: str
+    old: str
+    new: str
+    def __init__(self, key: _Optional[str] = ..., how: _Optional[str] = ..., old: _Optional[str] = ..., new: _Optional[str] = ...) -> None: ...
+
+class Successor(_message.Message):
+    __slots__ = ("words", "node", "key", "health", "priority", "certain")
+    WORDS_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    HEALTH_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    CERTAIN_FIELD_NUMBER: _ClassVar[int]
+    words: str
+    node: str
+    key: str
+    health: str
+    priority: int
+    certain: bool
+    def __init__(self, words: _Optional[str] = ..., node: _Optional[str] = ..., key: _Optional[str] = ..., health: _Optional[str] = ..., priority: _Optional[int] = ..., certain: bool = ...) -> None: ...
 
 class Reloaded(_message.Message):
-    __slots__ = ("adopted", "problems", "summary", "settled", "reasons")
+    __slots__ = ("adopted", "problems", "summary", "settled", "reasons", "outdated", "changed_since")
     ADOPTED_FIELD_NUMBER: _ClassVar[int]
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
     SETTLED_FIELD_NUMBER: _ClassVar[int]
     REASONS_FIELD_NUMBER: _ClassVar[int]
+    OUTDATED_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_SINCE_FIELD_NUMBER: _ClassVar[int]
     adopted: bool
     problems: _containers.RepeatedScalarFieldContainer[str]
     summary: _containers.RepeatedScalarFieldContainer[str]
     settled: bool
     reasons: _containers.RepeatedCompositeFieldContainer[Reason]
-    def __init__(self, adopted: bool = ..., problems: _Optional[_Iterable[str]] = ..., summary: _Optional[_Iterable[str]] = ..., settled: bool = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ...) -> None: ...
+    outdated: bool
+    changed_since: bool
+    def __init__(self, adopted: bool = ..., problems: _Optional[_Iterable[str]] = ..., summary: _Optional[_Iterable[str]] = ..., settled: bool = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., outdated: bool = ..., changed_since: bool = ...) -> None: ...
 
 class ResignRequest(_message.Message):
     __slots__ = ("election", "wait_seconds")

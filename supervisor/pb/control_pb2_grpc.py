@@ -45,6 +45,11 @@ class ControlStub(object):
                 request_serializer=supervisor_dot_pb_dot_control__pb2.StatusRequest.SerializeToString,
                 response_deserializer=supervisor_dot_pb_dot_control__pb2.Status.FromString,
                 _registered_method=True)
+        self.Plan = channel.unary_unary(
+                '/supervisor.v1.Control/Plan',
+                request_serializer=supervisor_dot_pb_dot_control__pb2.PlanRequest.SerializeToString,
+                response_deserializer=supervisor_dot_pb_dot_control__pb2.Planned.FromString,
+                _registered_method=True)
         self.Reload = channel.unary_unary(
                 '/supervisor.v1.Control/Reload',
                 request_serializer=supervisor_dot_pb_dot_control__pb2.ReloadRequest.SerializeToString,
@@ -111,8 +116,15 @@ class ControlServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Plan(self, request, context):
+        """What adopting a file would do here and now; nothing is adopted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Reload(self, request, context):
-        """Reads the file again; waits until what it changed has settled when asked to.
+        """Reads the file again, or takes what a plan has read; waits until what it changed has settled when asked to.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -187,6 +199,11 @@ def add_ControlServicer_to_server(servicer, server):
                     servicer.WatchStatus,
                     request_deserializer=supervisor_dot_pb_dot_control__pb2.StatusRequest.FromString,
                     response_serializer=supervisor_dot_pb_dot_control__pb2.Status.SerializeToString,
+            ),
+            'Plan': grpc.unary_unary_rpc_method_handler(
+                    servicer.Plan,
+                    request_deserializer=supervisor_dot_pb_dot_control__pb2.PlanRequest.FromString,
+                    response_serializer=supervisor_dot_pb_dot_control__pb2.Planned.SerializeToString,
             ),
             'Reload': grpc.unary_unary_rpc_method_handler(
                     servicer.Reload,
@@ -289,6 +306,33 @@ class Control(object):
             '/supervisor.v1.Control/WatchStatus',
             supervisor_dot_pb_dot_control__pb2.StatusRequest.SerializeToString,
             supervisor_dot_pb_dot_control__pb2.Status.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Plan(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/supervisor.v1.Control/Plan',
+            supervisor_dot_pb_dot_control__pb2.PlanRequest.SerializeToString,
+            supervisor_dot_pb_dot_control__pb2.Planned.FromString,
             options,
             channel_credentials,
             insecure,

@@ -14,7 +14,7 @@ import pytest
 
 from supervisor import __version__
 from supervisor.cli import exits
-from supervisor.control.ports import ReloadOutcome
+from supervisor.control.ports import PlanReading, ReloadOutcome
 from supervisor.core.events import Event, Ticked
 from supervisor.core.names import ElectionName, ProcessId, ProcessName, RunId
 from supervisor.core.state import ElectionPhase, LastExit, ProcessPhase, State
@@ -39,7 +39,7 @@ def python(*args: object, **more: object) -> subprocess.CompletedProcess[str]:
 def test_help_lists_every_verb_and_each_has_its_own(say: Said) -> None:
     code, out, _ = say("--help")
     assert code == 0
-    verbs = ["run", "check", "schema", "status", "elect", "leader", "observe", "reload", "resign"]
+    verbs = ["run", "check", "schema", "status", "elect", "leader", "observe", "plan", "reload", "resign"]
     verbs += ["start", "stop", "restart", "logs", "completion", "version"]
     assert [line.split()[0] for line in out.split("Commands:")[1].splitlines()[1:] if line.strip()][
         : len(verbs)
@@ -105,7 +105,7 @@ def test_a_bug_is_70_and_shows_where(say: Said, tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize(
-    "verb", [["status"], ["leader", "x"], ["observe"], ["reload"], ["resign", "x"], ["restart", "x"]]
+    "verb", [["status"], ["leader", "x"], ["observe"], ["plan"], ["reload"], ["resign", "x"], ["restart", "x"]]
 )
 def test_not_running_is_3(say: Said, tmp_path: Path, verb: list[str]) -> None:
     code, out, err = say(*verb, "--socket", tmp_path / "s")
@@ -253,9 +253,10 @@ def test_restart_that_is_not_ready_in_time_is_75(say: Said, serve: Serve) -> Non
 
 def test_reload(say: Said, serve: Serve) -> None:
     daemon = serve()
-    assert say("reload", "--socket", daemon.socket)[:2] == (0, "nothing changes\n")
-    daemon.ports.outcome = ReloadOutcome(adopted=True, summary=("billing/api: restarts",))
-    assert say("reload", "--socket", daemon.socket)[:2] == (0, "billing/api: restarts\n")
+    code, out, _ = say("reload", "--socket", daemon.socket)
+    assert (code, out.splitlines()[2]) == (0, "plan      nothing changes; 7 keep")
+    assert daemon.ports.tokens == ["t"], "what was planned is what is adopted"
+    daemon.ports.reading = PlanReading(problems=("f.yaml:1:2: bad\x1b",), token="u")
     daemon.ports.outcome = ReloadOutcome(
         adopted=False, problems=("f.yaml:1:2: bad\x1b\n    1 | a: b", "f.yaml:2:2: worse")
     )

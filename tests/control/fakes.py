@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from supervisor.control.ports import Facts, Heard, LogTrouble, ReloadOutcome
+from supervisor.control.ports import Facts, Heard, LogTrouble, PlanReading, ReloadOutcome
 from supervisor.core.events import Event
 from supervisor.core.names import Instant, ProcessId
 from supervisor.core.state import State
@@ -20,6 +20,10 @@ class FakePorts:
         self.facts: Facts = states.FACTS
         self.lag_seconds = 0.0
         self.outcome = ReloadOutcome(adopted=True)
+        self.reading: PlanReading | None = None
+        """What a plan is made of; None: what is in force."""
+        self.read_for: list[tuple[bytes | None, str]] = []
+        self.tokens: list[str] = []
         self.posted: list[Event] = []
         self.said: list[str] = []
         self.troubles: dict[ProcessId, LogTrouble] = {}
@@ -95,7 +99,12 @@ class FakePorts:
         finally:
             self.observers -= 1
 
-    async def reload(self) -> ReloadOutcome:
+    async def read(self, content: bytes | None, name: str) -> PlanReading:
+        self.read_for.append((content, name))
+        return self.reading or PlanReading(spec=self._state.spec, source=self._state.source, token="t")
+
+    async def reload(self, token: str = "") -> ReloadOutcome:
+        self.tokens.append(token)
         return self.outcome
 
     @contextmanager

@@ -22,7 +22,7 @@ PAIRS: list[tuple[type, Descriptor]] = [
     (getattr(views, name), control_pb2.DESCRIPTOR.message_types_by_name[name])
     for name in (
         "Status", "Reason", "Daemon", "Config", "Store", "Endpoint", "Session", "Election", "Leader", "Process", "Reloaded",
-        "Resigned", "Restarted", "Observation", "Version",
+        "Resigned", "Restarted", "Observation", "Version", "Planned", "Change", "KeyChange", "Successor",
     )
 ]  # fmt: skip
 
@@ -35,7 +35,8 @@ def test_a_view_and_its_message_have_the_same_fields(view: type, message: Descri
         field = message.fields_by_name[name]
         assert field.is_repeated == (get_origin(hint) is tuple), name
         single = field.message_type is None and not field.is_repeated
-        assert (field.has_presence and single) == isinstance(hint, UnionType), name
+        plain = field.message_type is None  # an inner message may always be absent
+        assert (field.has_presence and single) == (isinstance(hint, UnionType) and plain), name
         assert (field.message_type is not None) == dataclasses.is_dataclass((*get_args(hint), hint)[0]), name
 
 
@@ -61,6 +62,13 @@ def anything(hint: object) -> st.SearchStrategy[object]:
 def test_every_view_comes_back_as_it_went(status: views.Status) -> None:
     wire = to_message(status, control_pb2.Status()).SerializeToString()
     assert to_view(views.Status, control_pb2.Status.FromString(wire)) == status
+
+
+@settings(max_examples=20, deadline=None)
+@given(anything(views.Planned))
+def test_every_plan_comes_back_as_it_went(plan: views.Planned) -> None:
+    wire = to_message(plan, control_pb2.Planned()).SerializeToString()
+    assert to_view(views.Planned, control_pb2.Planned.FromString(wire)) == plan
 
 
 def test_half_surrogates_are_mended() -> None:

@@ -21,6 +21,7 @@ from supervisor.core.events import Event
 from supervisor.core.names import ElectionName, ProcessId, ProcessName, RunId, Token
 from supervisor.core.operator_events import ResignRequested, RestartRequested
 from supervisor.core.state import ElectionPhase, LastExit, Process, ProcessPhase, State
+from supervisor.paths import key_path
 from tests.control import states
 from tests.control.fakes import FakePorts
 from tests.control.serving import Serve, serving
@@ -311,7 +312,7 @@ async def test_the_socket_appears_with_its_mode_and_goes(tmp_path: Path) -> None
     server = ControlServer(FakePorts(states.healthy()), path)
     await server.start()
     assert stat.S_IMODE(path.stat().st_mode) == 0o660
-    assert sorted(os.listdir(tmp_path)) == [path.name, f"{path.name}.d"]
+    assert sorted(os.listdir(tmp_path)) == sorted([path.name, f"{path.name}.d", key_path(path).name])
     await server.stop()
     assert os.listdir(tmp_path) == []
     await server.stop()

@@ -425,3 +425,14 @@ def test_who_is_left_after_a_kill_is_known_by_name() -> None:
     assert world.process().blockers == ("77 (tar)",)
     world.post(ev.Emptied(run=run, chance=0.5))
     assert world.process().blockers == ()
+
+
+def test_a_process_that_leaves_the_file_with_the_need_of_it_is_stopped() -> None:
+    """One edit that removes a process and what another says of it: the other goes on, and nobody leans on it any more."""
+    base = process("base", role=Role.ALWAYS)
+    for environment in ({}, {"A": "2"}):
+        world = World()
+        world.load(spec(always=(base, process("user", role=Role.ALWAYS, needs={base.id.name: Need.READY}))))
+        assert world.running() == ["base", "user"]
+        world.load(spec(always=(process("user", role=Role.ALWAYS, environment=environment),)))
+        assert world.running() == ["user"]

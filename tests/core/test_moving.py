@@ -112,6 +112,15 @@ def test_where_nothing_is_held_the_file_is_adopted_at_once() -> None:
     assert not asked(world, ac.Identify)
 
 
+def test_a_file_that_corrects_an_etcd_that_never_answered_is_campaigned_under() -> None:
+    world = World(failing={ac.GrantLease})
+    world.load(spec(election()))
+    world.failing.clear()
+    moved(world)
+    world.advance(1)
+    assert world.state.elections[JOB].leading
+
+
 def test_another_namespace_of_the_same_cluster_is_a_new_campaign(world: World) -> None:
     etcd = replace(NEW, namespace="/other")
     moved(world, etcd)
