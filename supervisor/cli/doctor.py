@@ -125,7 +125,8 @@ def _file(chosen: Path, node: str | None) -> tuple[list[Finding], Loaded | None]
     except ConfigError as error:
         why = "a daemon does not start with it, and one that runs does not adopt it"
         return [
-            problem("file", str(one.place), one.message, why=why, remedy=one.remedy) for one in error.problems
+            problem("file", f"{one.file}:{one.line}:{one.column}", one.message, why=why, remedy=one.remedy)
+            for one in error.problems
         ], None
     found = [fine("file", loaded.source, f"good, as node {loaded.spec.node}")]
     told = [("", text) for text in advice(loaded.spec)]

@@ -70,17 +70,17 @@ def trials() -> Trials | str:
         done = subprocess.run(
             argv, capture_output=True, text=True, check=False, timeout=_TRIAL_TIMEOUT_SECONDS, stdin=subprocess.DEVNULL
         )
+    except (OSError, subprocess.SubprocessError) as error:
+        return str(error)
+    try:
         found = json.loads(done.stdout)
         return Trials(
             guardian=GuardianFacts(of=f"a trial as {_me()}", words=tuple(found["words"]), **found["strength"]),
             facts=TrialFacts(**{key: found[key] for key in TrialFacts.__slots__}),
         )
-    except (OSError, subprocess.SubprocessError) as error:
-        return str(error)
     except (ValueError, KeyError, TypeError):
-        return (
-            f"the trial said: {(done.stderr or done.stdout).strip()[-200:] or f'nothing, exit code {done.returncode}'}"
-        )
+        said = (done.stderr or done.stdout).strip()[-200:]
+        return f"the trial said: {said or f'nothing, exit code {done.returncode}'}"
 
 
 def guardian(pid: int) -> GuardianFacts | None:

@@ -40,6 +40,8 @@ _VERBS: Final = {
     "doctor": "Look whether this machine and this etcd are fit, and say what to do.",
     "init": "Write a commented starting file for this machine.",
     "version": "Show the version of this command and of the daemon.",
+    "doctor": "Look whether this machine and etcd are fit.",
+    "init": "Write a commented starting file for this machine.",
 }
 """Verb to its line in ``--help``; its file is ``supervisor/cli/<verb>.py``, its command there ``command``."""
 

@@ -27,6 +27,8 @@ from supervisor.pb.etcd import rpc_pb2
 
 TIMEOUT_SECONDS: Final = 3.0
 TRIES: Final = 9
+SCRATCH_TTL_SECONDS: Final = 60
+"""Longer than the look can take: on a slow etcd those of the elections would run out under it."""
 
 
 async def examine(
@@ -89,38 +91,39 @@ class _Examination:
 
     async def run(self, ttls: list[int]) -> StoreFacts:
         leases = LeaseKeeper(self.channels, self.clock)
-        granted: list[Grant] = []
+        scratch: Grant | None = None
         try:
             for ttl in ttls:
-                if self.facts.login_error:
-                    break
-                await self._grant(leases, ttl, granted)
-            longest = max(granted, key=lambda g: g.granted_seconds, default=None)
+                if not self.facts.login_error:
+                    self.facts = replace(self.facts, leases=(*self.facts.leases, await self._granted(leases, ttl)))
+            with contextlib.suppress(StoreError):  # the same that is said of the others
+                scratch = await leases.grant(SCRATCH_TTL_SECONDS, timeout_seconds=TIMEOUT_SECONDS)
             await self._members()
-            if longest is not None:
-                await self._trips(longest.lease)
+            if scratch is not None:
+                await self._trips(scratch.lease)
             if not self.facts.login_error:
-                await self._ranges(None if longest is None else longest.lease)
+                await self._ranges(None if scratch is None else scratch.lease)
         finally:
-            for one in granted:
-                with contextlib.suppress(StoreError):  # it ends by itself
-                    await leases.revoke(one.lease, timeout_seconds=TIMEOUT_SECONDS)
+            if scratch is not None:
+                await self._give_back(leases, scratch)
             leases.close()
+        if self.facts.login_error:
+            self.facts = replace(self.facts, leases=())
         return self.facts
 
-    async def _grant(self, leases: LeaseKeeper, ttl: int, granted: list[Grant]) -> None:
-        lease = LeaseFacts(asked_seconds=ttl)
+    async def _granted(self, leases: LeaseKeeper, ttl: int) -> LeaseFacts:
         try:
             grant = await leases.grant(ttl, timeout_seconds=TIMEOUT_SECONDS)
-        except AuthFailed as error:
-            self.facts = replace(self.facts, login_error=str(error))
-            return
         except StoreError as error:
-            lease = replace(lease, error=str(error))
-        else:
-            granted.append(grant)
-            lease = replace(lease, granted_seconds=grant.granted_seconds)
-        self.facts = replace(self.facts, leases=(*self.facts.leases, lease))
+            if isinstance(error, AuthFailed):
+                self.facts = replace(self.facts, login_error=str(error))
+            return LeaseFacts(asked_seconds=ttl, error=str(error))
+        await self._give_back(leases, grant)
+        return LeaseFacts(asked_seconds=ttl, granted_seconds=grant.granted_seconds)
+
+    async def _give_back(self, leases: LeaseKeeper, grant: Grant) -> None:
+        with contextlib.suppress(StoreError):  # it ends by itself
+            await leases.revoke(grant.lease, timeout_seconds=TIMEOUT_SECONDS)
 
     async def _members(self) -> None:
         request = rpc_pb2.MemberListRequest()

@@ -119,7 +119,8 @@ def _guardian(got: GuardianFacts, unit: UnitFacts | None, processes: int) -> Ite
         )
         yield warn("guardian.scheduling", named, seen, why=why, remedy=remedy)
     if trial and unit is not None:
-        return _descriptors(named, nofile, processes)
+        yield from _descriptors(named, nofile, processes)
+        return
     if got.oom_score_adj >= 0:
         why = "when memory runs out, the kernel may end it first, and all of its processes with it"
         yield warn(
@@ -127,7 +128,7 @@ def _guardian(got: GuardianFacts, unit: UnitFacts | None, processes: int) -> Ite
             named,
             f"oom_score_adj {got.oom_score_adj}",
             why=why,
-            remedy="OOMScoreAdjust=-900 in the unit, or run as root",
+            remedy="OOMScoreAdjust=-900 in the unit; in a container, give it CAP_SYS_RESOURCE",
         )
     else:
         yield fine("guardian.oom", named, f"oom_score_adj {got.oom_score_adj}")

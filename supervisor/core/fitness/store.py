@@ -242,7 +242,10 @@ def budget(election: ElectionSpec, granted_seconds: int | None = None) -> Findin
     if spent.problem is None:
         return fine("budget", election.name, str(spent))
     why = "processes would not be dead by the time that another node may lead, so this one does not stand for election"
-    return problem("budget", election.name, spent.problem, why=why, remedy=spent.remedy or "raise ttl")
+    remedy = spent.remedy or "raise ttl"
+    if granted_seconds is not None and granted_seconds < election.ttl_seconds:
+        remedy = remedy.replace("raise ttl to", "have leases granted of at least")  # the file's is long enough
+    return problem("budget", election.name, spent.problem, why=why, remedy=remedy)
 
 
 def _ms(seconds: float) -> str:
