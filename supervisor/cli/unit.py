@@ -33,8 +33,9 @@ def of_daemon(pid: int) -> UnitFacts | None:
 
 
 def of_file(file: Path) -> UnitFacts | None:
-    """The unit that is installed to run this file, if one is."""
-    return show(DEFAULT, naming=str(file.absolute()))
+    """The unit that is installed to run this file, if one is: the plain one, or an instance of the name of the file."""
+    naming = str(file.absolute())
+    return show(DEFAULT, naming=naming) or show(f"supervisor@{file.stem}.service", naming=naming)
 
 
 def show(name: str, *, user: bool = False, naming: str = "") -> UnitFacts | None:

@@ -1,6 +1,7 @@
 """``init``: what it writes passes ``check``, and nothing that is there is lost."""
 
 import http.server
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -52,7 +53,8 @@ def test_every_line_that_is_commented_out_may_be_used(tmp_path: Path) -> None:
              "# processes:", "#   exporter:", "          # log:")  # fmt: skip
     used = [line.replace("# ", "", 1) if line.startswith(marks) else line for line in lines]
     assert sum(one != other for one, other in zip(lines, used, strict=True)) == 11
-    file.write_text("\n".join(used) + "\n")
+    text = re.sub("/usr/bin/my-[a-z]+", "/bin/sh", "\n".join(used))  # theirs are not on this machine
+    file.write_text(text + "\n")
     assert main.run(["check", str(file)]) == 0
 
 

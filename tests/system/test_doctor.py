@@ -151,12 +151,16 @@ def shorter_ttl(patient: Patient, etcd: EtcdServer) -> Iterator[None]:
         yield
 
 
+def fill(etcd: EtcdServer) -> None:
+    for _ in range(200):
+        etcd.etcdctl("put", "big", "x" * 100_000)
+
+
 @contextmanager
 def full_database(patient: Patient, etcd: EtcdServer) -> Iterator[None]:
     with EtcdServer(patient.directory / "small", arguments=(*BRISK, "--quota-backend-bytes", "2000000")) as small:
         with pytest.raises(subprocess.CalledProcessError, match="etcdctl"):
-            for _ in range(200):
-                small.etcdctl("put", "big", "x" * 100_000)
+            fill(small)
         patient.endpoints = [small.endpoint]
         patient.write()
         yield
