@@ -37,8 +37,6 @@ _VERBS: Final = {
     "restart": "Stop and start a process.",
     "logs": "Show what processes said last, and follow them.",
     "completion": "Print what makes a shell complete this command.",
-    "doctor": "Look whether this machine and this etcd are fit, and say what to do.",
-    "init": "Write a commented starting file for this machine.",
     "version": "Show the version of this command and of the daemon.",
     "doctor": "Look whether this machine and etcd are fit.",
     "init": "Write a commented starting file for this machine.",

@@ -40,7 +40,8 @@ def of_file(file: Path) -> UnitFacts | None:
 
 def show(name: str, *, user: bool = False, naming: str = "") -> UnitFacts | None:
     """The unit by name; None when there is none, or when its command line does not have ``naming``."""
-    command = ["systemctl", *(["--user"] if user else []), "show", *(f"--property={key}" for key in _ASKED), "--", name]
+    systemctl = ["systemctl", *(["--user"] if user else [])]
+    command = [*systemctl, "show", *(f"--property={key}" for key in _ASKED), "--", name]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_TIMEOUT_SECONDS)
     except (OSError, subprocess.SubprocessError):
@@ -48,7 +49,20 @@ def show(name: str, *, user: bool = False, naming: str = "") -> UnitFacts | None
     found = dict(line.partition("=")[::2] for line in done.stdout.splitlines())
     if found.get("LoadState") != "loaded" or naming not in found.get("ExecStart", ""):
         return None
+    if (
+        found.get("WatchdogUSec") == "infinity"
+    ):  # what systemd says of one that was never started, whatever its file says
+        found["WatchdogUSec"] = _written([*systemctl, "cat", "--", name], "WatchdogSec")
     return facts(name, found)
+
+
+def _written(command: list[str], key: str) -> str:
+    """The last value that the unit's files give to a key; empty for none."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_TIMEOUT_SECONDS)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return (re.findall(rf"^{key}=(.*)$", done.stdout, flags=re.MULTILINE) or [""])[-1].strip()
 
 
 def facts(name: str, found: dict[str, str]) -> UnitFacts:
@@ -69,6 +83,8 @@ def facts(name: str, found: dict[str, str]) -> UnitFacts:
 
 def span(text: str) -> float:
     """``1min 30s`` in seconds; 0 for what is no span, and for ``infinity``, which for a watchdog is none."""
+    if text.isdigit():  # as a unit's file may have it
+        return float(text)
     return sum(float(number) * _SPANS[unit] for number, unit in re.findall(r"([\d.]+)(us|ms|s|min|h|d|w)\b", text))
 
 
