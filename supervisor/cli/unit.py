@@ -62,7 +62,8 @@ def _written(command: list[str], key: str) -> str:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_TIMEOUT_SECONDS)
     except (OSError, subprocess.SubprocessError):
         return ""
-    return (re.findall(rf"^{key}=(.*)$", done.stdout, flags=re.MULTILINE) or [""])[-1].strip()
+    values: list[str] = re.findall(rf"^{key}=(.*)$", done.stdout, flags=re.MULTILINE)
+    return values[-1].strip() if values else ""
 
 
 def facts(name: str, found: dict[str, str]) -> UnitFacts:
