@@ -1,12 +1,14 @@
-"""The exit codes, in one place: they are public. 64 and up are sysexits.h's; 1, 3 and 4 are a service's, as in LSB."""
+"""The exit codes, in one place: they are public. 64 and up are sysexits.h's; 1, 3 and 4 are a service's, as in LSB; 2 is ``doctor``'s."""
 
 from typing import Final
 
 OK: Final = 0
 DEGRADED: Final = 1
-"""``status``: it runs, but not everything is as it should be."""
+"""``status``: it runs, but not everything is as it should be. ``doctor``: there are warnings."""
 CHANGES: Final = 2
 """``plan``: the file is good, and adopting it would change something."""
+UNFIT: Final = 2
+"""``doctor``: there is a problem."""
 NOT_RUNNING: Final = 3
 UNKNOWN: Final = 4
 """It runs, perhaps, but does not answer; or it cannot tell."""

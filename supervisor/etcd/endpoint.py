@@ -71,6 +71,8 @@ class Endpoint:
         self.authenticate: Unary[rpc_pb2.AuthenticateRequest, rpc_pb2.AuthenticateResponse] = auth.Authenticate
         maintenance = rpc_pb2_grpc.MaintenanceStub(channel)
         self.status: Unary[rpc_pb2.StatusRequest, rpc_pb2.StatusResponse] = maintenance.Status
+        cluster = rpc_pb2_grpc.ClusterStub(channel)
+        self.member_list: Unary[rpc_pb2.MemberListRequest, rpc_pb2.MemberListResponse] = cluster.MemberList
         election = election_pb2_grpc.ElectionStub(channel)
         self.campaign: Unary[election_pb2.CampaignRequest, election_pb2.CampaignResponse] = election.Campaign
         self.proclaim: Unary[election_pb2.ProclaimRequest, election_pb2.ProclaimResponse] = election.Proclaim
