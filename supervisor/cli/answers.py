@@ -5,8 +5,10 @@ JSON, null when that is no JSON object. Seconds have at most three decimals.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 from supervisor.control import documents, views
+from supervisor.core.history import Gaps
 
 Json = dict[str, object]
 
@@ -25,6 +27,23 @@ def observation(view: views.Observation) -> Json:
         "at": view.at,
         "election": view.election,
         "leader": _leader(view.leader),
+    }
+
+
+def history(view: views.History, terms: Sequence[views.TermStory], gaps: Gaps) -> Json:
+    """``history --json``."""
+    return {
+        "schema_version": views.SCHEMA_VERSION,
+        **_plain(view),
+        "terms": [_plain(term) for term in terms],
+        "gaps": {
+            "count": gaps.count,
+            "whole": gaps.sure,
+            "p50_seconds": gaps.p50,
+            "p90_seconds": gaps.p90,
+            "p99_seconds": gaps.p99,
+            "max_seconds": gaps.most,
+        },
     }
 
 

@@ -32,6 +32,7 @@ _VERBS: Final = {
     "stop": "Stop a process, until it is started.",
     "restart": "Stop and start a process.",
     "logs": "Show what processes said last, and follow them.",
+    "history": "Show the terms of an election, and the gaps between them.",
     "version": "Show the version of this command and of the daemon.",
 }
 """Verb to its line in ``--help``; its file is ``supervisor/cli/<verb>.py``, its command there ``command``."""

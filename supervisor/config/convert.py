@@ -102,6 +102,7 @@ def _election(name: ElectionName, election: schema.Election) -> ElectionSpec:
         cooldown_max_seconds=election.cooldown[1] if election.cooldown else default.cooldown_max_seconds,
         campaign_when=_or(election.campaign_when, default.campaign_when),
         reload=_or(election.reload, default.reload),
+        history=_or(election.history, default.history),
         leader=_processes(name, Role.LEADER, (election.leader and election.leader.processes) or {}),
         follower=_processes(name, Role.FOLLOWER, (election.follower and election.follower.processes) or {}),
         hooks=_hooks(name, election),

@@ -285,6 +285,11 @@ class Election:
 
     Class: re-campaign. Example: resign"""
 
+    history: Annotated[int, single(values.kept_terms)] | None = None
+    """How many terms the ledger in etcd keeps (`supervisor history`); 0: none beyond the records that takeovers need.
+
+    Class: live. Example: 200"""
+
     leader: Leader | None = None
     """What the leader runs.
 

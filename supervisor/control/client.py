@@ -166,6 +166,12 @@ class Client:
         if follow:
             raise NotRunning(f"the supervisor at {self._socket} has ended")
 
+    def history(self, election: str) -> views.History:
+        """What is on record of an election's terms."""
+        with self._errors():
+            request = control_pb2.HistoryRequest(election=election)
+            return to_view(views.History, self._stub.History(request, timeout=2 * self._answer_seconds))
+
     @contextmanager
     def _errors(self) -> Iterator[None]:
         try:

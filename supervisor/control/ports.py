@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from supervisor.core.events import Event
-from supervisor.core.names import Instant, ProcessId
+from supervisor.core.history import Page
+from supervisor.core.names import ElectionName, Instant, ProcessId
 from supervisor.core.state import State
 
 
@@ -65,6 +66,15 @@ class LogTrouble:
     """Why they take nothing now; empty when they do."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """What is on record of an election's terms."""
+
+    pages: tuple[Page, ...]
+    detail: str = ""
+    """Why etcd could not be asked, and these are this node's own notes; empty when it could."""
+
+
 class Ports(Protocol):
     """The daemon as control sees it."""
 
@@ -114,6 +124,10 @@ class Ports(Protocol):
 
         To be closed by the reader (``contextlib.aclosing``), as ``subscribe``.
         """
+        ...
+
+    async def history(self, election: ElectionName) -> Ledger:
+        """What is on record of an election's terms, in etcd or else here."""
         ...
 
     async def reload(self) -> ReloadOutcome:

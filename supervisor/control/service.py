@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 
 from supervisor.control import condition, describe, leaders, outcomes, views
 from supervisor.control.convert import to_message
+from supervisor.control.past import describe_history
 from supervisor.control.ports import Ports
 from supervisor.core.names import ElectionName, Instant, ProcessId, RunId
 from supervisor.core.operator_events import ResignRequested, RestartRequested, StartRequested, StopRequested
@@ -239,6 +240,16 @@ class ControlService(control_pb2_grpc.ControlServicer):
                     missed=piece.missed,
                 )
                 yield to_message(view, control_pb2.LogLines())
+
+    async def History(  # noqa: N802
+        self, request: control_pb2.HistoryRequest, context: "Context"
+    ) -> control_pb2.History:
+        """What is on record of an election's terms; of one that no file names any more, too."""
+        told = await self._ports.history(ElectionName(request.election)) if "/" not in request.election else None
+        if told is None or not told.pages:
+            await _election(self._ports.state(), request.election, context)
+        view = describe_history(request.election, told)
+        return to_message(view, control_pb2.History())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -286,6 +286,33 @@ class LogLines:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TermStory:
+    """One term of an election."""
+
+    token: int
+    node: str
+    standing: str
+    why_begun: str
+    why_ended: str
+    won: str
+    ready: str
+    lost: str
+    ended: str
+    gap_seconds: float | None
+    gap_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What is on record of an election's terms, newest first."""
+
+    election: str
+    source: str
+    detail: str
+    terms: tuple[TermStory, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
     """Which program answers."""
 

@@ -418,6 +418,8 @@ class ElectionSpec:
     """... up to this."""
     campaign_when: CampaignWhen = CampaignWhen.ALWAYS
     reload: ReloadPolicy = ReloadPolicy.KEEP
+    history: int = 50
+    """Terms that the ledger in etcd keeps; 0: none beyond the records that takeovers need."""
     leader: Mapping[ProcessName, ProcessSpec] = field(default_factory=dict)
     follower: Mapping[ProcessName, ProcessSpec] = field(default_factory=dict)
     hooks: Mapping[ProcessName, HookSpec] = field(default_factory=dict)

@@ -4,6 +4,7 @@ Promises: whatever ends the group, the guardian is closed last, and it ends what
 """
 
 import asyncio
+import contextlib
 import os
 import random
 import signal
@@ -14,15 +15,16 @@ from pathlib import Path
 
 from supervisor import __version__
 from supervisor.config.apart import Reading
-from supervisor.control.ports import Facts
+from supervisor.control.ports import Facts, Ledger
 from supervisor.control.server import ControlServer
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
 from supervisor.core import machine
-from supervisor.core.names import Home, NodeName
+from supervisor.core.names import ElectionName, Home, NodeName
 from supervisor.core.state import State
 from supervisor.daemon import clock
 from supervisor.daemon.children import Children
+from supervisor.daemon.ledger import LedgerFile
 from supervisor.daemon.loop import Loop
 from supervisor.daemon.manager import LONGEST_WITHOUT_STEP_SECONDS, ServiceManager
 from supervisor.daemon.order import Order
@@ -30,6 +32,7 @@ from supervisor.daemon.ports import DaemonPorts
 from supervisor.daemon.reload import Reloader
 from supervisor.daemon.store_calls import StoreCalls
 from supervisor.daemon.tokens import TokenFile
+from supervisor.etcd.errors import StoreError
 from supervisor.guardian.link import GuardianLink, Launched
 from supervisor.processes.logs import LogCapture
 from supervisor.processes.output import Output
@@ -82,7 +85,10 @@ class Daemon:
         self._link: GuardianLink | None = None
         self._children: Children | None = None
         self._store: StoreCalls | None = None
-        self._control = ControlServer(DaemonPorts(self.loop, self.reloader, self._facts, self._logs), socket_path)
+        self._ledger = LedgerFile(state_dir, self._warn_from_thread)
+        ports = DaemonPorts(self.loop, self.reloader, self._facts, self._logs, self._read_ledger)
+        self._control = ControlServer(ports, socket_path)
+        self._running = asyncio.get_running_loop()
 
     def say(self, level: Level, message: str) -> None:
         """One line of our own."""
@@ -128,6 +134,7 @@ class Daemon:
                 background[0].cancel()
         finally:
             self.reloader.close()
+            self._ledger.close()
             await self._logs.close()
         self.say(Level.INFO, f"ended with exit code {code}")
         return code
@@ -147,6 +154,21 @@ class Daemon:
     def _hear(self, event: ev.Event) -> None:
         assert self._children is not None
         self._children.on_event(event)
+
+    # --- the past
+
+    async def _read_ledger(self, election: ElectionName) -> Ledger:
+        """From etcd; when that cannot be asked, this node's own notes."""
+        assert self._store is not None
+        try:
+            return Ledger(pages=await self._store.history(election))
+        except StoreError as error:
+            pages = await asyncio.to_thread(self._ledger.read, election)
+            return Ledger(pages=pages, detail=str(error))
+
+    def _warn_from_thread(self, text: str) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._running.call_soon_threadsafe(self.say, Level.WARN, text)
 
     # --- signals
 
@@ -176,6 +198,7 @@ class Daemon:
 
     def _report(self, before: State, event: ev.Event, after: State, _actions: tuple[ac.Action, ...]) -> None:
         self._write(*transitions.lines(before, event, after))
+        self._ledger.note(before, after)
         if len(after.processes) < len(before.processes):
             for gone in before.processes.keys() - after.processes.keys():
                 self._logs.forget(gone)

@@ -1,13 +1,13 @@
 """The daemon as the control API sees it (``control.ports.Ports``)."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
 
-from supervisor.control.ports import Facts, Heard, LogTrouble, ReloadOutcome
+from supervisor.control.ports import Facts, Heard, Ledger, LogTrouble, ReloadOutcome
 from supervisor.core.events import Event
-from supervisor.core.names import Instant, ProcessId
+from supervisor.core.names import ElectionName, Instant, ProcessId
 from supervisor.core.state import State
 from supervisor.daemon import clock
 from supervisor.daemon.loop import Loop
@@ -21,11 +21,19 @@ ADOPT_TIMEOUT_SECONDS = 10.0
 class DaemonPorts:
     """Loop, file and facts behind one front."""
 
-    def __init__(self, loop: Loop, reloader: Reloader, facts: Callable[[], Facts], logs: LogCapture) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        reloader: Reloader,
+        facts: Callable[[], Facts],
+        logs: LogCapture,
+        ledger: Callable[[ElectionName], Awaitable[Ledger]],
+    ) -> None:
         self._loop = loop
         self._reloader = reloader
         self._facts = facts
         self._logs = logs
+        self._ledger = ledger
 
     @property
     def facts(self) -> Facts:
@@ -77,6 +85,10 @@ class DaemonPorts:
             async for said in heard:
                 at = stamp(said.at)
                 yield Heard(process=said.process, stream=said.stream, at=at, text=said.text, missed=said.missed)
+
+    async def history(self, election: ElectionName) -> Ledger:
+        """What is on record of an election's terms."""
+        return await self._ledger(election)
 
     async def reload(self) -> ReloadOutcome:
         """Read the file again and wait for the step that adopts it."""

@@ -440,6 +440,50 @@ class LogLines(_message.Message):
     missed: int
     def __init__(self, process: _Optional[str] = ..., stream: _Optional[str] = ..., at: _Optional[str] = ..., text: _Optional[bytes] = ..., missed: _Optional[int] = ...) -> None: ...
 
+class HistoryRequest(_message.Message):
+    __slots__ = ("election",)
+    ELECTION_FIELD_NUMBER: _ClassVar[int]
+    election: str
+    def __init__(self, election: _Optional[str] = ...) -> None: ...
+
+class History(_message.Message):
+    __slots__ = ("election", "source", "detail", "terms")
+    ELECTION_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    TERMS_FIELD_NUMBER: _ClassVar[int]
+    election: str
+    source: str
+    detail: str
+    terms: _containers.RepeatedCompositeFieldContainer[TermStory]
+    def __init__(self, election: _Optional[str] = ..., source: _Optional[str] = ..., detail: _Optional[str] = ..., terms: _Optional[_Iterable[_Union[TermStory, _Mapping]]] = ...) -> None: ...
+
+class TermStory(_message.Message):
+    __slots__ = ("token", "node", "standing", "why_begun", "why_ended", "won", "ready", "lost", "ended", "gap_seconds", "gap_by")
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    STANDING_FIELD_NUMBER: _ClassVar[int]
+    WHY_BEGUN_FIELD_NUMBER: _ClassVar[int]
+    WHY_ENDED_FIELD_NUMBER: _ClassVar[int]
+    WON_FIELD_NUMBER: _ClassVar[int]
+    READY_FIELD_NUMBER: _ClassVar[int]
+    LOST_FIELD_NUMBER: _ClassVar[int]
+    ENDED_FIELD_NUMBER: _ClassVar[int]
+    GAP_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    GAP_BY_FIELD_NUMBER: _ClassVar[int]
+    token: int
+    node: str
+    standing: str
+    why_begun: str
+    why_ended: str
+    won: str
+    ready: str
+    lost: str
+    ended: str
+    gap_seconds: float
+    gap_by: str
+    def __init__(self, token: _Optional[int] = ..., node: _Optional[str] = ..., standing: _Optional[str] = ..., why_begun: _Optional[str] = ..., why_ended: _Optional[str] = ..., won: _Optional[str] = ..., ready: _Optional[str] = ..., lost: _Optional[str] = ..., ended: _Optional[str] = ..., gap_seconds: _Optional[float] = ..., gap_by: _Optional[str] = ...) -> None: ...
+
 class VersionRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

@@ -80,6 +80,11 @@ class ControlStub(object):
                 request_serializer=supervisor_dot_pb_dot_control__pb2.LogsRequest.SerializeToString,
                 response_deserializer=supervisor_dot_pb_dot_control__pb2.LogLines.FromString,
                 _registered_method=True)
+        self.History = channel.unary_unary(
+                '/supervisor.v1.Control/History',
+                request_serializer=supervisor_dot_pb_dot_control__pb2.HistoryRequest.SerializeToString,
+                response_deserializer=supervisor_dot_pb_dot_control__pb2.History.FromString,
+                _registered_method=True)
         self.Version = channel.unary_unary(
                 '/supervisor.v1.Control/Version',
                 request_serializer=supervisor_dot_pb_dot_control__pb2.VersionRequest.SerializeToString,
@@ -155,6 +160,13 @@ class ControlServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def History(self, request, context):
+        """What is on record of an election's terms, in etcd; when that cannot be asked, what this node knows of its own.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Version(self, request, context):
         """Which program answers here.
         """
@@ -209,6 +221,11 @@ def add_ControlServicer_to_server(servicer, server):
                     servicer.Logs,
                     request_deserializer=supervisor_dot_pb_dot_control__pb2.LogsRequest.FromString,
                     response_serializer=supervisor_dot_pb_dot_control__pb2.LogLines.SerializeToString,
+            ),
+            'History': grpc.unary_unary_rpc_method_handler(
+                    servicer.History,
+                    request_deserializer=supervisor_dot_pb_dot_control__pb2.HistoryRequest.FromString,
+                    response_serializer=supervisor_dot_pb_dot_control__pb2.History.SerializeToString,
             ),
             'Version': grpc.unary_unary_rpc_method_handler(
                     servicer.Version,
@@ -460,6 +477,33 @@ class Control(object):
             '/supervisor.v1.Control/Logs',
             supervisor_dot_pb_dot_control__pb2.LogsRequest.SerializeToString,
             supervisor_dot_pb_dot_control__pb2.LogLines.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def History(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/supervisor.v1.Control/History',
+            supervisor_dot_pb_dot_control__pb2.HistoryRequest.SerializeToString,
+            supervisor_dot_pb_dot_control__pb2.History.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from supervisor.control.ports import Facts, Heard, LogTrouble, ReloadOutcome
+from supervisor.control.ports import Facts, Heard, Ledger, LogTrouble, ReloadOutcome
 from supervisor.core.events import Event
-from supervisor.core.names import Instant, ProcessId
+from supervisor.core.names import ElectionName, Instant, ProcessId
 from supervisor.core.state import State
 from tests.control import states
 
@@ -23,6 +23,8 @@ class FakePorts:
         self.posted: list[Event] = []
         self.troubles: dict[ProcessId, LogTrouble] = {}
         self.heard: list[Heard] = []
+        self.ledger = Ledger(pages=())
+        self.told_of: list[ElectionName] = []
         self.asked: list[tuple[tuple[str, ...], int | None, float | None, bool]] = []
         self.observers = 0
         self.waiting = 0
@@ -74,6 +76,10 @@ class FakePorts:
                     await changed.wait()
         finally:
             self.observers -= 1
+
+    async def history(self, election: ElectionName) -> Ledger:
+        self.told_of.append(election)
+        return self.ledger
 
     def log_troubles(self) -> dict[ProcessId, LogTrouble]:
         return self.troubles

@@ -525,6 +525,15 @@ class Daemon(Actor):
             WRITE_TIMEOUT_SECONDS,
         )
 
+    def chronicle(self, a: ac.Chronicle) -> None:
+        etcd = self.link.etcd
+        self._call(
+            lambda: etcd.move(a.election, a.ended),
+            lambda _: sev.Chronicled(election=a.election, token=a.token),
+            lambda: sev.Chronicled(election=a.election, token=a.token, problem="no"),
+            WRITE_TIMEOUT_SECONDS,
+        )
+
     def proclaim(self, a: ac.Proclaim) -> None:
         etcd, revision = self.link.etcd, a.create_revision
         self._call(
@@ -606,5 +615,5 @@ PERFORM: dict[type, Callable[..., None]] = {
     ac.Remember: Daemon.remember, ac.Identify: Daemon.nothing, ac.RaiseRevision: Daemon.nothing,
     ac.GrantLease: Daemon.grant, ac.Renew: Daemon.renew, ac.RevokeLease: Daemon.revoke, ac.Campaign: Daemon.campaign,
     ac.Prove: Daemon.prove, ac.ConfirmKeys: Daemon.confirm, ac.AskLease: Daemon.look,
-    ac.CloseRecords: Daemon.close_records, ac.Proclaim: Daemon.proclaim, ac.Resign: Daemon.resign,
+    ac.CloseRecords: Daemon.close_records, ac.Chronicle: Daemon.chronicle, ac.Proclaim: Daemon.proclaim, ac.Resign: Daemon.resign,
 }  # fmt: skip
