@@ -30,6 +30,13 @@ def observation(view: views.Observation) -> Json:
     }
 
 
+def happening(view: views.Happening) -> Json:
+    """A line of ``events --json``."""
+    shown = _plain(view)
+    shown["facts"] = documents.parse(view.facts) or {}
+    return {"schema_version": views.SCHEMA_VERSION, **shown}
+
+
 def history(view: views.History, terms: Sequence[views.TermStory], gaps: Gaps) -> Json:
     """``history --json``."""
     return {

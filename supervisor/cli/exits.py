@@ -5,6 +5,8 @@ from typing import Final
 OK: Final = 0
 DEGRADED: Final = 1
 """``status``: it runs, but not everything is as it should be."""
+NOT_ME: Final = 1
+"""``leader --is-me``: somebody else leads, or nobody."""
 NOT_RUNNING: Final = 3
 UNKNOWN: Final = 4
 """It runs, perhaps, but does not answer; or it cannot tell."""

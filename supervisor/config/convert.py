@@ -13,6 +13,7 @@ from typing import TypeVar
 from supervisor.config import birth_schema, kinds, probe_schema, process_schema, schema, values
 from supervisor.core.birth import Capabilities, CgroupSpec, SocketKind, SocketSpec
 from supervisor.core.names import ElectionName, NodeName, ProcessId, ProcessName, Role
+from supervisor.core.outside import MetricsSpec
 from supervisor.core.spec import (
     AuthSpec,
     ElectionSpec,
@@ -67,6 +68,9 @@ def spec(file: schema.File, node: NodeName) -> Spec:
         etcd=_etcd(file.etcd or schema.Etcd()),
         elections={ElectionName(name): _election(ElectionName(name), e) for name, e in (file.elections or {}).items()},
         processes=_processes(_NOBODY, Role.ALWAYS, file.processes or {}),
+        metrics=None
+        if file.metrics is None
+        else MetricsSpec(host=file.metrics.address[0], port=file.metrics.address[1]),
     )
 
 

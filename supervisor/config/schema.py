@@ -14,7 +14,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic_core import SchemaValidator, ValidationError
 
-from supervisor.config import units, values
+from supervisor.config import outside_values, units, values
 from supervisor.config.kinds import Name, NameKey, Path, Seconds, SecondsOrNone, Switch, Text, hook, one_of
 from supervisor.config.problems import MAX_PROBLEMS, Refused
 from supervisor.config.process_schema import Hook, Process
@@ -302,6 +302,16 @@ class Election:
 
 
 @section
+class Metrics:
+    """``metrics``: health checks and metrics over HTTP, without a password."""
+
+    address: Annotated[tuple[str, int], single(outside_values.listening)]
+    """Where: `host:port`. The new address answers before the old one stops.
+
+    Class: live. Example: 127.0.0.1:9977"""
+
+
+@section
 class File:
     """The file as a whole. What it includes is part of it."""
 
@@ -325,6 +335,11 @@ class File:
     """The always processes by name: they run whoever leads (see *A process*).
 
     Class: live. Default: none. Example: {exporter: {command: node-exporter}}"""
+
+    metrics: Metrics | None = None
+    """Where health checks and metrics are.
+
+    Class: live. Default: nowhere. Example: {address: 127.0.0.1:9977}"""
 
     include: list[Text] | None = None
     """More files: paths, or patterns whose matches are taken in the order of their names; relative to this file. Elections and

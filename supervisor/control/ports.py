@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from supervisor.core.events import Event
+from supervisor.core.happenings import Happening
 from supervisor.core.history import Page
 from supervisor.core.names import ElectionName, Instant, ProcessId
 from supervisor.core.state import State
@@ -121,6 +122,17 @@ class Ports(Protocol):
         self, processes: Sequence[ProcessId], *, lines: int | None, since_seconds: float | None, follow: bool
     ) -> AsyncGenerator[Heard, None]:
         """The last of what processes said, oldest first; and with ``follow`` what they say from then on.
+
+        To be closed by the reader (``contextlib.aclosing``), as ``subscribe``.
+        """
+        ...
+
+    def happened(self) -> Sequence[tuple[int, Happening]]:
+        """What is kept of what happened, numbered, oldest first."""
+        ...
+
+    def happenings(self, *, after: int) -> AsyncGenerator[tuple[int, Happening, int], None]:
+        """What happened after this number, and happens: with its number, and how many before it this reader has missed.
 
         To be closed by the reader (``contextlib.aclosing``), as ``subscribe``.
         """

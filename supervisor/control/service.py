@@ -9,14 +9,14 @@ import difflib
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import grpc
 from google.protobuf.message import Message
 
-from supervisor.control import condition, describe, leaders, outcomes, views
+from supervisor.control import condition, describe, leaders, outcomes, past, views
 from supervisor.control.convert import to_message
-from supervisor.control.past import describe_history
 from supervisor.control.ports import Ports
 from supervisor.core.names import ElectionName, Instant, ProcessId, RunId
 from supervisor.core.operator_events import ResignRequested, RestartRequested, StartRequested, StopRequested
@@ -241,6 +241,29 @@ class ControlService(control_pb2_grpc.ControlServicer):
                 )
                 yield to_message(view, control_pb2.LogLines())
 
+    async def Events(  # noqa: N802
+        self, request: control_pb2.EventsRequest, context: "Context"
+    ) -> AsyncGenerator[control_pb2.Happening, None]:
+        """What happened, and happens."""
+        ports = self._ports
+        names = {(await _election(ports.state(), name, context)).spec.name for name in request.elections}
+        asked = partial(past.is_asked_for, elections=names, kinds=frozenset(request.kinds))
+        kept = ports.happened()
+        shown = [(n, h) for n, h in kept if asked(h)]
+        if request.HasField("lines"):
+            shown = shown[max(0, len(shown) - max(0, request.lines)) :]
+        for number, happened in shown:
+            yield to_message(past.happening(ports.state(), number, happened), control_pb2.Happening())
+        if not request.follow:
+            return
+        missed = 0
+        async with aclosing(ports.happenings(after=kept[-1][0] if kept else 0)) as news:
+            async for number, happened, more in news:
+                missed += more
+                if asked(happened):
+                    yield to_message(past.happening(ports.state(), number, happened, missed), control_pb2.Happening())
+                    missed = 0
+
     async def History(  # noqa: N802
         self, request: control_pb2.HistoryRequest, context: "Context"
     ) -> control_pb2.History:
@@ -248,7 +271,7 @@ class ControlService(control_pb2_grpc.ControlServicer):
         told = await self._ports.history(ElectionName(request.election)) if "/" not in request.election else None
         if told is None or not told.pages:
             await _election(self._ports.state(), request.election, context)
-        view = describe_history(request.election, told)
+        view = past.describe_history(request.election, told)
         return to_message(view, control_pb2.History())
 
 

@@ -126,6 +126,7 @@ class Leader:
     foreign: bool = False
     source: str = ""
     age_seconds: float | None = None
+    leading: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,6 +311,22 @@ class History:
     source: str
     detail: str
     terms: tuple[TermStory, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happening:
+    """One thing that happened."""
+
+    number: int
+    at: str
+    node: str
+    kind: str
+    election: str
+    process: str
+    token: int | None
+    text: str
+    facts: str
+    missed: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

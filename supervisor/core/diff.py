@@ -94,6 +94,9 @@ def diff(old: Spec | None, new: Spec) -> tuple[Change, ...]:
             changes.append(Change(cost=Cost.RECAMPAIGN, what=what, keys=keys))
         elif own := tuple(k for k in _keys(before, after) if k not in ("leader", "follower")):
             changes.append(Change(cost=Cost.LIVE, what=what, keys=own))
+    changes += [
+        Change(cost=Cost.LIVE, what=what) for what in ("metrics", "notify") if getattr(old, what) != getattr(new, what)
+    ]
     changes += _process_changes(old, new)
     return tuple(changes)
 

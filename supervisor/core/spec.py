@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from supervisor.core.birth import Capabilities, CgroupSpec, IoPriority, Scheduling, SocketSpec
 from supervisor.core.names import HOOK_MARK, ElectionName, NodeName, ProcessId, ProcessName, Role
+from supervisor.core.outside import MetricsSpec, NotifySpec
 
 DEFAULT_NAMESPACE = "/supervisor"
 DEFAULT_TTL_SECONDS = 10
@@ -435,6 +436,8 @@ class Spec:
     elections: Mapping[ElectionName, ElectionSpec] = field(default_factory=dict)
     processes: Mapping[ProcessName, ProcessSpec] = field(default_factory=dict)
     """The always processes."""
+    metrics: MetricsSpec | None = None
+    notify: Mapping[str, NotifySpec] = field(default_factory=dict)
     local_etcd: ProcessSpec | None = None
     """The private etcd to run before anything campaigns, with ``etcd.endpoints`` naming it; None when there is another."""
 

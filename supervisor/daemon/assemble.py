@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from supervisor import __version__
 from supervisor.config.apart import Reading
@@ -19,7 +20,7 @@ from supervisor.control.ports import Facts, Ledger
 from supervisor.control.server import ControlServer
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
-from supervisor.core import machine
+from supervisor.core import happenings, machine
 from supervisor.core.names import ElectionName, Home, NodeName
 from supervisor.core.state import State
 from supervisor.daemon import clock
@@ -28,8 +29,10 @@ from supervisor.daemon.ledger import LedgerFile
 from supervisor.daemon.loop import Loop
 from supervisor.daemon.manager import LONGEST_WITHOUT_STEP_SECONDS, ServiceManager
 from supervisor.daemon.order import Order
+from supervisor.daemon.outside import Outside
 from supervisor.daemon.ports import DaemonPorts
 from supervisor.daemon.reload import Reloader
+from supervisor.daemon.ring import Ring
 from supervisor.daemon.store_calls import StoreCalls
 from supervisor.daemon.tokens import TokenFile
 from supervisor.etcd.errors import StoreError
@@ -39,6 +42,9 @@ from supervisor.processes.output import Output
 from supervisor.report import transitions
 from supervisor.report.logline import Level, LogLine, is_journal, render
 from supervisor.report.systemd import Notifier
+
+if TYPE_CHECKING:
+    from supervisor.report.metrics import Moment
 
 ETCD_UNREACHABLE_EXIT_CODE = 69
 UNREACHABLE_DURING_START = "etcd was not reached in time (--wait-etcd)"
@@ -86,8 +92,14 @@ class Daemon:
         self._children: Children | None = None
         self._store: StoreCalls | None = None
         self._ledger = LedgerFile(state_dir, self._warn_from_thread)
-        ports = DaemonPorts(self.loop, self.reloader, self._facts, self._logs, self._read_ledger)
+        self._ring = Ring()
+        ports = DaemonPorts(self.loop, self.reloader, self._facts, self._logs, self._read_ledger, self._ring)
         self._control = ControlServer(ports, socket_path)
+        self._outside = Outside(
+            self._moment,
+            say=lambda text: self.say(Level.INFO, text),
+            warn=lambda text: self.say(Level.WARN, text),
+        )
         self._running = asyncio.get_running_loop()
 
     def say(self, level: Level, message: str) -> None:
@@ -119,6 +131,7 @@ class Daemon:
                     group.create_task(self._children.probes.run(), name="probes"),
                     group.create_task(self.reloader.watch(), name="file watch"),
                     group.create_task(self._manager.keep_watchdog(self._alive), name="watchdog"),
+                    group.create_task(self._outside.run(), name="health and metrics"),
                 ]
                 if wait_etcd_seconds is not None:
                     background.append(group.create_task(self._give_up_on_etcd(wait_etcd_seconds), name="wait for etcd"))
@@ -199,6 +212,10 @@ class Daemon:
     def _report(self, before: State, event: ev.Event, after: State, _actions: tuple[ac.Action, ...]) -> None:
         self._write(*transitions.lines(before, event, after))
         self._ledger.note(before, after)
+        now = clock.now()
+        found = happenings.of_step(before, event, after, now=now)
+        self._ring.add(found)
+        self._outside.note(before, event, after, found, now)
         if len(after.processes) < len(before.processes):
             for gone in before.processes.keys() - after.processes.keys():
                 self._logs.forget(gone)
@@ -220,6 +237,18 @@ class Daemon:
         """Whether we do our duty: the core is asked, and the guardian answers."""
         assert self._link is not None
         return self._link.answers and self.loop.since_step_seconds < LONGEST_WITHOUT_STEP_SECONDS
+
+    def _moment(self) -> "Moment":
+        from supervisor.report.metrics import Moment  # noqa: PLC0415 # 5 MB, only where it is asked for
+
+        return Moment(
+            state=self.loop.state,
+            now=clock.now(),
+            version=__version__,
+            loop_lag_seconds=self.loop.lag_seconds,
+            longest_gap_seconds=self.loop.longest_gap_seconds,
+            log_lines_lost={str(pid): lost.lines for pid, lost in self._logs.losses().items()},
+        )
 
     def _facts(self) -> Facts:
         ready, spec = self._launched.ready, self.loop.state.spec

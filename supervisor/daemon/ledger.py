@@ -23,8 +23,6 @@ MOST_BYTES: Final = 512 * 1024
 MOST_WAITING: Final = 10_000
 """Lines that a disk which hangs may keep waiting; more are dropped."""
 
-_ENDING = (ElectionPhase.STEPPING_DOWN, ElectionPhase.RESIGNING)
-
 
 class LedgerFile:
     """The file, and the thread that writes it: there is none before the first term."""
@@ -113,7 +111,6 @@ def turns(before: State, was: Election, e: Election | None, after: State) -> Ite
         yield {"token": token, "ready": ledger.wall(after, e.ready_at), **known}
     if e is not None and e.lost_at is not None and was.lost_at is None:
         yield {"token": token, "lost": ledger.wall(after, e.lost_at), "cause": e.cause[:200]}
-    over = e is None or e.phase is ElectionPhase.DETACHED
-    if over and was.phase in _ENDING and was.lost_at is not None:
+    if was.lost_at is not None and (e is None or e.lost_at is None):
         since = after.started_at if e is None else e.since
         yield {"token": was.create_revision, "mark": "stopped", "ended": ledger.wall(before, since)}

@@ -7,11 +7,13 @@ from functools import partial
 
 from supervisor.control.ports import Facts, Heard, Ledger, LogTrouble, ReloadOutcome
 from supervisor.core.events import Event
+from supervisor.core.happenings import Happening
 from supervisor.core.names import ElectionName, Instant, ProcessId
 from supervisor.core.state import State
 from supervisor.daemon import clock
 from supervisor.daemon.loop import Loop
 from supervisor.daemon.reload import Reloader
+from supervisor.daemon.ring import Ring
 from supervisor.processes.logs import LogCapture
 from supervisor.processes.rendering import stamp
 
@@ -28,12 +30,14 @@ class DaemonPorts:
         facts: Callable[[], Facts],
         logs: LogCapture,
         ledger: Callable[[ElectionName], Awaitable[Ledger]],
+        ring: Ring,
     ) -> None:
         self._loop = loop
         self._reloader = reloader
         self._facts = facts
         self._logs = logs
         self._ledger = ledger
+        self._ring = ring
 
     @property
     def facts(self) -> Facts:
@@ -85,6 +89,14 @@ class DaemonPorts:
             async for said in heard:
                 at = stamp(said.at)
                 yield Heard(process=said.process, stream=said.stream, at=at, text=said.text, missed=said.missed)
+
+    def happened(self) -> Sequence[tuple[int, Happening]]:
+        """What is kept of what happened."""
+        return self._ring.last()
+
+    def happenings(self, *, after: int) -> AsyncGenerator[tuple[int, Happening, int], None]:
+        """What happened after this number, and happens."""
+        return self._ring.follow(after=after)
 
     async def history(self, election: ElectionName) -> Ledger:
         """What is on record of an election's terms."""

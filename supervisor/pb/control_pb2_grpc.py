@@ -85,6 +85,11 @@ class ControlStub(object):
                 request_serializer=supervisor_dot_pb_dot_control__pb2.HistoryRequest.SerializeToString,
                 response_deserializer=supervisor_dot_pb_dot_control__pb2.History.FromString,
                 _registered_method=True)
+        self.Events = channel.unary_stream(
+                '/supervisor.v1.Control/Events',
+                request_serializer=supervisor_dot_pb_dot_control__pb2.EventsRequest.SerializeToString,
+                response_deserializer=supervisor_dot_pb_dot_control__pb2.Happening.FromString,
+                _registered_method=True)
         self.Version = channel.unary_unary(
                 '/supervisor.v1.Control/Version',
                 request_serializer=supervisor_dot_pb_dot_control__pb2.VersionRequest.SerializeToString,
@@ -167,6 +172,14 @@ class ControlServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Events(self, request, context):
+        """What happened: the last of it that is kept in memory, oldest first, and then, when followed, what happens. A slow reader
+        misses some, and is told how many.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Version(self, request, context):
         """Which program answers here.
         """
@@ -226,6 +239,11 @@ def add_ControlServicer_to_server(servicer, server):
                     servicer.History,
                     request_deserializer=supervisor_dot_pb_dot_control__pb2.HistoryRequest.FromString,
                     response_serializer=supervisor_dot_pb_dot_control__pb2.History.SerializeToString,
+            ),
+            'Events': grpc.unary_stream_rpc_method_handler(
+                    servicer.Events,
+                    request_deserializer=supervisor_dot_pb_dot_control__pb2.EventsRequest.FromString,
+                    response_serializer=supervisor_dot_pb_dot_control__pb2.Happening.SerializeToString,
             ),
             'Version': grpc.unary_unary_rpc_method_handler(
                     servicer.Version,
@@ -504,6 +522,33 @@ class Control(object):
             '/supervisor.v1.Control/History',
             supervisor_dot_pb_dot_control__pb2.HistoryRequest.SerializeToString,
             supervisor_dot_pb_dot_control__pb2.History.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Events(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/supervisor.v1.Control/Events',
+            supervisor_dot_pb_dot_control__pb2.EventsRequest.SerializeToString,
+            supervisor_dot_pb_dot_control__pb2.Happening.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,8 +6,10 @@ from contextlib import contextmanager, suppress
 
 from supervisor.control.ports import Facts, Heard, Ledger, LogTrouble, ReloadOutcome
 from supervisor.core.events import Event
+from supervisor.core.happenings import Happening
 from supervisor.core.names import ElectionName, Instant, ProcessId
 from supervisor.core.state import State
+from supervisor.daemon.ring import Ring
 from tests.control import states
 
 Answer = Callable[[State, Event], State]
@@ -24,6 +26,7 @@ class FakePorts:
         self.troubles: dict[ProcessId, LogTrouble] = {}
         self.heard: list[Heard] = []
         self.ledger = Ledger(pages=())
+        self.ring = Ring(kept=20)
         self.told_of: list[ElectionName] = []
         self.asked: list[tuple[tuple[str, ...], int | None, float | None, bool]] = []
         self.observers = 0
@@ -76,6 +79,12 @@ class FakePorts:
                     await changed.wait()
         finally:
             self.observers -= 1
+
+    def happened(self) -> Sequence[tuple[int, Happening]]:
+        return self.ring.last()
+
+    def happenings(self, *, after: int) -> AsyncGenerator[tuple[int, Happening, int], None]:
+        return self.ring.follow(after=after)
 
     async def history(self, election: ElectionName) -> Ledger:
         self.told_of.append(election)

@@ -22,7 +22,7 @@ PAIRS: list[tuple[type, Descriptor]] = [
     (getattr(views, name), control_pb2.DESCRIPTOR.message_types_by_name[name])
     for name in (
         "Status", "Reason", "Daemon", "Config", "Store", "Endpoint", "Session", "Election", "Leader", "Process", "Reloaded",
-        "Resigned", "Restarted", "Observation", "Version", "History", "TermStory",
+        "Resigned", "Restarted", "Observation", "Version", "History", "TermStory", "Happening",
     )
 ]  # fmt: skip
 
