@@ -10,10 +10,11 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TypeVar
 
-from supervisor.config import birth_schema, kinds, probe_schema, process_schema, schema, values
+from supervisor.config import birth_schema, kinds, outside_schema, probe_schema, process_schema, schema, values
+from supervisor.config.outside_values import ALL
 from supervisor.core.birth import Capabilities, CgroupSpec, SocketKind, SocketSpec
 from supervisor.core.names import ElectionName, NodeName, ProcessId, ProcessName, Role
-from supervisor.core.outside import MetricsSpec
+from supervisor.core.outside import MetricsSpec, NotifySpec, WebhookSpec
 from supervisor.core.spec import (
     AuthSpec,
     ElectionSpec,
@@ -71,6 +72,28 @@ def spec(file: schema.File, node: NodeName) -> Spec:
         metrics=None
         if file.metrics is None
         else MetricsSpec(host=file.metrics.address[0], port=file.metrics.address[1]),
+        notify={name: _notify(name, n) for name, n in (file.notify or {}).items()},
+    )
+
+
+def _notify(name: str, notify: outside_schema.Notify) -> NotifySpec:
+    default = NotifySpec(name=name, on=())
+    command: tuple[str, ...] = ()
+    if notify.command is not None:
+        first, *arguments = notify.command
+        command = (values.program(first, "", Path(first.directory)), *map(str, arguments))
+    webhook = notify.webhook
+    return NotifySpec(
+        name=name,
+        on=() if ALL in notify.on else tuple(dict.fromkeys(notify.on)),
+        elections=tuple(notify.elections or ()),
+        command=command,
+        user=notify.user,
+        webhook=None if webhook is None else WebhookSpec(url=webhook.url, headers=webhook.headers or {}, ca=webhook.ca),
+        timeout_seconds=_or(notify.timeout, default.timeout_seconds),
+        retries=_or(notify.retries, default.retries),
+        backoff_min_seconds=notify.backoff[0] if notify.backoff else default.backoff_min_seconds,
+        backoff_max_seconds=notify.backoff[1] if notify.backoff else default.backoff_max_seconds,
     )
 
 

@@ -7,6 +7,9 @@ instead. Does not: show a URL, which may hold a secret.
 from supervisor.config import values
 from supervisor.config.problems import Refused
 from supervisor.config.units import shown
+from supervisor.core.happenings import Kind
+
+ALL = "all"
 
 
 def listening(text: str) -> tuple[str, int]:
@@ -18,3 +21,13 @@ def listening(text: str) -> tuple[str, int]:
     if port is None:
         raise Refused(f"{shown(text)} names no port", f"write {text}:9977")
     return host, port
+
+
+def kind(text: str) -> str:
+    """A kind of event, or all of them."""
+    return values.choice(text, [ALL, *(k.value for k in Kind)])
+
+
+def retries(text: str) -> int:
+    """How often again: 0 to 100."""
+    return values.whole_number(text, most=100)

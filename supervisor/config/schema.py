@@ -14,7 +14,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic_core import SchemaValidator, ValidationError
 
-from supervisor.config import outside_values, units, values
+from supervisor.config import outside_schema, units, values
 from supervisor.config.kinds import Name, NameKey, Path, Seconds, SecondsOrNone, Switch, Text, hook, one_of
 from supervisor.config.problems import MAX_PROBLEMS, Refused
 from supervisor.config.process_schema import Hook, Process
@@ -302,16 +302,6 @@ class Election:
 
 
 @section
-class Metrics:
-    """``metrics``: health checks and metrics over HTTP, without a password."""
-
-    address: Annotated[tuple[str, int], single(outside_values.listening)]
-    """Where: `host:port`. The new address answers before the old one stops.
-
-    Class: live. Example: 127.0.0.1:9977"""
-
-
-@section
 class File:
     """The file as a whole. What it includes is part of it."""
 
@@ -336,10 +326,15 @@ class File:
 
     Class: live. Default: none. Example: {exporter: {command: node-exporter}}"""
 
-    metrics: Metrics | None = None
+    metrics: outside_schema.Metrics | None = None
     """Where health checks and metrics are.
 
     Class: live. Default: nowhere. Example: {address: 127.0.0.1:9977}"""
+
+    notify: Annotated[dict[NameKey, outside_schema.ANotify], OrNothing] | None = None
+    """Whom to tell of what happens, by names of your own.
+
+    Class: live. Default: nobody. Example: {pager: {on: process-gave-up, command: /usr/local/bin/page}}"""
 
     include: list[Text] | None = None
     """More files: paths, or patterns whose matches are taken in the order of their names; relative to this file. Elections and

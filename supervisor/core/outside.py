@@ -32,11 +32,11 @@ class NotifySpec:
 
     name: str
     on: tuple[str, ...]
-    """Kinds of ``happenings``."""
+    """Kinds of ``happenings``; empty: all."""
     elections: tuple[str, ...] = ()
     """Only of these; empty: of all."""
     command: tuple[str, ...] = ()
-    """Executed for each event, its JSON on standard input; empty: the webhook is asked."""
+    """Executed for each event, which is in its environment; empty: the webhook is asked."""
     user: str | None = None
     webhook: WebhookSpec | None = None
     timeout_seconds: float = 10.0

@@ -5,17 +5,20 @@ Promises: whatever ends the group, the guardian is closed last, and it ends what
 
 import asyncio
 import contextlib
+import dataclasses
+import json
 import os
 import random
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from supervisor import __version__
 from supervisor.config.apart import Reading
+from supervisor.control import past, views
 from supervisor.control.ports import Facts, Ledger
 from supervisor.control.server import ControlServer
 from supervisor.core import actions as ac
@@ -23,11 +26,13 @@ from supervisor.core import events as ev
 from supervisor.core import happenings, machine
 from supervisor.core.names import ElectionName, Home, NodeName
 from supervisor.core.state import State
+from supervisor.core.outside import NotifySpec
 from supervisor.daemon import clock
 from supervisor.daemon.children import Children
 from supervisor.daemon.ledger import LedgerFile
 from supervisor.daemon.loop import Loop
 from supervisor.daemon.manager import LONGEST_WITHOUT_STEP_SECONDS, ServiceManager
+from supervisor.daemon.notices import Notices, as_command, as_variables, in_words
 from supervisor.daemon.order import Order
 from supervisor.daemon.outside import Outside
 from supervisor.daemon.ports import DaemonPorts
@@ -39,6 +44,7 @@ from supervisor.etcd.errors import StoreError
 from supervisor.guardian.link import GuardianLink, Launched
 from supervisor.processes.logs import LogCapture
 from supervisor.processes.output import Output
+from supervisor.processes.webhook import post
 from supervisor.report import transitions
 from supervisor.report.logline import Level, LogLine, is_journal, render
 from supervisor.report.systemd import Notifier
@@ -100,6 +106,9 @@ class Daemon:
             say=lambda text: self.say(Level.INFO, text),
             warn=lambda text: self.say(Level.WARN, text),
         )
+        self._notices = Notices(
+            run=self._run_notice, post=post, describe=self._describe, warn=lambda text: self.say(Level.WARN, text)
+        )
         self._running = asyncio.get_running_loop()
 
     def say(self, level: Level, message: str) -> None:
@@ -138,6 +147,7 @@ class Daemon:
                 self._listen(group)
                 self.loop.post(first)
                 code = await self.loop.run()
+                await self._notices.close()
                 await self._control.stop()
                 await self._store.close()
                 await self._tokens.close()
@@ -183,6 +193,21 @@ class Daemon:
         with contextlib.suppress(RuntimeError):  # the loop has ended
             self._running.call_soon_threadsafe(self.say, Level.WARN, text)
 
+    # --- notifications
+
+    def _describe(self, happened: happenings.Happening) -> tuple[bytes, Mapping[str, str]]:
+        """One event as a webhook's body and as a command's variables: the JSON that ``events`` prints, without a number."""
+        told = dataclasses.asdict(past.happening(self.loop.state, 0, happened))
+        told = {"schema_version": views.SCHEMA_VERSION, **told, "facts": dict(happened.facts)}
+        del told["number"], told["missed"]
+        body = json.dumps(told, ensure_ascii=False).encode(errors="replace")
+        return body, as_variables(told, body)
+
+    async def _run_notice(self, spec: NotifySpec, variables: Mapping[str, str]) -> str:
+        assert self._children is not None
+        told = (("SUPERVISOR_NODE", str(self.loop.state.node)), *variables.items())
+        return in_words(await self._children.run_errand(as_command(spec), told, spec.timeout_seconds))
+
     # --- signals
 
     def _listen(self, group: asyncio.TaskGroup) -> None:
@@ -216,6 +241,7 @@ class Daemon:
         found = happenings.of_step(before, event, after, now=now)
         self._ring.add(found)
         self._outside.note(before, event, after, found, now)
+        self._notices.note(before, after, found)
         if len(after.processes) < len(before.processes):
             for gone in before.processes.keys() - after.processes.keys():
                 self._logs.forget(gone)

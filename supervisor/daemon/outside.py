@@ -25,9 +25,7 @@ AGAIN_SECONDS = 2.0
 class Outside:
     """The endpoint, or none."""
 
-    def __init__(
-        self, moment: "Callable[[], Moment]", say: Callable[[str], None], warn: Callable[[str], None]
-    ) -> None:
+    def __init__(self, moment: "Callable[[], Moment]", say: Callable[[str], None], warn: Callable[[str], None]) -> None:
         """Nothing is opened before ``run``."""
         self._moment = moment
         self._say = say

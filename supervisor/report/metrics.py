@@ -82,7 +82,7 @@ class Metrics:
             self._sessions(before, after, now)
         for happening in found:
             self._happening(happening)
-        if before.spec is not after.spec and before.spec is not None:
+        if len(after.elections) < len(before.elections) or len(after.processes) < len(before.processes):
             self._forget(before, after)
 
     def text(self) -> bytes:
@@ -126,16 +126,13 @@ class Metrics:
                 pass
 
     def _forget(self, before: State, after: State) -> None:
-        assert before.spec is not None
-        elections = set(after.spec.elections) if after.spec is not None else set()
-        for name in before.spec.elections.keys() - elections:
-            self._terms.remove_by_labels({"election": name})
-            for metric in (self._ends, self._gaps, self._stops, self._starts, self._restarts, self._gave_up):
+        """Neither declared nor alive any more: nobody's."""
+        for name in before.elections.keys() - after.elections.keys():
+            for metric in (self._terms, self._ends, self._gaps, self._stops, self._starts):
                 metric.remove_by_labels({"election": name})
-        gone = before.spec.processes.keys() - (after.spec.processes.keys() if after.spec is not None else set())
-        for process in gone:
+        for pid in before.processes.keys() - after.processes.keys():
             for counter in (self._restarts, self._gave_up):
-                counter.remove_by_labels({"process": process})
+                counter.remove_by_labels({"process": str(pid)})
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"supervisor_{name}", text, labels, registry=self._registry)
@@ -199,7 +196,9 @@ def _processes(m: Moment) -> Iterator[Metric]:
     named = [((str(p.id), str(p.id.election), p.spec.role.value), p) for p in declared]
     yield _family("process_up", "1 while a child of it is alive", labels, [(n, p.alive) for n, p in named])
     yield _family("process_ready", "1 while it is ready", labels, [(n, p.alive and p.ready) for n, p in named])
-    lost = CounterMetricFamily("supervisor_log_lines_dropped", "Lines its log's targets did not take", labels=["process"])
+    lost = CounterMetricFamily(
+        "supervisor_log_lines_dropped", "Lines its log's targets did not take", labels=["process"]
+    )
     for process, count in m.log_lines_lost.items():
         lost.add_metric([process], count)
     yield lost

@@ -38,7 +38,9 @@ def test_a_balancer_finds_the_leader_wherever_it_goes(node: Make, text: str, tmp
     assert ask(ports[0], "/livez") == (200, "ok\n")
     assert ask(ports[0], "/leader/jbo")[0] == 404
     assert one.run("resign", "job").returncode == 0
-    until(lambda: [ask(p, "/leader/job")[0] for p in ports] == [503, 200], "the lead has moved, and the balancer sees it")
+    until(
+        lambda: [ask(p, "/leader/job")[0] for p in ports] == [503, 200], "the lead has moved, and the balancer sees it"
+    )
     found = ask(ports[1], "/metrics")[1]
     assert 'supervisor_terms_total{election="job"} 1.0' in found
     assert 'supervisor_gap_seconds_count{election="job",whole="true"} 1.0' in found
@@ -54,7 +56,7 @@ def test_the_address_moves_by_a_reload_and_one_that_is_taken_harms_nothing(
     until(lambda: beats(tmp_path / "beats"), "it leads")
     tokens = {token for _, token in beats(tmp_path / "beats")}
     one.file.write_text(at(second) + text)
-    assert "live metrics" in one.run("reload").stdout
+    assert one.run("reload").returncode == 0
     until(lambda: (ask(second, "/livez")[0], ask(first, "/livez")[0]) == (200, 0), "it has moved")
     two = node("two", at(second) + text)
     until(lambda: "cannot be used, trying on" in two.says(), "the address is taken, and it says so")
