@@ -236,16 +236,23 @@ class Daemon:
 
     def _report(self, before: State, event: ev.Event, after: State, _actions: tuple[ac.Action, ...]) -> None:
         self._write(*transitions.lines(before, event, after))
+        try:
+            self._record(before, event, after)
+        except Exception as error:  # noqa: BLE001 # a bug in what is told is worth no term
+            self.say(Level.ERROR, f"not on record, by a bug of ours: {type(event).__name__}: {error!r}")
+        if len(after.processes) < len(before.processes):
+            for gone in before.processes.keys() - after.processes.keys():
+                self._logs.forget(gone)
+        self._manager.report(before, after)
+
+    def _record(self, before: State, event: ev.Event, after: State) -> None:
+        """For history, events, metrics and notifications."""
         self._ledger.note(before, after)
         now = clock.now()
         found = happenings.of_step(before, event, after, now=now)
         self._ring.add(found)
         self._outside.note(before, event, after, found, now)
         self._notices.note(before, after, found)
-        if len(after.processes) < len(before.processes):
-            for gone in before.processes.keys() - after.processes.keys():
-                self._logs.forget(gone)
-        self._manager.report(before, after)
 
     def _write(self, *lines: LogLine) -> None:
         """Those of one step in one block: whoever writes it is woken once."""

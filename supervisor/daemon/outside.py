@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from supervisor.core import events as ev
 from supervisor.core.happenings import Happening
-from supervisor.core.names import Instant
+from supervisor.core.names import EPOCH, Instant
 from supervisor.core.outside import MetricsSpec
 from supervisor.core.state import State
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from supervisor.report.metrics import Metrics, Moment
 
 AGAIN_SECONDS = 2.0
+FRESH_SECONDS = 0.5
 
 
 class Outside:
@@ -33,6 +34,8 @@ class Outside:
         self._wanted: MetricsSpec | None = None
         self._changed = asyncio.Event()
         self._metrics: Metrics | None = None
+        self._scraping = asyncio.Lock()
+        self._text, self._text_at = b"", EPOCH
 
     def note(self, before: State, event: ev.Event, after: State, found: Iterable[Happening], now: Instant) -> None:
         """Count one step, and see whether the file has changed."""
@@ -40,11 +43,23 @@ class Outside:
             self._metrics.note(before, event, after, found, now)
         if after.spec is not before.spec and after.spec is not None and after.spec.metrics != self._wanted:
             self._wanted = after.spec.metrics
-            if self._wanted is not None and self._metrics is None:
-                from supervisor.report.metrics import Metrics  # noqa: PLC0415 # 5 MB, only where it is asked for
-
-                self._metrics = Metrics(self._moment)
+            if before.spec is None and self._wanted is not None:
+                self._load()  # before the first term, which is to be counted; nothing waits for us yet
             self._changed.set()
+
+    def _load(self) -> None:
+        from supervisor.report.metrics import Metrics  # noqa: PLC0415 # 5 MB, only where it is asked for
+
+        self._metrics = self._metrics or Metrics()
+
+    async def _scraped(self) -> bytes:
+        """In a thread, one at a time, and the same for those who ask within a moment: scrapes must not be what makes us late."""
+        assert self._metrics is not None
+        async with self._scraping:
+            moment = self._moment()
+            if not self._text or moment.now >= self._text_at + FRESH_SECONDS:
+                self._text, self._text_at = await asyncio.to_thread(self._metrics.text, moment), moment.now
+            return self._text
 
     async def run(self) -> None:
         """Answer where the file says, until cancelled."""
@@ -57,6 +72,8 @@ class Outside:
                     await self._changed.wait()
                 self._changed.clear()
                 wanted, old = self._wanted, server
+                if wanted is not None and self._metrics is None:
+                    await asyncio.to_thread(self._load)
                 if wanted is None:
                     server, at = None, None
                 elif (opened := await self._open(wanted, told=refused)) is not None:
@@ -79,17 +96,11 @@ class Outside:
         from supervisor.report.http import Answer, HttpServer  # noqa: PLC0415
         from supervisor.report.metrics import CONTENT_TYPE  # noqa: PLC0415
 
-        def answer(path: str, query: str) -> Answer:
-            moment = self._moment()
-            assert self._metrics is not None
-            return health.answer(
-                path,
-                query,
-                state=moment.state,
-                now=moment.now,
-                loop_lag_seconds=moment.loop_lag_seconds,
-                metrics=lambda: (self._metrics.text() if self._metrics else b"", CONTENT_TYPE),
-            )
+        async def answer(path: str, query: str) -> Answer:
+            if path == "/metrics":
+                return Answer(status=200, body=await self._scraped(), content_type=CONTENT_TYPE)
+            m = self._moment()
+            return health.answer(path, query, state=m.state, now=m.now, loop_lag_seconds=m.loop_lag_seconds)
 
         server = HttpServer(answer)
         where = f"{wanted.host}:{wanted.port}"

@@ -2,12 +2,11 @@
 
 ``/livez``: the daemon turns and its guardian lives. ``/readyz``: it can do its part: a file is in force, etcd is reached, it is in
 every queue it should be in. ``/leader/ELECTION``: 200 on the leader and 503 elsewhere, so that a balancer sends everything there;
-with ``?ready``, 503 also until all that the term runs serves. ``/metrics``: for Prometheus.
+with ``?ready``, 503 also until all that the term runs serves. (``/metrics`` is ``metrics``'.)
 
-Promises: pure but for what ``metrics`` counts; text for people in the body. Does not: show commands, values or secrets.
+Promises: pure; text for people in the body. Does not: show commands, values or secrets.
 """
 
-from collections.abc import Callable
 from urllib.parse import unquote
 
 from supervisor.core import leadership
@@ -19,25 +18,14 @@ LATE_SECONDS = 5.0
 """A loop that was so late is not well."""
 
 
-def answer(
-    path: str,
-    query: str,
-    *,
-    state: State,
-    now: Instant,
-    loop_lag_seconds: float,
-    metrics: Callable[[], tuple[bytes, str]],
-) -> Answer:
-    """What is said to one request."""
+def answer(path: str, query: str, *, state: State, now: Instant, loop_lag_seconds: float) -> Answer:
+    """What is said to one request, but for ``/metrics``."""
     if path == "/livez":
         return _verdict(_dead(state, loop_lag_seconds))
     if path == "/readyz":
         return _verdict(_dead(state, loop_lag_seconds) + leadership.unready(state))
     if path.startswith("/leader/"):
         return _leader(unquote(path.removeprefix("/leader/")), query, state, now)
-    if path == "/metrics":
-        body, content_type = metrics()
-        return Answer(status=200, body=body, content_type=content_type)
     if path == "/":
         return Answer(status=200, body=b"/livez /readyz /leader/ELECTION[?ready] /metrics\n")
     return Answer(status=404, body=b"there are /livez, /readyz, /leader/ELECTION and /metrics\n")

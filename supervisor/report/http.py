@@ -7,7 +7,7 @@ that who dribbles or floods harms no election; no header is read, no body is tak
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,8 +33,8 @@ class Answer:
     content_type: str = TEXT
 
 
-Answerer = Callable[[str, str], Answer]
-"""Takes path and query; returns at once and never raises."""
+Answerer = Callable[[str, str], Awaitable[Answer]]
+"""Takes path and query; never raises, and may be cancelled."""
 
 
 class HttpServer:
@@ -88,7 +88,7 @@ class HttpServer:
         if words[0] not in ("GET", "HEAD"):
             return _encode(Answer(status=405, body=b"GET and HEAD only\n"), head_only=False)
         path, _, query = words[1].partition("?")
-        return _encode(self._answer(path, query), head_only=words[0] == "HEAD")
+        return _encode(await self._answer(path, query), head_only=words[0] == "HEAD")
 
 
 def _encode(answer: Answer, *, head_only: bool) -> bytes:

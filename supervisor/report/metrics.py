@@ -6,7 +6,7 @@ Promises: an election or a process that is gone from the file is gone from what 
 Does not: listen (``http``), or know clocks.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,10 +42,11 @@ class Moment:
 class Metrics:
     """Everything counted, from its making on."""
 
-    def __init__(self, moment: Callable[[], Moment]) -> None:
+    def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        self._now = _Now()
         ProcessCollector(namespace="supervisor_daemon", registry=self._registry)
-        self._registry.register(_Now(moment))
+        self._registry.register(self._now)
         self._terms = self._counter("terms", "Terms that this node has won", "election")
         self._ends = self._counter(
             "term_ends", "Terms of this node that ended; lost: against its will", "election", "lost"
@@ -85,8 +86,9 @@ class Metrics:
         if len(after.elections) < len(before.elections) or len(after.processes) < len(before.processes):
             self._forget(before, after)
 
-    def text(self) -> bytes:
-        """What a scrape gets."""
+    def text(self, moment: Moment) -> bytes:
+        """What a scrape gets. May be called in a thread, by one at a time: a thousand elections take it a tenth of a second."""
+        self._now.moment = moment
         return generate_latest(self._registry)
 
     def _sessions(self, before: State, after: State, now: Instant) -> None:
@@ -147,8 +149,7 @@ class Metrics:
 class _Now(Collector):
     """What is read off the state."""
 
-    def __init__(self, moment: Callable[[], Moment]) -> None:
-        self._moment = moment
+    moment: Moment | None = None
 
     def describe(self) -> Iterable[Metric]:
         """Nothing ahead of time: there may be no state yet."""
@@ -156,7 +157,8 @@ class _Now(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Every family, as of now."""
-        m = self._moment()
+        if (m := self.moment) is None:
+            return
         state = m.state
         yield _family("info", "This daemon", ("node", "version"), [((state.node, m.version), 1.0)])
         yield _family("config_generation", "Files adopted since the start", (), [((), state.generation)])

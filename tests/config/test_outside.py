@@ -10,7 +10,6 @@ from supervisor.core import diff
 from supervisor.core.outside import MetricsSpec, NotifySpec, WebhookSpec
 from supervisor.core.spec import Spec
 
-
 REST = "\nprocesses: {one: {command: /bin/true}}\n"
 """A file that asks for nothing is refused."""
 

@@ -10,7 +10,7 @@ from supervisor.report.http import Answer, HttpServer
 from tests.etcd_server import free_ports
 
 
-def echo(path: str, query: str) -> Answer:
+async def echo(path: str, query: str) -> Answer:
     return Answer(status=200, body=f"{path}|{query}".encode())
 
 

@@ -28,16 +28,18 @@ class Watched(World):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.metrics = Metrics(
-            lambda: Moment(
-                state=self.state,
-                now=Instant(self.now),
-                version="1",
-                loop_lag_seconds=0.25,
-                longest_gap_seconds=0.0,
-                log_lines_lost={"job/work": 3},
-            )
+        self.metrics = Metrics()
+
+    def scrape(self) -> str:
+        moment = Moment(
+            state=self.state,
+            now=Instant(self.now),
+            version="1",
+            loop_lag_seconds=0.25,
+            longest_gap_seconds=0.0,
+            log_lines_lost={"job/work": 3},
         )
+        return self.metrics.text(moment).decode()
 
     def _step(self, event: ev.Event) -> None:
         before = self.state
@@ -65,7 +67,7 @@ def value(text: str, sample: str) -> float:
 
 
 def test_a_life_is_counted() -> None:
-    text = lived().metrics.text().decode()
+    text = lived().scrape()
     assert value(text, 'supervisor_terms_total{election="job"}') == 2
     assert value(text, 'supervisor_term_ends_total{election="job",lost="false"}') == 1
     assert value(text, 'supervisor_leader{election="job"}') == 1
@@ -84,7 +86,7 @@ def test_what_is_gone_from_the_file_is_gone_from_the_metrics() -> None:
     world = lived()
     world.load(spec())
     world.advance(5.0)
-    assert '"job"' not in world.metrics.text().decode()
+    assert '"job"' not in world.scrape()
 
 
 def used() -> dict[str, set[str]]:
@@ -98,7 +100,7 @@ def used() -> dict[str, set[str]]:
 
 def exported() -> set[str]:
     """Every name that a scrape shows: with the suffixes of counters, and of histograms."""
-    text = lived().metrics.text().decode()
+    text = lived().scrape()
     names = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
     histograms = {
         line.split()[2] for line in text.splitlines() if line.startswith("# TYPE") and line.endswith("histogram")
@@ -146,4 +148,4 @@ def test_a_scrape_before_anything_has_happened_is_whole() -> None:
     moment = Moment(
         state=state, now=Instant(1.0), version="1", loop_lag_seconds=0, longest_gap_seconds=0, log_lines_lost={}
     )
-    assert b"supervisor_config_generation 0.0" in Metrics(lambda: moment).text()
+    assert b"supervisor_config_generation 0.0" in Metrics().text(moment)

@@ -67,6 +67,7 @@ def test_events_tell_a_life_and_go_on_with_the_next_daemon(node: Make, text: str
         one.end()
         one.start()
         assert until_line(lines, kind="term-won")["token"] > again["token"]
+    assert "by a bug of ours" not in one.says()
     only = one.run("events", "job", "--kind", "term-won")
     assert only.stdout.count("\n") == 1
     assert "this node leads" in only.stdout
