@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SOCKET_SECONDS = 0.0001
+CHRONICLE_SECONDS = 0.002
 PING_SECONDS = 0.5
 SILENT_PINGS = 4
 """As ``guardian/link``: a guardian that leaves this many unanswered is put down."""
@@ -526,13 +527,16 @@ class Daemon(Actor):
         )
 
     def chronicle(self, a: ac.Chronicle) -> None:
+        """Without chance of its own: nothing hangs on it, and what seeds find must not move for it."""
         etcd = self.link.etcd
-        self._call(
-            lambda: etcd.move(a.election, a.ended),
-            lambda _: sev.Chronicled(election=a.election, token=a.token),
-            lambda: sev.Chronicled(election=a.election, token=a.token, problem="no"),
-            WRITE_TIMEOUT_SECONDS,
-        )
+
+        def arrive() -> None:
+            problem = "no" if self.link.cut_up or not etcd.up else ""
+            if not problem:
+                etcd.move(a.election, a.ended)
+            self.post(sev.Chronicled(election=a.election, token=a.token, problem=problem))
+
+        self.later(CHRONICLE_SECONDS, arrive)
 
     def proclaim(self, a: ac.Proclaim) -> None:
         etcd, revision = self.link.etcd, a.create_revision
