@@ -25,8 +25,8 @@ from supervisor.core import actions as ac
 from supervisor.core import events as ev
 from supervisor.core import happenings, machine
 from supervisor.core.names import ElectionName, Home, NodeName
-from supervisor.core.state import State
 from supervisor.core.outside import NotifySpec
+from supervisor.core.state import State
 from supervisor.daemon import clock
 from supervisor.daemon.children import Children
 from supervisor.daemon.ledger import LedgerFile

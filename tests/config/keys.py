@@ -190,6 +190,7 @@ OF_AN_ELECTION: Mapping[str, Case] = {
     "Election.cooldown": case("10s..5m", "1s"),
     "Election.campaign_when": case("always", "healthy"),
     "Election.reload": case("keep", "resign"),
+    "Election.history": case("10", "20"),
     "Proclaim.every": case("10s", "20s"),
     "Proclaim.value": case({"a": 1}, {"a": 2}),
     "Leader.processes": case({"idle": {"command": IDLE}}, {"idle": {"command": IDLE}, "more": {"command": IDLE}}),
@@ -209,7 +210,10 @@ OF_AN_ELECTION: Mapping[str, Case] = {
     "FollowerHooks.gave_up": case(["true"], ["true", "again"]),
 }
 
-OF_THE_FILE = ("File.node", "File.elections", "File.processes", "File.include")
+OF_THE_FILE = ("File.node", "File.elections", "File.processes", "File.include", "File.notify")
+OF_THE_OUTSIDE = ("Metrics.address", "Notify.on", "Notify.elections", "Notify.command", "Notify.user", "Notify.timeout",
+                  "Notify.retries", "Notify.backoff", "Webhook.url", "Webhook.headers", "Webhook.ca")  # fmt: skip
+"""Nothing that runs looks at them: ``tests/system/test_metrics`` and ``test_notify`` change them while a term goes on."""
 OF_ETCD = ("Etcd.endpoints", "Etcd.discovery_srv", "Etcd.discovery_srv_name", "Etcd.namespace", "Etcd.campaign",
            "Tls.ca", "Tls.cert", "Tls.key", "Tls.server_name", "Auth.user", "Auth.password_file")  # fmt: skip
 """What the whole file and every election in it hang on: each has a test of its own."""

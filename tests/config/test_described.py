@@ -30,7 +30,7 @@ def test_every_key_says_everything() -> None:
 
 
 def test_every_key_that_has_a_class_of_its_own_is_in_the_table() -> None:
-    listed = [*keys.OF_A_PROCESS, *keys.OF_AN_ELECTION, *keys.OF_THE_FILE, *keys.OF_ETCD]
+    listed = [*keys.OF_A_PROCESS, *keys.OF_AN_ELECTION, *keys.OF_THE_FILE, *keys.OF_THE_OUTSIDE, *keys.OF_ETCD]
     assert sorted(listed) == sorted(ONE_BY_ONE)
 
 
