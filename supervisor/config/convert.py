@@ -77,7 +77,7 @@ def spec(file: schema.File, node: NodeName) -> Spec:
 
 
 def _notify(name: str, notify: outside_schema.Notify) -> NotifySpec:
-    default = NotifySpec(name=name, on=())
+    default = NotifySpec(name=name, events=())
     command: tuple[str, ...] = ()
     if notify.command is not None:
         first, *arguments = notify.command
@@ -85,7 +85,7 @@ def _notify(name: str, notify: outside_schema.Notify) -> NotifySpec:
     webhook = notify.webhook
     return NotifySpec(
         name=name,
-        on=() if ALL in notify.on else tuple(dict.fromkeys(notify.on)),
+        events=() if ALL in notify.events else tuple(dict.fromkeys(notify.events)),
         elections=tuple(notify.elections or ()),
         command=command,
         user=notify.user,

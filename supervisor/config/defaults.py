@@ -34,7 +34,7 @@ _ELECTION = ElectionSpec(name=ElectionName("e"))
 _PROBE = ProbeSpec(kind=ProbeKind.EXEC)
 _RESTART, _STOP, _LOG, _HTTP = RestartSpec(), StopSpec(), LogSpec(), HttpSpec()
 _SOCKET = SocketSpec(kind=SocketKind.UNIX)
-_NOTIFY = NotifySpec(name="", on=())
+_NOTIFY = NotifySpec(name="", events=())
 
 SPECS: Mapping[type, object] = {
     schema.Etcd: EtcdSpec(),

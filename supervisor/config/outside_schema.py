@@ -28,7 +28,7 @@ def one_way(value: object) -> object:
     """A notification goes by a command or by a webhook."""
     if isinstance(value, dict) and ("command" in value) == ("webhook" in value):
         both = "both 'command' and 'webhook'" if "command" in value else "neither 'command' nor 'webhook'"
-        raise Refused(f"{both} are given", "keep one; two notifications may have the same 'on'")
+        raise Refused(f"{both} are given", "keep one; two notifications may have the same 'events'")
     return value
 
 
@@ -39,7 +39,7 @@ class Metrics:
     address: Annotated[tuple[str, int], single(outside_values.listening)]
     """Where: `host:port`. The new address answers before the old one stops.
 
-    Class: live. Example: 127.0.0.1:9977"""
+    Class: live. Default: required. Example: 127.0.0.1:9977"""
 
 
 @section
@@ -49,7 +49,7 @@ class Webhook:
     url: Annotated[str, single(probe_values.url)]
     """Where the event goes by POST. It is never shown: it may hold a secret.
 
-    Class: live. Example: "https://hooks.example.org/x\""""
+    Class: live. Default: required. Example: "https://hooks.example.org/x\""""
 
     headers: (
         dict[Annotated[str, key_of(probe_values.header_name)], Annotated[str, single(probe_values.header_value)]] | None
@@ -68,10 +68,10 @@ class Webhook:
 class Notify:
     """One of ``notify``: whom to tell, of what. Either ``command`` or ``webhook``."""
 
-    on: Annotated[list[Annotated[str, single(outside_values.kind)]], Before(some)]
+    events: Annotated[list[Annotated[str, single(outside_values.kind)]], Before(some)]
     """The kinds of events to tell of, or all; `docs/operating.md` has them.
 
-    Class: live. Example: [term-ending, process-gave-up]"""
+    Class: live. Default: required. Example: [term-ending, process-gave-up]"""
 
     elections: Annotated[list[Annotated[str, single(values.name)]], Before(some)] | None = None
     """Only events of these elections; what concerns the whole daemon always counts.

@@ -329,12 +329,12 @@ class File:
     metrics: outside_schema.Metrics | None = None
     """Where health checks and metrics are.
 
-    Class: live. Default: nowhere. Example: {address: 127.0.0.1:9977}"""
+    Class: as its keys. Default: nowhere. Example: {address: 127.0.0.1:9977}"""
 
     notify: Annotated[dict[NameKey, outside_schema.ANotify], OrNothing] | None = None
     """Whom to tell of what happens, by names of your own.
 
-    Class: live. Default: nobody. Example: {pager: {on: process-gave-up, command: /usr/local/bin/page}}"""
+    Class: live. Default: nobody. Example: {pager: {events: process-gave-up, command: /usr/local/bin/page}}"""
 
     include: list[Text] | None = None
     """More files: paths, or patterns whose matches are taken in the order of their names; relative to this file. Elections and

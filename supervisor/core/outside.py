@@ -31,7 +31,7 @@ class NotifySpec:
     """Whom to tell, of which events, and how hard to try."""
 
     name: str
-    on: tuple[str, ...]
+    events: tuple[str, ...]
     """Kinds of ``happenings``; empty: all."""
     elections: tuple[str, ...] = ()
     """Only of these; empty: of all."""

@@ -102,7 +102,7 @@ class _Target:
 
     def wants(self, h: Happening) -> bool:
         """Whether the file asks for this one: what concerns no election concerns all of them."""
-        if self.spec.on and h.kind.value not in self.spec.on:
+        if self.spec.events and h.kind.value not in self.spec.events:
             return False
         return not self.spec.elections or not (h.election or h.process) or h.election in self.spec.elections
 

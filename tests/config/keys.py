@@ -211,7 +211,7 @@ OF_AN_ELECTION: Mapping[str, Case] = {
 }
 
 OF_THE_FILE = ("File.node", "File.elections", "File.processes", "File.include", "File.notify")
-OF_THE_OUTSIDE = ("Metrics.address", "Notify.on", "Notify.elections", "Notify.command", "Notify.user", "Notify.timeout",
+OF_THE_OUTSIDE = ("Metrics.address", "Notify.events", "Notify.webhook", "Notify.elections", "Notify.command", "Notify.user", "Notify.timeout",
                   "Notify.retries", "Notify.backoff", "Webhook.url", "Webhook.headers", "Webhook.ca")  # fmt: skip
 """Nothing that runs looks at them: ``tests/system/test_metrics`` and ``test_notify`` change them while a term goes on."""
 OF_ETCD = ("Etcd.endpoints", "Etcd.discovery_srv", "Etcd.discovery_srv_name", "Etcd.namespace", "Etcd.campaign",

@@ -27,21 +27,21 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
 metrics: {address: "[::1]:9977"}
 notify:
   pager:
-    on: [term-won, term-ended, term-won]
+    events: [term-won, term-ended, term-won]
     elections: a
     webhook: {url: "https://u:p@example.org/x", headers: {X-Token: "${TOKEN}"}, ca: ca.pem}
     timeout: 3s
     retries: 0
     backoff: 2s..9s
-  all: {on: all, command: bin/note --loud, user: nobody}
-  short: {on: stopping, webhook: "http://127.0.0.1:1/"}
+  all: {events: all, command: bin/note --loud, user: nobody}
+  short: {events: stopping, webhook: "http://127.0.0.1:1/"}
 """,
     )
     assert spec.metrics == MetricsSpec(host="[::1]", port=9977)
     hook = WebhookSpec(url="https://u:p@example.org/x", headers={"X-Token": "s3cret"}, ca=str(tmp_path / "ca.pem"))
     assert spec.notify["pager"] == NotifySpec(
         name="pager",
-        on=("term-won", "term-ended"),
+        events=("term-won", "term-ended"),
         elections=("a",),
         webhook=hook,
         timeout_seconds=3,
@@ -51,7 +51,7 @@ notify:
     )
     assert "s3cret" not in repr(spec)
     assert "u:p" not in repr(spec)
-    assert (spec.notify["all"].on, spec.notify["all"].command[1:], spec.notify["all"].user) == (
+    assert (spec.notify["all"].events, spec.notify["all"].command[1:], spec.notify["all"].user) == (
         (),
         ("--loud",),
         "nobody",
@@ -66,11 +66,11 @@ notify:
         ("metrics: {address: ':9977'}", "write 127.0.0.1:9977"),
         ("metrics: {address: localhost}", "write localhost:9977"),
         ("metrics: {}", "address"),
-        ("notify: {a: {on: term-wn, command: x}}", "term-won"),
-        ("notify: {a: {on: [], command: x}}", "the list is empty"),
-        ("notify: {a: {on: all}}", "neither 'command' nor 'webhook'"),
-        ("notify: {a: {on: all, command: x, webhook: 'http://a/'}}", "both 'command' and 'webhook'"),
-        ("notify: {a: {on: all, webhook: 'ftp://a/'}}", "http"),
+        ("notify: {a: {events: term-wn, command: x}}", "term-won"),
+        ("notify: {a: {events: [], command: x}}", "the list is empty"),
+        ("notify: {a: {events: all}}", "neither 'command' nor 'webhook'"),
+        ("notify: {a: {events: all, command: x, webhook: 'http://a/'}}", "both 'command' and 'webhook'"),
+        ("notify: {a: {events: all, webhook: 'ftp://a/'}}", "http"),
         ("elections: {a: {history: -1}}", "history"),
     ],
 )
@@ -81,6 +81,6 @@ def test_what_is_wrong_is_said_with_a_remedy(tmp_path: Path, text: str, words: s
 
 
 def test_a_change_is_live_and_named(tmp_path: Path) -> None:
-    before = read(tmp_path, "notify: {a: {on: all, command: /bin/x}}")
+    before = read(tmp_path, "notify: {a: {events: all, command: /bin/x}}")
     after = read(tmp_path, "metrics: {address: 127.0.0.1:1}")
     assert [str(change) for change in diff.diff(before, after)] == ["live metrics", "live notify"]

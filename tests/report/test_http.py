@@ -7,7 +7,7 @@ import pytest
 
 from supervisor.report import http
 from supervisor.report.http import Answer, HttpServer
-from tests.etcd_server import free_ports
+from tests.ports import free_ports
 
 
 async def echo(path: str, query: str) -> Answer:

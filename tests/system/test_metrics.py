@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.etcd_server import free_ports
+from tests.ports import free_ports
 from tests.system.nodes import Make, beats, until
 
 pytestmark = [pytest.mark.etcd, pytest.mark.system]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.etcd_server import free_ports
+from tests.ports import free_ports
 from tests.system.nodes import Make, beats, mentioning, until
 
 pytestmark = [pytest.mark.etcd, pytest.mark.system]
@@ -56,7 +56,7 @@ def test_a_webhook_is_tried_again_and_gets_events_in_order(node: Make, text: str
     notify = f"""\
 notify:
   pager:
-    on: [term-won, term-ending, term-ended, config-adopted]
+    events: [term-won, term-ending, term-ended, config-adopted]
     webhook: {{url: "http://127.0.0.1:{hook.server_port}/secret-path", headers: {{Authorization: Bearer-of-news}}}}
     backoff: 50ms..100ms
 """
@@ -86,8 +86,8 @@ def test_a_command_finds_the_event_in_its_environment_and_one_that_hangs_is_kill
     told = tmp_path / "told"
     notify = f"""\
 notify:
-  note: {{on: term-won, command: [sh, -c, 'echo "$SUPERVISOR_EVENT" >> {told}; test "$SUPERVISOR_NODE" = one']}}
-  hang: {{on: all, elections: [job], command: [sh, -c, 'sleep 1001; true'], timeout: 300ms, retries: 0}}
+  note: {{events: term-won, command: [sh, -c, 'echo "$SUPERVISOR_EVENT" >> {told}; test "$SUPERVISOR_NODE" = one']}}
+  hang: {{events: all, elections: [job], command: [sh, -c, 'sleep 1001; true'], timeout: 300ms, retries: 0}}
 """
     one = node("one", notify + text)
     until(lambda: beats(tmp_path / "beats"), "one leads")
