@@ -12,7 +12,7 @@ SEEDS ?= 10000
 FIRST_SEED ?= 1
 CORES ?= $(shell nproc)
 
-.PHONY: help venv demo test check format proto docs-reference drills bench soak clean
+.PHONY: help venv demo test check format proto man docs-reference drills bench soak clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -53,6 +53,9 @@ soak: venv ## SEEDS=… simulated runs with faults, on all CORES, and then the d
 	@seq 0 $$(($(CORES) - 1)) | xargs -P $(CORES) -I{} sh -c '$(BIN)/python -m tests.simulation --keep-going \
 		--count $$(($(SEEDS) / $(CORES))) --seed $$(( $(FIRST_SEED) + {} * ($(SEEDS) / $(CORES)) ))'
 	@$(MAKE) drills
+
+man: venv ## the man pages, into build/man
+	$(BIN)/python -m supervisor.cli.manual build/man
 
 format: venv ## rewrite the sources as the formatter wants them
 	$(BIN)/ruff check --fix .

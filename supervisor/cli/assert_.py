@@ -2,14 +2,14 @@
 
 import click
 
-from supervisor.cli import exits
+from supervisor.cli import completion, exits
 from supervisor.cli.calls import daemon, led_by
 from supervisor.cli.options import socket_option
 from supervisor.control import views
 
 
 @click.command()
-@click.argument("election")
+@click.argument("election", shell_complete=completion.elections)
 @click.option(
     "--min-token", type=click.IntRange(min=1), metavar="N", help="And only if its fencing token is N or above."
 )

@@ -28,7 +28,12 @@ def daemon() -> Iterator[Client]:
         with Client(chosen_socket()) as connected:
             yield connected
     except client.ControlError as error:
-        raise exits.Failure(str(error), _CODES[type(error)]) from error
+        raise failure(error) from error
+
+
+def failure(error: client.ControlError) -> exits.Failure:
+    """What went wrong, with its exit code."""
+    return exits.Failure(str(error), _CODES[type(error)])
 
 
 def led_by(leader: views.Leader) -> str:

@@ -5,7 +5,7 @@ import sys
 import click
 from rich.text import Text
 
-from supervisor.cli import answers
+from supervisor.cli import answers, completion
 from supervisor.cli.options import socket_option
 from supervisor.cli.render import console_for
 from supervisor.cli.streams import stream
@@ -22,7 +22,7 @@ FOLLOWED = 10
 
 
 @click.command()
-@click.argument("elections", metavar="[ELECTION]...", nargs=-1)
+@click.argument("elections", metavar="[ELECTION]...", nargs=-1, shell_complete=completion.elections)
 @click.option(
     "-f", "--follow", is_flag=True, help=f"Go on with what happens, over restarts. Shows the last {FOLLOWED} first."
 )
@@ -32,6 +32,7 @@ FOLLOWED = 10
     "kinds",
     multiple=True,
     type=click.Choice([k.value for k in Kind]),
+    metavar="KIND",
     help="Only this kind; more than once: any of them.",
 )
 @click.option("--json", "json_wanted", is_flag=True, help="One JSON object per line; schema_version 1.")

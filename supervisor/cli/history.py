@@ -2,14 +2,14 @@
 
 import sys
 from datetime import datetime
-from pathlib import Path
 
 import click
 
-from supervisor.cli import answers
+from supervisor.cli import answers, completion
 from supervisor.cli.calls import daemon
-from supervisor.cli.options import socket_option
-from supervisor.cli.render import console_for, on_terminal, plain
+from supervisor.cli.etcd_options import etcd_options, typed
+from supervisor.cli.options import color_option, socket_option
+from supervisor.cli.render import show
 from supervisor.cli.sheet import NOTHING, Cell, Column, Sheet, Table, Tone
 from supervisor.cli.text import as_json
 from supervisor.control import views
@@ -23,37 +23,33 @@ _MARKS = {"key-gone": "≥ ", "wall-clocks": "~ "}
 
 
 @click.command()
-@click.argument("election")
+@click.argument("election", shell_complete=completion.elections)
 @click.option("-n", "number", type=click.IntRange(min=1), metavar="N", help=f"The last N terms. [default: {SHOWN}]")
 @click.option("--json", "json_wanted", is_flag=True, help="One JSON object; schema_version 1. All terms without -n.")
-@click.option(
-    "--file",
-    type=click.Path(path_type=Path, readable=False),
-    help="Ask etcd itself, as this supervisor.yaml names it, and no daemon.",
-)
+@color_option
+@etcd_options
 @socket_option
-def command(election: str, number: int | None, file: Path | None, *, json_wanted: bool) -> int:
+def command(election: str, number: int | None, *, json_wanted: bool, color: str) -> int:
     """Show the terms of ELECTION, newest first: who led, why each began and ended, and the gaps between them.
 
     A gap is the time from the instant at which the earlier leader began to stop to the one at which all processes of the new
     term served. It is whole when one clock, or each node's own, measured it; "≥": the old leader left no word, and it counts
     from the end of its key; "~": the difference of two nodes' wall clocks. Times are UTC, by the clock of the term's node.
+    The daemon is asked; with any option that says where etcd is, such as --file, etcd alone, from any machine.
     """
-    if file is None:
-        with daemon() as connected:
-            found = connected.history(election)
-    else:
+    if typed():
         from supervisor.cli.etcd import history  # noqa: PLC0415 # etcd's client, only where it is asked for
 
-        found = history(file, election)
+        found = history(election)
+    else:
+        with daemon() as connected:
+            found = connected.history(election)
     terms = found.terms if json_wanted and number is None else found.terms[: number or SHOWN]
     known = gaps(terms)
     if json_wanted:
         click.echo(as_json(answers.history(found, terms, known), indent=2))
-    elif sys.stdout.isatty():
-        on_terminal(_sheet(found, terms, known), console_for(sys.stdout))
     else:
-        click.echo(plain(_sheet(found, terms, known)))
+        show(_sheet(found, terms, known), sys.stdout, color)
     return 0
 
 

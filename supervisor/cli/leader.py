@@ -2,7 +2,7 @@
 
 import click
 
-from supervisor.cli import answers, exits
+from supervisor.cli import answers, completion, exits
 from supervisor.cli.calls import daemon
 from supervisor.cli.options import socket_option
 from supervisor.cli.text import as_json, safe
@@ -11,7 +11,7 @@ from supervisor.control.words import duration
 
 
 @click.command()
-@click.argument("election")
+@click.argument("election", shell_complete=completion.elections)
 @click.option("--json", "json_wanted", is_flag=True, help="One JSON object, as observe prints them.")
 @click.option("--is-me", is_flag=True, help="Print nothing; exit code 0 if this node leads, 1 if it does not.")
 @socket_option

@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from supervisor.cli import exits
+from supervisor.cli import completion, exits
 from supervisor.cli.calls import daemon
 from supervisor.cli.options import duration, socket_option
 from supervisor.cli.streams import end_with_the_reader
@@ -20,7 +20,7 @@ _MARKS: Final = {"stderr": "!"}
 
 
 @click.command()
-@click.argument("processes", metavar="[PROCESS]...", nargs=-1)
+@click.argument("processes", metavar="[PROCESS]...", nargs=-1, shell_complete=completion.processes)
 @click.option("-n", "--lines", type=click.IntRange(min=0), metavar="N", help="The last N lines of each process.")
 @click.option("-f", "--follow", is_flag=True, help="Go on with what they say, over restarts. Shows the last 10 first.")
 @click.option("--since", type=duration, metavar="DURATION", help="Only what was said in the last DURATION: 5m.")

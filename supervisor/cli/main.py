@@ -11,7 +11,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -20,11 +20,15 @@ from supervisor.cli import exits
 from supervisor.cli.options import socket_option
 from supervisor.cli.text import safe
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 _VERBS: Final = {
     "run": "Run the supervisor in the foreground.",
     "check": "Validate a file and show how each election spends its TTL.",
     "schema": "Print the JSON Schema of the file, for editors.",
     "status": "Show elections, leases, processes and what is wrong.",
+    "elect": "Run one command while this process leads an election.",
     "leader": "Show who leads an election.",
     "observe": "Follow who leads, one JSON line per change.",
     "reload": "Read the file again and wait until it is in force.",
@@ -36,11 +40,12 @@ _VERBS: Final = {
     "events": "Show what happened, and follow it.",
     "assert": "Succeed if this node leads an election: for scripts.",
     "history": "Show the terms of an election, and the gaps between them.",
+    "completion": "Print what makes a shell complete this command.",
     "version": "Show the version of this command and of the daemon.",
 }
 """Verb to its line in ``--help``; its file is ``supervisor/cli/<verb>.py``, its command there ``command``."""
 
-_EPILOG = """Exit codes: 0 fine; 64 usage; 69 etcd unreachable; 70 internal; 75 timed out or not held; 77 not permitted;
+EPILOG = """Exit codes: 0 fine; 64 usage; 69 etcd unreachable; 70 internal; 75 timed out or not held; 77 not permitted;
 78 bad configuration. Of status: 0 converged and healthy, 1 degraded, 3 not running, 4 unknown."""
 
 
@@ -66,12 +71,20 @@ class Verbs(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(_VERBS.items()))
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list["CompletionItem"]:
+        """The verbs, without loading them; options as click has them."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 # when somebody presses Tab
+
+        if incomplete.startswith("-"):
+            return click.Command.shell_complete(self, ctx, incomplete)
+        return [CompletionItem(verb, help=text) for verb, text in _VERBS.items() if verb.startswith(incomplete)]
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, with the nearest verb named when there is none."""
         verb = args[0]
-        if verb not in _VERBS and not verb.startswith("-"):
+        if verb not in _VERBS and not verb.startswith("-") and not ctx.resilient_parsing:
             near = difflib.get_close_matches(verb, _VERBS, n=1)
             hint = f'; did you mean "{near[0]}"?' if near else ""
             ctx.fail(f'No such command "{safe(verb)}"{hint}')
@@ -89,7 +102,7 @@ class Verbs(click.Group):
 
 
 @click.group(
-    cls=Verbs, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=Verbs, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
 @click.version_option(__version__, message="supervisor %(version)s")
 @socket_option

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import click
 
-from supervisor.cli import answers
+from supervisor.cli import answers, completion
 from supervisor.cli.options import socket_option
 from supervisor.cli.streams import stream
 from supervisor.cli.text import as_json
@@ -13,7 +13,7 @@ from supervisor.control import views
 
 
 @click.command()
-@click.argument("elections", metavar="[ELECTION]...", nargs=-1)
+@click.argument("elections", metavar="[ELECTION]...", nargs=-1, shell_complete=completion.elections)
 @click.option("--no-reconnect", is_flag=True, help="End with 3 when the daemon ends, instead of waiting for the next.")
 @socket_option
 def command(elections: tuple[str, ...], *, no_reconnect: bool) -> int:

@@ -44,6 +44,38 @@ def socket_option(command: F) -> F:
     )(command)
 
 
+def insecure_option(command: F) -> F:
+    """``--insecure-permissions``."""
+    return click.option(
+        "--insecure-permissions",
+        is_flag=True,
+        help="As root, accept a configuration that other users could change, by its own mode and owner or by those of a"
+        " directory on its path.",
+    )(command)
+
+
+def socket_of(ctx: click.Context) -> Path | None:
+    """What ``--socket`` said, else where this user's daemon has it; None where nothing can be trusted."""
+    chosen = ctx.meta.get(_SOCKET)
+    if isinstance(chosen, Path):
+        return chosen
+    try:
+        return paths.control_socket(os.environ, os.geteuid())
+    except paths.NoPlaceError:
+        return None
+
+
+def color_option(command: F) -> F:
+    """``--color``."""
+    return click.option(
+        "--color",
+        type=click.Choice(["auto", "always", "never"]),
+        default="auto",
+        show_default=True,
+        help="Colours and tables; auto: on a terminal, without colours when NO_COLOR is set.",
+    )(command)
+
+
 def chosen_socket() -> Path:
     """The socket of this invocation."""
     chosen = click.get_current_context().meta.get(_SOCKET)

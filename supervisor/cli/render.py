@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TextIO
 
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -22,7 +22,11 @@ _STYLES = {
     Tone.DIM: "dim",
     Tone.STRONG: "bold",
 }
+_SIGNS = {Tone.GOOD: "● ", Tone.WARN: "◐ ", Tone.BAD: "✖ ", Tone.DIM: "  "}
+_NO_SIGN = "○ "
 _GAP = 2
+_FOLDED_CELLS = 14
+"""No column is folded to less."""
 
 
 def plain(sheet: Sheet) -> str:
@@ -65,32 +69,66 @@ def _padded(text: str, width: int, right: bool) -> str:
 
 def on_terminal(sheet: Sheet, console: Console) -> None:
     """The sheet in colour and to the terminal's width."""
-    console.print(_facts(sheet))
+    console.print(Group(*pictures(sheet, console)))
+
+
+def pictures(sheet: Sheet, console: Console) -> Iterator[RenderableType]:
+    """The sheet as things to print one after the other."""
+    signs = console.encoding.startswith("utf")
+    yield _facts(sheet, signs)
     for table in sheet.tables:
-        console.print()
-        console.print(_table(_fitting(table, console.width)))
+        yield ""
+        yield _table(_fitting(_signed(table) if signs else table, console.width))
     if sheet.remarks:
         grid = _grid()
         for mark, text, tone in _remarks(sheet):
             grid.add_row(Text(mark, _STYLES[tone]), Text(text, _STYLES[tone], overflow="fold"))
-        console.print()
-        console.print(grid)
+        yield ""
+        yield grid
     for name, lines in sheet.tails:
-        console.print()
-        console.print(Text(_tail_heading(name), "dim"))
+        yield ""
+        yield Text(_tail_heading(name), "dim")
         for line in lines:
-            console.print(Text(f"  {line.text}", overflow="fold"))
+            yield Text(f"  {line.text}", overflow="fold")
 
 
-def console_for(stream: TextIO) -> Console:
-    """A console on a terminal. Obeys NO_COLOR, TERM and COLUMNS."""
-    return Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=False)
+def console_for(stream: TextIO, color: str = "auto") -> Console:
+    """A console on a terminal, or for what takes its escapes. Obeys TERM and COLUMNS and, unless told (``--color``), NO_COLOR."""
+    console = Console(
+        file=stream,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=False,
+        force_terminal=True if color == "always" else None,
+        color_system=None if color == "never" else "auto",
+        no_color=False if color == "always" else None,
+    )
+    if color == "always" and console.color_system is None:  # TERM says dumb, or nothing; it was asked for all the same
+        return Console(
+            file=stream, highlight=False, markup=False, emoji=False, force_terminal=True, color_system="standard",
+            no_color=False,
+        )  # fmt: skip
+    return console
 
 
-def _facts(sheet: Sheet) -> RichTable:
+def for_terminal(stream: TextIO, color: str = "auto") -> bool:
+    """Whether tables are wanted there, rather than text for programs."""
+    return color == "always" or stream.isatty()
+
+
+def show(sheet: Sheet, stream: TextIO, color: str = "auto") -> None:
+    """The sheet, as whoever reads this stream wants it."""
+    if for_terminal(stream, color):
+        on_terminal(sheet, console_for(stream, color))
+    else:
+        stream.write(plain(sheet) + "\n")
+
+
+def _facts(sheet: Sheet, signs: bool) -> RichTable:
     grid = _grid()
-    for label, cell in sheet.facts:
-        grid.add_row(Text(label, "bold"), _text(cell))
+    for n, (label, cell) in enumerate(sheet.facts):
+        grid.add_row(Text(label, "bold"), _text(_sign(cell) if signs and n == 0 else cell))
     return grid
 
 
@@ -101,15 +139,32 @@ def _grid() -> RichTable:
     return grid
 
 
+def _signed(table: Table) -> Table:
+    """With a sign before each cell of the marked columns."""
+    marked = [n for n, column in enumerate(table.columns) if column.marked]
+    rows = (tuple(_sign(cell) if n in marked else cell for n, cell in enumerate(row)) for row in table.rows)
+    return Table(columns=table.columns, rows=tuple(rows))
+
+
+def _sign(cell: Cell) -> Cell:
+    return Cell(_SIGNS.get(cell.tone, _NO_SIGN) + cell.text, cell.tone)
+
+
 def _fitting(table: Table, width: int) -> Table:
-    """The table without its spare columns when it is wider than that."""
+    """The table without as many of its spare columns as must go for it to be no wider than that."""
     lengths = [
         max(len(column.heading), *(cell_len(row[n].text) for row in table.rows))
         for n, column in enumerate(table.columns)
     ]
-    if sum(lengths) + _GAP * (len(lengths) - 1) <= width:
-        return table
-    kept = [n for n, column in enumerate(table.columns) if not column.spare]
+    kept = list(range(len(lengths)))
+
+    def fits(folded: bool) -> bool:
+        least = [min(lengths[n], _FOLDED_CELLS) if folded and table.columns[n].folds else lengths[n] for n in kept]
+        return sum(least) + _GAP * (len(least) - 1) <= width
+
+    for spare in (1, 3, 2):
+        while not fits(folded=spare != 1) and (last := [n for n in kept if table.columns[n].spare == spare]):
+            kept.remove(last[-1])
     return Table(
         columns=tuple(table.columns[n] for n in kept), rows=tuple(tuple(row[n] for n in kept) for row in table.rows)
     )

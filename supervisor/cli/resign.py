@@ -2,14 +2,14 @@
 
 import click
 
-from supervisor.cli import exits
+from supervisor.cli import completion, exits
 from supervisor.cli.calls import daemon, led_by
 from supervisor.cli.options import duration, socket_option
 from supervisor.cli.text import safe
 
 
 @click.command()
-@click.argument("election")
+@click.argument("election", shell_complete=completion.elections)
 @click.option(
     "--timeout",
     type=duration,

@@ -40,12 +40,15 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A heading; numbers stand to the right. Where the terminal is narrow ``spare`` columns go and ``folds`` are folded."""
+    """A heading; numbers stand to the right. Where the terminal is narrow, ``folds`` are folded and ``spare`` ones go."""
 
     heading: str
     right: bool = False
     folds: bool = False
-    spare: bool = False
+    spare: int = 0
+    """When it goes: 1 as soon as the table does not fit, 2 when it does not even with its cells folded, 3 before 2; 0 never."""
+    marked: bool = False
+    """Its tone is shown by a sign, too, where there are signs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,8 @@ def _config(config: views.Config) -> Cell:
     if config.loaded_age_seconds is None:
         return Cell("none in force", Tone.WARN)
     text = f"{config.source}, generation {config.generation}, loaded {duration(config.loaded_age_seconds)} ago"
+    if config.last_good:
+        return Cell(f"{text}: the last good one, of {config.last_good}", Tone.WARN)
     return Cell(text)
 
 
@@ -144,13 +149,14 @@ def _elections(elections: Iterable[views.Election]) -> Table:
     return Table(
         columns=(
             Column("ELECTION", folds=True),
-            Column("ROLE"),
+            Column("ROLE", marked=True),
             Column("LEADER", folds=True),
             Column("TOKEN", right=True),
-            Column("LEASE", right=True),
-            Column("QUEUE", right=True),
+            Column("LEASE", right=True, spare=2),
+            Column("QUEUE", right=True, spare=3),
             Column("HEALTH"),
-            Column("SINCE", right=True),
+            Column("SINCE", right=True, spare=2),
+            Column("KNOWN BY", spare=1),
         ),
         rows=tuple(_election(e) for e in elections),
     )
@@ -169,12 +175,20 @@ def _election(e: views.Election) -> tuple[Cell, ...]:
         _queue(e),
         _health(e.health),
         Cell(duration(e.since_seconds)),
+        _known_by(e.leader),
     )
+
+
+def _known_by(leader: views.Leader) -> Cell:
+    """Whence what is said of the leader is known, and since when: an answer without an age is no answer."""
+    if leader.age_seconds is None:
+        return Cell(NOTHING, Tone.DIM)
+    return Cell(f"{leader.source}, {duration(leader.age_seconds)} ago", Tone.DIM)
 
 
 def _leader(leader: views.Leader) -> Cell:
     if leader.state == views.UNKNOWN:
-        return Cell("unknown", Tone.WARN)
+        return Cell(leader.words, Tone.WARN)
     if leader.state == views.NONE:
         return Cell("none", Tone.WARN)
     if leader.foreign:
@@ -192,13 +206,13 @@ def _processes(processes: Iterable[views.Process]) -> Table:
     return Table(
         columns=(
             Column("PROCESS", folds=True),
-            Column("ROLE"),
-            Column("STATE"),
+            Column("ROLE", spare=3),
+            Column("STATE", marked=True),
             Column("PID", right=True),
-            Column("UPTIME", right=True),
+            Column("UPTIME", right=True, spare=2),
             Column("HEALTH"),
-            Column("RESTARTS", right=True),
-            Column("LAST EXIT", folds=True, spare=True),
+            Column("RESTARTS", right=True, spare=2),
+            Column("LAST EXIT", folds=True, spare=1),
         ),
         rows=tuple(_process(p) for p in processes),
     )
@@ -281,6 +295,8 @@ def _remarks(status: views.Status) -> Iterable[tuple[str, Cell]]:
         if reason.subject == "config":
             for problem in status.config.problems:
                 yield "", Cell(problem)
+    if status.config.unkept:
+        yield "config", Cell(f"is not kept for --last-good: {status.config.unkept}", Tone.WARN)
     for member in status.store.members:
         if member.state in ("ill", "foreign"):
             yield "etcd", Cell(f"{member.endpoint}: {member.detail}", Tone.WARN)
@@ -289,12 +305,9 @@ def _remarks(status: views.Status) -> Iterable[tuple[str, Cell]]:
     for p in status.processes:
         if p.status_text:
             yield safe(p.name), Cell(f"says: {safe(p.status_text)}", Tone.PLAIN)
-    explained = {reason.subject for reason in status.reasons if reason.kind == views.UNKNOWN}
     for e in status.elections:
         leader = e.leader
-        if leader.state == views.UNKNOWN and e.name not in explained:
-            yield safe(e.name), Cell(f"the leader is {leader.words}", Tone.WARN)
-        elif leader.foreign:
+        if leader.foreign:
             # It has no name; what it proclaims is what its people know it by.
             said = f' that says "{leader.value[:40]}"' if leader.value else ""
             yield safe(e.name), Cell(f"led by another program's candidate{said}: {leader.key}", Tone.WARN)

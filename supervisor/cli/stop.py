@@ -2,14 +2,14 @@
 
 import click
 
-from supervisor.cli import exits
+from supervisor.cli import completion, exits
 from supervisor.cli.calls import daemon
 from supervisor.cli.options import duration, socket_option
 from supervisor.cli.text import safe
 
 
 @click.command()
-@click.argument("process")
+@click.argument("process", shell_complete=completion.processes)
 @click.option(
     "--timeout",
     type=duration,

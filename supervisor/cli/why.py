@@ -5,7 +5,11 @@ Made of the state as it is, and of the last events of the election and of what c
 
 from collections.abc import Sequence
 
-from supervisor.cli.calls import led_by
+import click
+
+from supervisor.cli import answers, exits
+from supervisor.cli.calls import daemon, led_by
+from supervisor.cli.text import as_json, safe
 from supervisor.control import views
 from supervisor.control.words import duration
 
@@ -19,6 +23,20 @@ _NOW = {
     "stepping-down": "is giving the lead up",
     "resigning": "is taking its key away",
 }
+
+
+def tell(election: str, *, json_wanted: bool) -> int:
+    """What led here. 0 whenever it could be told."""
+    with daemon() as connected:
+        happened = list(connected.events(election, lines=SHOWN))
+        (found,) = connected.status(election).elections
+    if json_wanted:
+        for one in happened:
+            click.echo(as_json(answers.happening(one)))
+    else:
+        for line in sentences(found, happened):
+            click.echo(safe(line))
+    return exits.OK
 
 
 def sentences(e: views.Election, happened: Sequence[views.Happening]) -> list[str]:

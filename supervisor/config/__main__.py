@@ -1,4 +1,4 @@
-"""The reader's process: ``python .../config/__main__.py FILE HOSTNAME [node=…] [running_as=…]``; its end of ``apart``.
+"""The reader's process: ``python .../config/__main__.py FILE HOSTNAME [KEY=VALUE]...``; its end of ``apart``.
 
 Promises: the answer, packed, on standard output and exit code 0, or another exit code; bounded in memory and time, and
 the OOM killer's first choice, so that no file can hurt the daemon. Does not: write anything else on standard output.
@@ -21,6 +21,8 @@ from supervisor.config.apart import TIMEOUT_SECONDS, Answer, pack
 from supervisor.config.problems import ConfigError, Problem
 
 MEMORY_BYTES = 4 << 30
+PATIENCE_SECONDS = 10.0
+"""For a file that somebody writes as we read it."""
 
 
 def main() -> None:
@@ -34,13 +36,20 @@ def main() -> None:
         pipe.write(packed)
 
 
-def _answer(path: Path, hostname: str, names: dict[str, str]) -> Answer:
-    from supervisor.config.load import load  # noqa: PLC0415 # within the bounds, too
+def _answer(path: Path, hostname: str, given: dict[str, str]) -> Answer:
+    from supervisor.config.lastgood import load_last_good  # noqa: PLC0415 # within the bounds, too
+    from supervisor.config.load import load  # noqa: PLC0415
 
+    node, running_as, root_only = given.get("node"), given.get("running_as"), "root_only" in given
     try:
+        if last_good := given.get("last_good"):
+            return load_last_good(
+                Path(last_good), path, environ=os.environ, hostname=hostname, node=node, root_only=root_only
+            )
         return load(
-            path, environ=os.environ, hostname=hostname, node=names.get("node"), running_as=names.get("running_as")
-        )
+            path, environ=os.environ, hostname=hostname, node=node, running_as=running_as, root_only=root_only,
+            patience_seconds=PATIENCE_SECONDS,
+        )  # fmt: skip
     except ConfigError as error:
         return error.problems, error.files
     except MemoryError:

@@ -28,14 +28,29 @@ Answer = Loaded | tuple[tuple[Problem, ...], tuple[Path, ...]]
 class Reading:
     """One reading of a file, begun."""
 
-    def __init__(self, path: Path, *, node: str | None, hostname: str, running_as: str | None = None) -> None:
-        """Begin. As ``load.load``, whose ``environ`` is this process's."""
+    def __init__(
+        self,
+        path: Path,
+        *,
+        node: str | None,
+        hostname: str,
+        running_as: str | None = None,
+        root_only: bool = False,
+        last_good: Path | None = None,
+    ) -> None:
+        """Begin. As ``load.load``, whose ``environ`` is this process's. ``last_good``: where the file was kept; read that."""
         self._path = path
         self._process: subprocess.Popen[bytes] | None = None
         self._refused = ""
         argv = interpreter.command(Path(__file__).with_name("__main__.py"))
         argv += [str(path), hostname]
-        argv += [f"{key}={value}" for key, value in (("node", node), ("running_as", running_as)) if value is not None]
+        given = {
+            "node": node,
+            "running_as": running_as,
+            "last_good": last_good,
+            "root_only": "yes" if root_only else None,
+        }
+        argv += [f"{key}={value}" for key, value in given.items() if value is not None]
         try:
             self._process = subprocess.Popen(
                 argv,

@@ -10,7 +10,16 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TypeVar
 
-from supervisor.config import birth_schema, kinds, outside_schema, probe_schema, process_schema, schema, values
+from supervisor.config import (
+    birth_schema,
+    control_schema,
+    kinds,
+    outside_schema,
+    probe_schema,
+    process_schema,
+    schema,
+    values,
+)
 from supervisor.config.outside_values import ALL
 from supervisor.core.birth import Capabilities, CgroupSpec, SocketKind, SocketSpec
 from supervisor.core.names import ElectionName, NodeName, ProcessId, ProcessName, Role
@@ -73,6 +82,7 @@ def spec(file: schema.File, node: NodeName) -> Spec:
         if file.metrics is None
         else MetricsSpec(host=file.metrics.address[0], port=file.metrics.address[1]),
         notify={name: _notify(name, n) for name, n in (file.notify or {}).items()},
+        control=control_schema.spec(file.control),
     )
 
 

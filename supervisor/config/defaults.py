@@ -8,8 +8,9 @@ them all). None where that is no value of the file: the text under the key says 
 from collections.abc import Callable, Mapping
 from enum import Enum
 
-from supervisor.config import birth_schema, outside_schema, probe_schema, process_schema, schema
+from supervisor.config import birth_schema, control_schema, outside_schema, probe_schema, process_schema, schema
 from supervisor.config.units import SECONDS_PER_UNIT
+from supervisor.core.access import ControlSpec
 from supervisor.core.birth import CgroupSpec, SocketKind, SocketSpec
 from supervisor.core.names import ElectionName, ProcessId, ProcessName, Role
 from supervisor.core.outside import NotifySpec
@@ -38,6 +39,7 @@ _NOTIFY = NotifySpec(name="", events=())
 
 SPECS: Mapping[type, object] = {
     schema.Etcd: EtcdSpec(),
+    control_schema.Control: ControlSpec(),
     schema.Election: _ELECTION,
     schema.Proclaim: ProclaimSpec(),
     process_schema.Process: _PROCESS,

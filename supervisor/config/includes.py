@@ -1,7 +1,7 @@
 """``include``: which files a file asks for, and how their trees become one.
 
-Promises: patterns are relative to the file they stand in and give sorted names; elections and processes of all files
-are put together, and a name that two files declare is reported with both places. Does not: read the files (``load``).
+Promises: patterns are relative to the file they stand in and give sorted names; elections, processes and nodes of all
+files are put together, and a name that two files declare is reported with both places. Does not: read the files (``load``).
 """
 
 import glob
@@ -12,7 +12,7 @@ from supervisor.config.problems import Problems
 from supervisor.config.tree import Entry, Kind, MapNode, Scalar, child, items, text
 from supervisor.config.units import shown
 
-MERGED = ("elections", "processes")
+MERGED = ("elections", "processes", "nodes")
 MAX_PATTERN = 1000
 MAX_PATTERN_PARTS = 30
 

@@ -10,6 +10,7 @@ from supervisor.config.described import Key, Section, sections
 from supervisor.config.forms import Json
 from supervisor.config.parse import parse
 from supervisor.config.problems import Problems
+from supervisor.config.schema import Overlay
 from supervisor.config.tree import Kind, ListNode, MapNode, Node
 
 ID = "urn:election-supervisor:file"
@@ -31,8 +32,41 @@ def json_schema() -> Json:
                 "pattern": r"\$\{",
             },
             **{section.section.__name__: _section(section) for section in others},
+            **{_of_a_node(s.section.__name__): _overlay(_section(s)) for s in others if s.section is not Overlay},
         },
     }
+
+
+def _of_a_node(name: str) -> str:
+    return f"{name}.of_a_node"
+
+
+def _overlay(form: Json) -> Json:
+    """The same as one node may have it: nothing is required, and a null removes a key."""
+    found: Json = {}
+    for key, said in form.items():
+        match key, said:
+            case "required", _:
+                continue
+            case "$ref", str() if not said.endswith("/variable"):
+                found[key] = _of_a_node(said)
+            case (("properties" | "patternProperties"), dict()):
+                found[key] = {name: _or_null(_overlay(below)) for name, below in said.items()}
+            case "additionalProperties", dict():
+                found[key] = _or_null(_overlay(said))
+            case _, dict():
+                found[key] = _overlay(said)
+            case (("allOf" | "anyOf" | "oneOf"), list()):
+                found[key] = [_overlay(one) for one in said]
+            case _:
+                found[key] = said
+    return found
+
+
+def _or_null(form: Json) -> Json:
+    texts = ("description", "default", "examples")
+    rest = {key: said for key, said in form.items() if key not in texts}
+    return {**{key: form[key] for key in texts if key in form}, "anyOf": [rest, {"type": "null"}]}
 
 
 def _section(section: Section) -> Json:
@@ -40,10 +74,14 @@ def _section(section: Section) -> Json:
     return {
         "description": " ".join(section.text.replace("``", "`").split()),
         "type": ["object", "null"] if not required else "object",
-        "properties": {key.name: _property(key) for key in section.keys},
+        "properties": {key.name: _in_overlays(section, _property(key)) for key in section.keys},
         **({"required": required} if required else {}),
         "additionalProperties": False,
     }
+
+
+def _in_overlays(section: Section, form: Json) -> Json:
+    return _or_null(_overlay(form)) if section.section is Overlay else form
 
 
 def _property(key: Key) -> Json:

@@ -3,6 +3,7 @@
 Promises, and does not: as ``schema``, which takes them over.
 """
 
+from enum import StrEnum
 from typing import Annotated
 
 from supervisor.config import units, values
@@ -22,9 +23,17 @@ from supervisor.core.spec import (
     UnhealthyAction,
 )
 
+
+class UnlistedNodes(StrEnum):
+    """What a node does that a file with ``nodes`` does not list."""
+
+    RUN = "run"
+    REFUSE = "refuse"
+
+
 Words = (
     CampaignWay | CampaignWhen | GiveUp | ProcessKind | ReloadPolicy | RestartPolicy | Scheduling | StopTo | SyslogFormat
-    | UnhealthyAction
+    | UnhealthyAction | UnlistedNodes
 )  # fmt: skip
 
 

@@ -77,6 +77,10 @@ MAX_PROBLEMS = 500
 class Problems:
     """Collects problems while a file is read, so that all are reported at once and each only once."""
 
+    here: bool = True
+    """Whether this machine is the one that will run it: else nobody looks for its programs and files here."""
+    overlaid: set[int] = field(default_factory=set)
+    """The values, by identity, that a node's overlay brought: what does not fit together is the overlay's doing."""
     _found: dict[Problem, None] = field(default_factory=dict)
 
     def add(self, place: Place, message: str, remedy: str) -> None:

@@ -11,7 +11,15 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from supervisor.config import birth_relations, life_relations, log_relations, probe_relations, units, values
+from supervisor.config import (
+    birth_relations,
+    control_schema,
+    life_relations,
+    log_relations,
+    probe_relations,
+    units,
+    values,
+)
 from supervisor.config.problems import Place, Problems, Refused
 from supervisor.config.tree import (
     Entry,
@@ -47,6 +55,7 @@ def check(root: MapNode, problems: Problems, *, complete: bool) -> None:
     if complete and not elections and not processes:
         problems.add(root.place, "there is nothing to run", "declare at least one election or process")
     _check_etcd(child(root, "etcd"), problems)
+    control_schema.check(child(root, "control"), problems)
     for name, election in elections.items():
         _check_budget(name, election, problems)
         _check_value(child(election.node, "proclaim", "value"), problems)
@@ -135,7 +144,7 @@ def _check_tls(etcd: MapNode, schemes: set[str], problems: Problems) -> None:
 def _check_file(node: Node | None, problems: Problems) -> None:
     """A file that every connection needs, and that is not there."""
     written = text(node)
-    if not written or node is None or written.startswith("~"):
+    if not written or node is None or written.startswith("~") or not problems.here:
         return
     path = directory_of(node.place.file) / written
     try:
@@ -167,7 +176,9 @@ def _check_budget(name: str, election: Entry, problems: Problems) -> None:
     if budget.problem is not None and budget.remedy is not None:
         if margin is not None and margin < timing.SHORTEST_SAFETY_MARGIN_SECONDS:
             times = {"safety_margin": times["safety_margin"]}
-        where = next((node for node in times.values() if node is not None), election.node)
+        given = [node for node in times.values() if node is not None]
+        first = next(iter(given), election.node)
+        where = next((node for node in given if id(node) in problems.overlaid), first)
         problems.add(where.place, f"{shown(name)[1:-1]}: {budget.problem}", budget.remedy)
 
 
@@ -294,6 +305,8 @@ def _is_empty(node: Node) -> bool:
 
 def _check_program(command: Node | None, directory: str, problems: Problems) -> None:
     """A program named by its path is looked at now; a bare name is looked up on PATH when the process starts."""
+    if not problems.here:
+        return
     where = items(command)[0] if items(command) else command
     split = _accepted(values.words, command) if isinstance(command, Scalar) else [text(where) or ""]
     if where is None or not split or "/" not in split[0] or split[0].startswith("~"):

@@ -14,8 +14,19 @@ from typing import Annotated, NamedTuple
 
 from pydantic_core import SchemaValidator, ValidationError
 
-from supervisor.config import outside_schema, units, values
-from supervisor.config.kinds import Name, NameKey, Path, Seconds, SecondsOrNone, Switch, Text, hook, one_of
+from supervisor.config import control_schema, outside_schema, units, values
+from supervisor.config.kinds import (
+    Name,
+    NameKey,
+    Path,
+    Seconds,
+    SecondsOrNone,
+    Switch,
+    Text,
+    UnlistedNodes,
+    hook,
+    one_of,
+)
 from supervisor.config.problems import MAX_PROBLEMS, Refused
 from supervisor.config.process_schema import Hook, Process
 from supervisor.config.shape import Before, OrNothing, Whole, schema_of, section, single
@@ -302,6 +313,29 @@ class Election:
 
 
 @section
+class Overlay:
+    """One of ``nodes``: what differs on that node.
+
+    Mappings are merged key by key, lists and single values replace those of the file, and ``~`` removes a key.
+    """
+
+    etcd: Etcd | None = None
+    """What differs in ``etcd`` there.
+
+    Class: as its keys. Default: nothing. Example: {endpoints: [127.0.0.1:2379]}"""
+
+    elections: Annotated[dict[NameKey, Election], OrNothing] | None = None
+    """What differs in the elections, or others beside them; `NAME: ~` where the node takes no part.
+
+    Class: live. Default: nothing. Example: {billing: ~}"""
+
+    processes: Processes | None = None
+    """What differs in the always processes, or others beside them.
+
+    Class: live. Default: nothing. Example: {exporter: {command: node-exporter --collector.zfs}}"""
+
+
+@section
 class File:
     """The file as a whole. What it includes is part of it."""
 
@@ -335,6 +369,22 @@ class File:
     """Whom to tell of what happens, by names of your own.
 
     Class: live. Default: nobody. Example: {pager: {events: process-gave-up, command: /usr/local/bin/page}}"""
+
+    nodes: Annotated[dict[NameKey, Overlay], OrNothing] | None = None
+    """What differs on single nodes, by name: keys of the file that are merged into it there. `~` removes a key. What a change
+    brings costs what it costs here.
+
+    Class: live. Default: none. Example: {web-1: {elections: {billing: {ttl: 5s}}}}"""
+
+    unlisted_nodes: Annotated[str, one_of(UnlistedNodes)] | None = None
+    """Whether a node that ``nodes`` does not list runs the file as it is, or refuses it.
+
+    Class: live. Default: run. Example: refuse"""
+
+    control: control_schema.Control | None = None
+    """Who may use the control socket, and for what.
+
+    Class: as its keys. Default: the daemon's user and group may everything, others nothing. Example: {read_group: monitoring}"""
 
     include: list[Text] | None = None
     """More files: paths, or patterns whose matches are taken in the order of their names; relative to this file. Elections and

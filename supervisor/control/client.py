@@ -72,7 +72,7 @@ class Client:
     def __init__(self, socket: Path, *, answer_seconds: float = ANSWER_SECONDS) -> None:
         self._socket = socket
         self._answer_seconds = answer_seconds
-        self._pid = _knock(socket, answer_seconds)
+        self.pid = _knock(socket, answer_seconds)
         self._channel = grpc.insecure_channel("unix:" + quote(str(socket.absolute())), options=_OPTIONS)
         self._stub = control_pb2_grpc.ControlStub(self._channel)
 
@@ -93,6 +93,17 @@ class Client:
         with self._errors():
             request = control_pb2.StatusRequest(election=name, exits=exits)
             return to_view(views.Status, self._stub.Status(request, timeout=self._answer_seconds))
+
+    def watch_status(self, name: str = "", *, exits: bool = False) -> Generator[views.Status, None, None]:
+        """The status now and at every change, until the daemon ends (NotRunning) or the iterator is closed."""
+        with self._errors():
+            call = self._stub.WatchStatus(control_pb2.StatusRequest(election=name, exits=exits))
+            try:
+                for message in call:
+                    yield to_view(views.Status, message)
+            finally:
+                call.cancel()
+        raise NotRunning(f"the supervisor at {self._socket} has ended")
 
     def version(self) -> views.Version:
         """Which program answers."""
@@ -196,18 +207,30 @@ class Client:
 
     def _translated(self, error: grpc.RpcError) -> ControlError:
         code, details = error.code(), error.details() or "no details"
-        who = f"the supervisor (pid {self._pid})" if self._pid else "the supervisor"
+        who = f"the supervisor (pid {self.pid})" if self.pid else "the supervisor"
         match code:
             case grpc.StatusCode.DEADLINE_EXCEEDED:
-                return NotAnswering(f"{who} at {self._socket} gave no answer in time; its log may say why")
+                why = "it is stopped (SIGSTOP)" if is_stopped(self.pid) else "its log may say why"
+                return NotAnswering(f"{who} at {self._socket} gave no answer in time; {why}")
             case grpc.StatusCode.RESOURCE_EXHAUSTED:
                 return NotAnswering(f"{who} at {self._socket} has too many callers ({details}); try again")
             case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:
                 return NotRunning(f"{who} at {self._socket} ended before it answered")
+            case grpc.StatusCode.PERMISSION_DENIED:
+                return NotPermitted(f"the supervisor at {self._socket} refuses: {details}")
             case grpc.StatusCode.NOT_FOUND:
                 return UnknownName(details)
             case _:
                 return BrokenAnswer(f"{who} at {self._socket} answered {code.name}: {details}")
+
+
+def is_stopped(pid: int | None) -> bool:
+    """Whether a process is stopped by a signal or a debugger, where that can be seen."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] in ("T", "t")
 
 
 def _knock(socket: Path, timeout_seconds: float) -> int | None:

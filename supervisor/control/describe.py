@@ -63,7 +63,7 @@ def status(
         condition=condition.condition(reasons),
         reasons=reasons,
         daemon=_daemon(state, facts, now, loop_lag_seconds),
-        config=_config(state, now),
+        config=_config(state, facts, now),
         store=_store(state, facts, now),
         sessions=tuple(_session(s, now) for ttl, s in sorted(state.sessions.items()) if only is None or ttl in ttls),
         elections=tuple(election(state, e, now) for e in chosen),
@@ -98,13 +98,16 @@ def _daemon(state: State, facts: Facts, now: Instant, loop_lag_seconds: float) -
     )
 
 
-def _config(state: State, now: Instant) -> views.Config:
+def _config(state: State, facts: Facts, now: Instant) -> views.Config:
     return views.Config(
         source=state.source,
         generation=state.generation,
         loaded_age_seconds=None if state.spec is None else _since(state.loaded_at, now),
         problems=state.problems,
         rejected_age_seconds=None if state.rejected_at is None else _since(state.rejected_at, now),
+        hash=facts.config_hash,
+        last_good=facts.last_good,
+        unkept=facts.unkept,
     )
 
 

@@ -49,15 +49,22 @@ def parse(value: str | bytes) -> dict[str, object] | None:
 
 def read(value: bytes) -> Document | None:
     """A document of ours, or None when the value is none: a foreign candidate's."""
+    found = read_whole(value)
+    return None if found is None else found[0]
+
+
+def read_whole(value: bytes) -> tuple[Document, dict[str, object]] | None:
+    """As ``read``, with every field that the document has, as JSON has it."""
     found = parse(value) if len(value) <= MOST_BYTES else None
     if found is None or not isinstance(found.get("node"), str) or not found["node"]:
         return None
-    return Document(
+    document = Document(
         node=_word(found.get("node")),
         state=_word(found.get("state")),
         health=_word(found.get("health")),
         since=_word(found.get("since")),
     )
+    return document, found
 
 
 def _word(value: object) -> str:

@@ -17,7 +17,7 @@ from supervisor.core.state import State
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What does not change while the daemon runs."""
+    """What is known of the daemon beside its state."""
 
     pid: int
     version: str
@@ -29,6 +29,12 @@ class Facts:
     """Whether the daemon began with an etcd of its own. A file in force knows better (``Spec.local_etcd``)."""
     endpoints: tuple[str, ...]
     """Of the etcd it began with; ``State.store`` knows better once it is connected."""
+    config_hash: str = ""
+    """SHA-256 of the configuration in force, all its files together."""
+    last_good: str = ""
+    """When the configuration in force was adopted, if it is the last good one and not the file's; else empty."""
+    unkept: str = ""
+    """Why the configuration in force is not kept for ``--last-good``; empty when it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +118,10 @@ class Ports(Protocol):
 
         Ends when the daemon does. To be closed by the reader (``contextlib.aclosing``).
         """
+        ...
+
+    def tell(self, text: str) -> None:
+        """Say a line in the daemon's own log."""
         ...
 
     def log_troubles(self) -> Mapping[ProcessId, LogTrouble]:

@@ -1,10 +1,9 @@
 """The control API on a unix socket.
 
-Who may use it. gRPC for Python does not show a handler the peer's credentials (SO_PEERCRED), so the check is the
-kernel's: connect(2) needs write permission on the socket file, judged by the caller's user, groups and capabilities at
-that moment. The file belongs to the daemon's user and group and has mode 0660; it is bound inside a private directory
-and moved into place when its mode is right, so there is no instant at which others could connect. Whoever may connect
-may do everything the API offers.
+Who may use it. First the kernel decides: connect(2) needs write permission on the socket file, judged by the caller's user, groups
+and capabilities at that moment. The file belongs to the daemon's user and group and has mode 0660, or what ``control`` in the
+file says; it is bound inside a private directory and moved into place when its mode is right, so there is no instant at which
+others could connect. Then ``guard`` asks of each call who makes it (``door``).
 
 Promises: the socket appears whole or not at all, and goes at ``stop``; a caller costs at most one reply's memory. Does
 not: lock (``lock.acquire`` is the caller's to hold, so that a stale socket is only ever replaced by one daemon), or listen
@@ -12,18 +11,22 @@ on a network.
 """
 
 import os
+import socket
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
 import grpc
 
+from supervisor.control.door import Door
+from supervisor.control.guard import group_id, guard
 from supervisor.control.ports import Ports
 from supervisor.control.service import ControlService
+from supervisor.core.access import ControlSpec
 from supervisor.pb import control_pb2_grpc
 
-SOCKET_MODE: Final = 0o660
 MOST_CALLS: Final = 256
 """At the same time; more are refused at once instead of queued."""
 MOST_SOCKET_PATH_BYTES: Final = 107
@@ -47,39 +50,93 @@ class ControlServer:
         self._path = path
         self._server: grpc.aio.Server | None = None
         self._identity: tuple[int, int] | None = None
+        self._door: Door | None = None
+        self._inner = path.with_name(f"{path.name}.d")
+        """A directory that only we can enter, for gRPC's own socket. The lock makes it ours."""
 
-    async def start(self) -> None:
+    async def start(self, access: ControlSpec | None = None) -> None:
         """Listen, then show the socket. Its directory exists and the lock is held. Raises ServeError."""
         server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=MOST_CALLS)
-        control_pb2_grpc.add_ControlServicer_to_server(ControlService(self._ports), server)
+        door = Door(self._inner / "s")
+        service = guard(ControlService(self._ports), self._ports, door)
+        control_pb2_grpc.add_ControlServicer_to_server(service, server)
+        outer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             with tempfile.TemporaryDirectory(prefix=".", dir=self._path.parent) as private:
                 hidden = Path(private) / "s"
-                _check_length(self._path, hidden)
-                server.add_insecure_port("unix:" + quote(str(hidden)))
+                _check_length(self._path, hidden, self._inner / "s")
+                _make_private(self._inner)
+                server.add_insecure_port("unix:" + quote(str(self._inner / "s")))
                 await server.start()
-                hidden.chmod(SOCKET_MODE)
+                outer.bind(str(hidden))
+                _admit(hidden, access)
+                await door.open(outer)
                 hidden.rename(self._path)
         except (OSError, RuntimeError) as error:
+            outer.close()
             await server.stop(None)
+            _clear_away(self._inner)
             remedy = "choose another place with --socket or $SUPERVISOR_SOCKET"
             raise ServeError(f"cannot serve the control socket {self._path}: {error}; {remedy}") from error
         status = self._path.lstat()
         self._identity = (status.st_dev, status.st_ino)
-        self._server = server
+        self._server, self._door = server, door
+
+    def admit(self, access: ControlSpec | None) -> str:
+        """Open the socket to others than before. What could not be done, in words; empty when it was."""
+        if not self._is_ours():
+            return ""
+        try:
+            _admit(self._path, access)
+        except OSError as error:
+            return f"the control socket keeps its group and mode: {error}"
+        return ""
+
+    def _is_ours(self) -> bool:
+        try:
+            status = self._path.lstat()
+        except FileNotFoundError:
+            return False
+        return (status.st_dev, status.st_ino) == self._identity
 
     async def stop(self, grace_seconds: float = 0.2) -> None:
         """Take the socket away, then give calls that wait or observe the grace before they are cancelled."""
         if self._server is None:
             return
         server, self._server = self._server, None
-        try:
-            status = self._path.lstat()
-            if (status.st_dev, status.st_ino) == self._identity:
-                self._path.unlink()
-        except FileNotFoundError:
-            pass
+        if self._is_ours():
+            self._path.unlink()
+        if self._door is not None:
+            self._door.close()
         await server.stop(grace_seconds)
+        if self._door is not None:
+            await self._door.end()
+        _clear_away(self._inner)
+
+
+def _make_private(directory: Path) -> None:
+    """Ours alone, and empty: what an earlier daemon left is of no use."""
+    _clear_away(directory)
+    directory.mkdir(mode=0o700)
+
+
+def _clear_away(directory: Path) -> None:
+    with suppress(OSError):  # gRPC may have removed its socket, and an earlier daemon may have left it
+        (directory / "s").unlink(missing_ok=True)
+        directory.rmdir()
+
+
+def _admit(path: Path, access: ControlSpec | None) -> None:
+    """Group and mode of the socket file. Raises OSError."""
+    access = access or ControlSpec()
+    if access.group is not None:
+        group = group_id(access.group)
+        if group is None:
+            raise OSError(f"control.group: there is no group {access.group}")
+        os.chown(path, -1, group)
+    else:
+        os.chown(path, -1, os.getegid())
+    path.chmod(access.socket_mode)
 
 
 def _check_length(*paths: Path) -> None:

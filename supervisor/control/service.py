@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import grpc
 from google.protobuf.message import Message
 
-from supervisor.control import condition, describe, leaders, outcomes, past, views
+from supervisor.control import condition, describe, leaders, outcomes, past, views, watching
 from supervisor.control.convert import to_message
 from supervisor.control.ports import Ports
 from supervisor.core.names import ElectionName, Instant, ProcessId, RunId
@@ -31,6 +31,8 @@ _NAMES_LISTED = 12
 _NOBODY_KNOWS = views.Leader(state=views.UNKNOWN, words="unknown (removed from the file)")
 _HELD = frozenset({ElectionPhase.LEADING, ElectionPhase.STEPPING_DOWN, ElectionPhase.RESIGNING})
 
+_Chosen: TypeAlias = tuple[ElectionName | None, ProcessId | None]
+
 if TYPE_CHECKING:  # at run time the class takes no parameters
     Context: TypeAlias = grpc.aio.ServicerContext[Message, Message]
 
@@ -45,27 +47,43 @@ class ControlService(control_pb2_grpc.ControlServicer):
         self, request: control_pb2.StatusRequest, context: "Context"
     ) -> control_pb2.Status:
         """What this node knows, at once."""
-        ports, state = self._ports, self._ports.state()
-        only, process = None, None
-        if (
-            request.election
-            and ElectionName(request.election) not in state.elections
-            and _names_process(state, request.election)
-        ):
-            process = await _process(state, request.election, context)
-        elif request.election:
-            only = (await _election(state, request.election, context)).spec.name
-        view = describe.status(
-            state,
+        chosen = await self._chosen(request, context)
+        return to_message(self._status(chosen, exits=request.exits), control_pb2.Status())
+
+    async def WatchStatus(  # noqa: N802
+        self, request: control_pb2.StatusRequest, context: "Context"
+    ) -> AsyncGenerator[control_pb2.Status, None]:
+        """The same, now and at every change."""
+        chosen = await self._chosen(request, context)
+
+        def message() -> control_pb2.Status:
+            return to_message(self._status(chosen, exits=request.exits), control_pb2.Status())
+
+        async with aclosing(watching.messages(self._ports, message)) as messages:
+            async for one in messages:
+                yield one
+
+    async def _chosen(self, request: control_pb2.StatusRequest, context: "Context") -> _Chosen:
+        """The election or the process that a status is asked for; neither: all."""
+        state, name = self._ports.state(), request.election
+        if not name:
+            return None, None
+        if ElectionName(name) not in state.elections and _names_process(state, name):
+            return None, await _process(state, name, context)
+        return (await _election(state, name, context)).spec.name, None
+
+    def _status(self, chosen: _Chosen, *, exits: bool) -> views.Status:
+        ports, (only, process) = self._ports, chosen
+        return describe.status(
+            ports.state(),
             ports.facts,
             ports.now(),
             loop_lag_seconds=ports.loop_lag_seconds(),
             only=only,
             log_troubles=ports.log_troubles(),
             process_only=process,
-            exits=request.exits,
+            exits=exits,
         )
-        return to_message(view, control_pb2.Status())
 
     async def Version(  # noqa: N802
         self, _request: control_pb2.VersionRequest, _context: "Context"

@@ -65,6 +65,12 @@ class Config:
     loaded_age_seconds: float | None
     problems: tuple[str, ...]
     rejected_age_seconds: float | None
+    hash: str = ""
+    """SHA-256 of all its files together."""
+    last_good: str = ""
+    """When it was adopted, if it is the last good configuration and not what the file says; else empty."""
+    unkept: str = ""
+    """Why it is not kept for ``run --last-good``; empty when it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ token) and *re-campaign* (stop, prove empty, resign, campaign anew); each change
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
+from supervisor.core.access import ControlSpec
 from supervisor.core.spec import (
     LIVE_PROCESS_FIELDS,
     CampaignWay,
@@ -82,6 +83,12 @@ def diff(old: Spec | None, new: Spec) -> tuple[Change, ...]:
     changes: list[Change] = []
     if old.etcd != new.etcd and not moved and old.elections:
         changes.append(Change(cost=Cost.LIVE, what="etcd", keys=_keys(old.etcd, new.etcd)))
+    if old.control != new.control:
+        changes.append(
+            Change(
+                cost=Cost.LIVE, what="control", keys=_keys(old.control or ControlSpec(), new.control or ControlSpec())
+            )
+        )
     for name in sorted({*old.elections, *new.elections}):
         before, after = old.elections.get(name), new.elections.get(name)
         what = f"election {name}"

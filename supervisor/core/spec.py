@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from supervisor.core.access import ControlSpec
 from supervisor.core.birth import Capabilities, CgroupSpec, IoPriority, Scheduling, SocketSpec
 from supervisor.core.names import HOOK_MARK, ElectionName, NodeName, ProcessId, ProcessName, Role
 from supervisor.core.outside import MetricsSpec, NotifySpec
@@ -438,13 +439,11 @@ class Spec:
     """The always processes."""
     metrics: MetricsSpec | None = None
     notify: Mapping[str, NotifySpec] = field(default_factory=dict)
+    control: ControlSpec | None = None
     local_etcd: ProcessSpec | None = None
     """The private etcd to run before anything campaigns, with ``etcd.endpoints`` naming it; None when there is another."""
 
     def process_specs(self) -> dict[ProcessId, ProcessSpec]:
         """Every declared process of every role, by id."""
-        specs = {p.id: p for p in self.processes.values()}
-        for election in self.elections.values():
-            specs.update({p.id: p for p in election.leader.values()})
-            specs.update({p.id: p for p in election.follower.values()})
-        return specs
+        roles = [self.processes, *(role for e in self.elections.values() for role in (e.leader, e.follower))]
+        return {p.id: p for role in roles for p in role.values()}

@@ -119,12 +119,17 @@ class Budget:
     remedy: str | None
     """What to change, when there is a problem."""
 
+    @property
+    def left_seconds(self) -> float:
+        """What a lost lease leaves: from the stop signal to the kill. Never less than lost_grace, when there is no problem."""
+        return self.ttl_seconds - self.safety_margin_seconds - 2 * self.renew_every_seconds
+
     def __str__(self) -> str:
         """The sum in one line, as ``check`` prints it."""
         return (
-            f"2 x renew_every {_text(self.renew_every_seconds)} + lost_grace {_text(self.lost_grace_seconds)}"
-            f" + safety_margin {_text(self.safety_margin_seconds)} = {_text(self.needed_seconds)}"
-            f" of ttl {_text(self.ttl_seconds)}" + (" as granted by etcd" if self.granted else "")
+            f"2 x renew_every {text(self.renew_every_seconds)} + lost_grace {text(self.lost_grace_seconds)}"
+            f" + safety_margin {text(self.safety_margin_seconds)} = {text(self.needed_seconds)}"
+            f" of ttl {text(self.ttl_seconds)}" + (" as granted by etcd" if self.granted else "")
         )
 
 
@@ -152,12 +157,12 @@ def budget(election: ElectionSpec, granted_seconds: float | None = None) -> Budg
 
 
 def _with_problem(election: ElectionSpec, spent: Budget) -> Budget:
-    shortest = _text(SHORTEST_SAFETY_MARGIN_SECONDS)
+    shortest = text(SHORTEST_SAFETY_MARGIN_SECONDS)
     if spent.safety_margin_seconds < SHORTEST_SAFETY_MARGIN_SECONDS:
-        problem = f"safety_margin {_text(spent.safety_margin_seconds)} is shorter than a kill may take: {shortest}"
+        problem = f"safety_margin {text(spent.safety_margin_seconds)} is shorter than a kill may take: {shortest}"
         remedy = f"leave safety_margin out, or write {shortest} or more"
     else:
-        problem = f"the ttl is too short for what it must hold: {spent}, {_text(spent.needed_seconds - spent.ttl_seconds)} too much"
+        problem = f"the ttl is too short for what it must hold: {spent}, {text(spent.needed_seconds - spent.ttl_seconds)} too much"
         remedy = f"raise ttl to {least_ttl_seconds(election)}s{_or_lower(election, spent)}"
     return replace(spent, problem=problem, remedy=remedy)
 
@@ -183,11 +188,11 @@ def least_ttl_seconds(election: ElectionSpec) -> int:
     return math.ceil(least - ROUNDING_SECONDS)
 
 
-def _text(seconds: float) -> str:
+def text(seconds: float) -> str:
     """``3.333s``, ``10s``: at most milliseconds, without zeros that say nothing."""
     return f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"
 
 
 def _floor_text(seconds: float) -> str:
-    """As ``_text``, rounded down, so that the suggested value itself fits."""
-    return _text(math.floor(seconds * 1000 + ROUNDING_SECONDS) / 1000)
+    """As ``text``, rounded down, so that the suggested value itself fits."""
+    return text(math.floor(seconds * 1000 + ROUNDING_SECONDS) / 1000)

@@ -12,6 +12,7 @@ import sys
 import traceback
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 if __package__ in {None, ""}:
     # Neither the working directory nor ours is in the path (-P). The package is found once; from then on it knows itself.
@@ -30,6 +31,9 @@ del sys.modules["ssl"]
 from supervisor.daemon.handover import Orders  # noqa: E402
 from supervisor.daemon.main import INTERNAL, run  # noqa: E402
 
+if TYPE_CHECKING:
+    from supervisor.daemon.errand import Errand
+
 _INTERRUPTED = 130
 _M_ARENA_MAX = -8
 
@@ -45,13 +49,7 @@ def main() -> int:
     ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
     try:
         orders = Orders.parse(sys.argv[1:])
-        return run(
-            orders.file,
-            node=orders.node,
-            wait_etcd_seconds=orders.wait_etcd_seconds,
-            socket=orders.socket,
-            state_dir=orders.state_dir,
-        )
+        return run(orders, errand=_errand(orders.errand))
     except KeyboardInterrupt:
         return _INTERRUPTED
     except Exception:  # noqa: BLE001 # a bug of ours must not look like another verb's answer, which Python's 1 would
@@ -59,6 +57,15 @@ def main() -> int:
         sys.stderr.flush()
         # At once: a thread that does not end would keep us here, and the guardian waiting for our death.
         os._exit(INTERNAL)
+
+
+def _errand(text: str) -> "Errand | None":
+    """What ``elect`` was asked for; the daemon of a file holds nothing of it in memory."""
+    if not text:
+        return None
+    from supervisor.daemon.errand import Errand  # noqa: PLC0415
+
+    return Errand.parse(text)
 
 
 if __name__ == "__main__":

@@ -4,52 +4,48 @@ Promises: whatever ends the group, the guardian is closed last, and it ends what
 """
 
 import asyncio
-import contextlib
-import dataclasses
-import json
 import os
 import random
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from supervisor import __version__
 from supervisor.config.apart import Reading
-from supervisor.control import past, views
-from supervisor.control.ports import Facts, Ledger
+from supervisor.config.problems import ConfigError
+from supervisor.control.ports import Facts
 from supervisor.control.server import ControlServer
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
-from supervisor.core import happenings, machine
+from supervisor.core import machine
+from supervisor.core.history import Page
 from supervisor.core.names import ElectionName, Home, NodeName
-from supervisor.core.outside import NotifySpec
+from supervisor.core.spec import ProcessSpec, Spec
 from supervisor.core.state import State
 from supervisor.daemon import clock
 from supervisor.daemon.children import Children
-from supervisor.daemon.ledger import LedgerFile
+from supervisor.daemon.keeper import Keeper
 from supervisor.daemon.loop import Loop
 from supervisor.daemon.manager import LONGEST_WITHOUT_STEP_SECONDS, ServiceManager
-from supervisor.daemon.notices import Notices, as_command, as_variables, in_words
 from supervisor.daemon.order import Order
-from supervisor.daemon.outside import Outside
 from supervisor.daemon.ports import DaemonPorts
+from supervisor.daemon.record import Record
 from supervisor.daemon.reload import Reloader
-from supervisor.daemon.ring import Ring
 from supervisor.daemon.store_calls import StoreCalls
 from supervisor.daemon.tokens import TokenFile
-from supervisor.etcd.errors import StoreError
 from supervisor.guardian.link import GuardianLink, Launched
 from supervisor.processes.logs import LogCapture
 from supervisor.processes.output import Output
-from supervisor.processes.webhook import post
+from supervisor.processes.probes import ExecResult
 from supervisor.report import transitions
 from supervisor.report.logline import Level, LogLine, is_journal, render
 from supervisor.report.systemd import Notifier
 
 if TYPE_CHECKING:
+    from supervisor.daemon.errand import Errand
     from supervisor.report.metrics import Moment
 
 ETCD_UNREACHABLE_EXIT_CODE = 69
@@ -69,12 +65,17 @@ class Daemon:
         socket_path: Path,
         state_dir: Path,
         output: Output,
+        root_only: bool,
+        errand: "Errand | None" = None,
     ) -> None:
         self._launched = launched
+        self._errand = errand
         self._output = output
         self._own = output.lane("supervisor")
         self._journal = is_journal(os.environ, 1)
-        self._manager = ServiceManager(Notifier.from_environment(os.environ), state=lambda: self.loop.state)
+        self._manager = ServiceManager(
+            Notifier.from_environment(os.environ), state=lambda: self.loop.state, more=self._of_the_file
+        )
         self._tokens = TokenFile(state_dir, lambda event: self.loop.post(event))
         initial = machine.initial(
             NodeName(node or socket.gethostname()),
@@ -84,6 +85,7 @@ class Daemon:
             seen=self._tokens.read(),
         )
         self.loop = Loop(initial, clock=clock.now, perform=Order(self._begin).pass_on)
+        self.keeper = Keeper(state_dir, tell=lambda text: self.say(Level.WARN, text))
         self.reloader = Reloader(
             file,
             node=node,
@@ -92,34 +94,50 @@ class Daemon:
             state=lambda: self.loop.state,
             wait=self.loop.wait,
             begun=reading,
+            root_only=root_only,
+            keeper=self.keeper,
         )
         self._logs = LogCapture(output=output, on_warning=lambda text: self.say(Level.WARN, text))
         self._link: GuardianLink | None = None
         self._children: Children | None = None
         self._store: StoreCalls | None = None
-        self._ledger = LedgerFile(state_dir, self._warn_from_thread)
-        self._ring = Ring()
-        ports = DaemonPorts(self.loop, self.reloader, self._facts, self._logs, self._read_ledger, self._ring)
+        self._record = Record(
+            state_dir,
+            state=lambda: self.loop.state,
+            moment=self._moment,
+            say=self.say,
+            errand=self._run_errand,
+            history=self._read_history,
+        )
+        ports = DaemonPorts(
+            self.loop, self.reloader, self._facts, self._logs, self._record, lambda text: self.say(Level.INFO, text)
+        )
         self._control = ControlServer(ports, socket_path)
-        self._outside = Outside(
-            self._moment,
-            say=lambda text: self.say(Level.INFO, text),
-            warn=lambda text: self.say(Level.WARN, text),
-        )
-        self._notices = Notices(
-            run=self._run_notice, post=post, describe=self._describe, warn=lambda text: self.say(Level.WARN, text)
-        )
-        self._running = asyncio.get_running_loop()
 
     def say(self, level: Level, message: str) -> None:
         """One line of our own."""
         self._write(LogLine(level=level, message=message))
 
-    async def serve(self) -> None:
-        """Show the control socket; ``run`` takes it away. Raises ServeError."""
-        await self._control.start()
+    async def serve(self, spec: Spec) -> None:
+        """Show the control socket to whom the file says; ``run`` takes it away. Raises ServeError."""
+        await self._control.start(spec.control)
 
-    async def run(self, first: ev.ConfigLoaded, *, wait_etcd_seconds: float | None) -> int:
+    def first_file(self, *, last_good: bool) -> list[ev.ConfigLoaded | ev.ConfigRejected]:
+        """What to begin with: the file; or, when it is broken and we may, what was adopted last. Raises as ``Reloader.read``."""
+        try:
+            return [self.reloader.read()]
+        except ConfigError as error:
+            if not last_good:
+                raise
+            try:
+                kept = self.reloader.read_last_good()
+            except ConfigError as nothing:
+                raise ConfigError([*error.problems, *nothing.problems], error.files) from None
+            return [kept, ev.ConfigRejected(problems=tuple(map(str, error.problems)))]
+
+    async def run(
+        self, first: Sequence[ev.ConfigLoaded | ev.ConfigRejected], *, wait_etcd_seconds: float | None
+    ) -> int:
         """From the first file to the end; returns the exit code."""
         self._link = GuardianLink(self._launched, on_event=self._hear, chance=random.random)
         self._children = Children(
@@ -128,8 +146,11 @@ class Daemon:
             self.loop.post,
             base=dict(os.environ),
             on_warning=lambda text: self.say(Level.WARN, text),
+            passed_through=self._errand.process if self._errand is not None else None,
         )
         self.loop.observe(self._report)
+        if self._errand is not None:
+            self.loop.observe(self._errand.observe)
         self._greet()
         code = 70
         try:
@@ -140,24 +161,31 @@ class Daemon:
                     group.create_task(self._children.probes.run(), name="probes"),
                     group.create_task(self.reloader.watch(), name="file watch"),
                     group.create_task(self._manager.keep_watchdog(self._alive), name="watchdog"),
-                    group.create_task(self._outside.run(), name="health and metrics"),
+                    group.create_task(self._record.outside.run(), name="health and metrics"),
                 ]
                 if wait_etcd_seconds is not None:
                     background.append(group.create_task(self._give_up_on_etcd(wait_etcd_seconds), name="wait for etcd"))
-                self._listen(group)
-                self.loop.post(first)
+                if self._errand is None:
+                    self._listen(group)
+                else:
+                    self._errand.begin(asyncio.get_running_loop(), self.loop, self._link)
+                for event in first:
+                    self.loop.post(event)
                 code = await self.loop.run()
-                await self._notices.close()
+                await self._record.end()
+                if self._errand is not None:
+                    code = self._errand.exit_code(code)
                 await self._control.stop()
                 await self._store.close()
                 await self._tokens.close()
+                await self.keeper.close()
                 for task in background[1:]:
                     task.cancel()
                 await self._link.close()
                 background[0].cancel()
         finally:
             self.reloader.close()
-            self._ledger.close()
+            self._record.close()
             await self._logs.close()
         self.say(Level.INFO, f"ended with exit code {code}")
         return code
@@ -178,35 +206,17 @@ class Daemon:
         assert self._children is not None
         self._children.on_event(event)
 
-    # --- the past
+    # --- what the record asks for
 
-    async def _read_ledger(self, election: ElectionName) -> Ledger:
-        """From etcd; when that cannot be asked, this node's own notes."""
+    async def _read_history(self, election: ElectionName) -> tuple[Page, ...]:
         assert self._store is not None
-        try:
-            return Ledger(pages=await self._store.history(election))
-        except StoreError as error:
-            pages = await asyncio.to_thread(self._ledger.read, election)
-            return Ledger(pages=pages, detail=str(error))
+        return await self._store.history(election)
 
-    def _warn_from_thread(self, text: str) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended
-            self._running.call_soon_threadsafe(self.say, Level.WARN, text)
-
-    # --- notifications
-
-    def _describe(self, happened: happenings.Happening) -> tuple[bytes, Mapping[str, str]]:
-        """One event as a webhook's body and as a command's variables: the JSON that ``events`` prints, without a number."""
-        told = dataclasses.asdict(past.happening(self.loop.state, 0, happened))
-        told = {"schema_version": views.SCHEMA_VERSION, **told, "facts": dict(happened.facts)}
-        del told["number"], told["missed"]
-        body = json.dumps(told, ensure_ascii=False).encode(errors="replace")
-        return body, as_variables(told, body)
-
-    async def _run_notice(self, spec: NotifySpec, variables: Mapping[str, str]) -> str:
+    async def _run_errand(
+        self, spec: ProcessSpec, variables: tuple[tuple[str, str], ...], timeout_seconds: float
+    ) -> ExecResult:
         assert self._children is not None
-        told = (("SUPERVISOR_NODE", str(self.loop.state.node)), *variables.items())
-        return in_words(await self._children.run_errand(as_command(spec), told, spec.timeout_seconds))
+        return await self._children.run_errand(spec, variables, timeout_seconds)
 
     # --- signals
 
@@ -236,27 +246,35 @@ class Daemon:
 
     def _report(self, before: State, event: ev.Event, after: State, _actions: tuple[ac.Action, ...]) -> None:
         self._write(*transitions.lines(before, event, after))
-        try:
-            self._record(before, event, after)
-        except Exception as error:  # noqa: BLE001 # a bug in what is told is worth no term
-            self.say(Level.ERROR, f"not on record, by a bug of ours: {type(event).__name__}: {error!r}")
+        self._record.note(before, event, after)
+        if after.generation != before.generation:
+            self._adopted(before, after)
         if len(after.processes) < len(before.processes):
             for gone in before.processes.keys() - after.processes.keys():
                 self._logs.forget(gone)
         self._manager.report(before, after)
+        if before.spec is not after.spec and before.spec is not None and after.spec is not None:
+            trouble = self._control.admit(after.spec.control) if before.spec.control != after.spec.control else ""
+            if trouble:
+                self.say(Level.WARN, trouble)
 
-    def _record(self, before: State, event: ev.Event, after: State) -> None:
-        """For history, events, metrics and notifications."""
-        self._ledger.note(before, after)
-        now = clock.now()
-        found = happenings.of_step(before, event, after, now=now)
-        self._ring.add(found)
-        self._outside.note(before, event, after, found, now)
-        self._notices.note(before, after, found)
+    def _adopted(self, before: State, after: State) -> None:
+        was_last_good = self.keeper.running_last_good
+        self.keeper.adopted(after.spec)
+        if at := self.keeper.running_last_good:
+            text = f"running the last good configuration, of {at}: the file is broken or gone, and is adopted once it is good"
+            self.say(Level.WARN, text)
+        elif was_last_good and before.spec is not None:
+            self.say(Level.INFO, "the file is good again: the last good configuration is no longer needed")
+
+    def _of_the_file(self) -> str:
+        """For the line of status: what the state does not say."""
+        at = self.keeper.running_last_good
+        return f"; runs the last good configuration, of {at}" if at else ""
 
     def _write(self, *lines: LogLine) -> None:
         """Those of one step in one block: whoever writes it is woken once."""
-        if lines:
+        if lines and (self._errand is None or self._errand.wish.verbose):
             now = datetime.now(UTC)
             self._own.put("".join(f"{render(line, now, journal=self._journal)}\n" for line in lines).encode())
 
@@ -292,6 +310,9 @@ class Daemon:
             containment=ready.containment,
             local_etcd=spec is not None and spec.local_etcd is not None,
             endpoints=spec.etcd.endpoints if spec is not None else (),
+            config_hash=self.keeper.hash,
+            last_good=self.keeper.running_last_good,
+            unkept=self.keeper.trouble,
         )
 
 
@@ -308,7 +329,10 @@ def run_daemon(
     socket_path: Path,
     state_dir: Path,
     wait_etcd_seconds: float | None,
+    root_only: bool,
+    last_good: bool,
     on_error: Callable[[Exception], int],
+    errand: "Errand | None" = None,
 ) -> int:
     """Everything after the guardian is up. ``reading``: of the file, begun.
 
@@ -316,7 +340,7 @@ def run_daemon(
     """
 
     async def main() -> int:
-        output = Output(1)
+        output = Output(1 if errand is None else 2)
         try:
             try:
                 daemon = Daemon(
@@ -327,9 +351,12 @@ def run_daemon(
                     socket_path=socket_path,
                     state_dir=state_dir,
                     output=output,
+                    root_only=root_only,
+                    errand=errand,
                 )
-                first = daemon.reloader.read()
-                await daemon.serve()
+                first = daemon.first_file(last_good=last_good)
+                assert isinstance(first[0], ev.ConfigLoaded), "what follows it says why it is not the file"
+                await daemon.serve(first[0].spec)
             except Exception as error:  # noqa: BLE001 # worded for people by on_error, which raises what it does not know
                 await GuardianLink(launched, on_event=lambda _: None, chance=random.random).close()
                 return on_error(error)

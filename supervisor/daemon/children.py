@@ -71,11 +71,14 @@ class Children:
         *,
         base: Mapping[str, str],
         on_warning: Callable[[str], None] = lambda _: None,
+        passed_through: ProcessId | None = None,
     ) -> None:
+        """``passed_through``: this process gets our own stdin, stdout and stderr instead of a log (``elect``)."""
         self._link = link
         self._logs = logs
         self._post = post
         self._base = base
+        self._passed_through = passed_through
         self._runs: dict[RunId, ac.Spawn] = {}
         self._looks: dict[RunId, _Look] = {}
         self._next_look = 0
@@ -165,12 +168,15 @@ class Children:
             environment = build_environment(spec, action.variables, self._base, identity)
             environment.update(self.notify.open(spec, run))
             owner = identity.uid if identity else None
-            fds = self._logs.open(spec.id, run, owner=owner, terminal=spec.pty, variables=action.variables)
+            if spec.id == self._passed_through:
+                fds = (os.dup(1), os.dup(2), os.dup(0))
+            else:
+                fds = self._logs.open(spec.id, run, owner=owner, terminal=spec.pty, variables=action.variables)
             if self.watches.open(spec, run):
                 self._logs.listen(spec.id, run, partial(self.watches.feed, run))
             request = _request(run, spec, action.term, environment, identity, held=action.held)
             self._runs[run] = action
-            self._link.spawn(request, fds[0], fds[1])
+            self._link.spawn(request, *fds)
         except (UnknownName, EnvironmentFileError, OSError, ValueError) as error:
             self._forget(run)
             failed = ev.SpawnFailed(run=run, detail=str(error), chance=random.random())  # noqa: S311 # jitter

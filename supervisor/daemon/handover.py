@@ -20,6 +20,12 @@ class Orders:
     state_dir: Path
     node: str | None
     wait_etcd_seconds: float | None
+    last_good: bool = False
+    """Start from the configuration adopted last when the file is broken or gone."""
+    insecure_permissions: bool = False
+    """Root takes a file that others could change."""
+    errand: str = ""
+    """What ``elect`` was asked for (``errand.Errand``); empty for ``run``."""
 
     def arguments(self) -> list[str]:
         """For the daemon's command line."""
@@ -28,7 +34,13 @@ class Orders:
             found.append(f"--node={self.node}")
         if self.wait_etcd_seconds is not None:
             found.append(f"--wait-etcd={self.wait_etcd_seconds!r}")
+        found += [f"--{name}=yes" for name, on in self._switches().items() if on]
+        if self.errand:
+            found.append(f"--errand={self.errand}")
         return found
+
+    def _switches(self) -> dict[str, bool]:
+        return {"last-good": self.last_good, "insecure-permissions": self.insecure_permissions}
 
     @staticmethod
     def parse(arguments: list[str]) -> "Orders":
@@ -42,6 +54,9 @@ class Orders:
             state_dir=Path(given["state-dir"]),
             node=given.get("node"),
             wait_etcd_seconds=None if wait is None else float(wait),
+            last_good="last-good" in given,
+            insecure_permissions="insecure-permissions" in given,
+            errand=given.get("errand", ""),
         )
 
 

@@ -4,19 +4,28 @@ Promises: the guardian is started before gRPC is imported (this module imports n
 that no other daemon has this socket or state directory. The file is read meanwhile, by a process of its own.
 """
 
+import os
 import socket as socket_module
 import sys
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from supervisor.config.apart import Reading
 from supervisor.control import lock
+from supervisor.daemon.handover import Orders
 from supervisor.guardian.link import GuardianStartError, launch
 
+if TYPE_CHECKING:
+    from supervisor.daemon.errand import Errand
+
+_SPANS = (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0), ("seconds", 1.0))
 USAGE, INTERNAL, NOT_PERMITTED, BAD_CONFIGURATION = 64, 70, 77, 78
 
 
-def run(file: Path, *, node: str | None, wait_etcd_seconds: float | None, socket: Path, state_dir: Path) -> int:
-    """Be the daemon; returns the exit code."""
+def run(orders: Orders, *, errand: "Errand | None" = None) -> int:
+    """Be the daemon, for one command only if there is an errand; returns the exit code."""
+    file, node, socket, state_dir = orders.file, orders.node, orders.socket, orders.state_dir
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
         held = [lock.acquire(socket), lock.acquire(state_dir / "daemon")]
@@ -26,7 +35,8 @@ def run(file: Path, *, node: str | None, wait_etcd_seconds: float | None, socket
     except OSError as error:
         print(f"supervisor: {error.filename}: {error.strerror}", file=sys.stderr)
         return NOT_PERMITTED if isinstance(error, PermissionError) else INTERNAL
-    reading = Reading(file, node=node, hostname=socket_module.gethostname())
+    root_only = os.geteuid() == 0 and not orders.insecure_permissions
+    reading = Reading(file, node=node, hostname=socket_module.gethostname(), root_only=root_only)
     try:
         launched = launch(state_dir=state_dir, node=node or "")
     except GuardianStartError as error:
@@ -43,15 +53,31 @@ def run(file: Path, *, node: str | None, wait_etcd_seconds: float | None, socket
         node=node,
         socket_path=socket,
         state_dir=state_dir,
-        wait_etcd_seconds=wait_etcd_seconds,
-        on_error=_refuse,
+        wait_etcd_seconds=orders.wait_etcd_seconds,
+        root_only=root_only,
+        last_good=orders.last_good,
+        on_error=lambda error: (_refuse if errand is None else _refuse_errand)(error, orders),
+        errand=errand,
     )
     for one in held:
         one.release()
+    if errand is not None:
+        errand.clear_away(state_dir)
     return code
 
 
-def _refuse(error: Exception) -> int:
+def _refuse_errand(error: Exception, orders: Orders) -> int:
+    """The file was made of a command line: what is wrong with it has no place in a file."""
+    from supervisor.config.problems import ConfigError  # noqa: PLC0415 # loaded by now
+
+    if not isinstance(error, ConfigError):
+        return _refuse(error, orders)
+    for problem in error.problems:
+        print(f"supervisor: {problem.message}; {problem.remedy}", file=sys.stderr)
+    return USAGE
+
+
+def _refuse(error: Exception, orders: Orders) -> int:
     """What keeps the daemon from starting, in words: a file that cannot be adopted, a place that cannot be used."""
     from supervisor.config.problems import ConfigError  # noqa: PLC0415 # loaded by now
     from supervisor.control.server import ServeError  # noqa: PLC0415
@@ -60,6 +86,8 @@ def _refuse(error: Exception) -> int:
     if isinstance(error, ConfigError):
         for problem in error.problems:
             print(problem.shown(), file=sys.stderr)
+        if not orders.last_good and (hint := _hint(orders.state_dir)):
+            print(hint, file=sys.stderr)
         return BAD_CONFIGURATION
     if isinstance(error, LocalEtcdMissing):
         print(f"supervisor: {error}", file=sys.stderr)
@@ -72,3 +100,15 @@ def _refuse(error: Exception) -> int:
         print(f"supervisor: {error.filename or 'at start'}: {error.strerror or error}; {remedy}", file=sys.stderr)
         return NOT_PERMITTED if isinstance(error, PermissionError) else INTERNAL
     raise error
+
+
+def _hint(state_dir: Path) -> str:
+    """What could be started from instead; empty when there is nothing."""
+    from supervisor.daemon.keeper import FILE_NAME  # noqa: PLC0415 # loaded by now
+
+    try:
+        age = time.time() - (state_dir / FILE_NAME).stat().st_mtime
+    except OSError:
+        return ""
+    ago = next((f"{age / size:.0f} {name}" for name, size in _SPANS if age >= 2 * size), "a moment")
+    return f"supervisor: the configuration adopted {ago} ago is kept: `supervisor run --last-good` starts from it"

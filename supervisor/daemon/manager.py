@@ -23,9 +23,11 @@ EXTEND_BY_SECONDS = 15.0
 class ServiceManager:
     """Tells it; silent where there is none."""
 
-    def __init__(self, notifier: Notifier, *, state: Callable[[], State]) -> None:
+    def __init__(self, notifier: Notifier, *, state: Callable[[], State], more: Callable[[], str] = lambda: "") -> None:
+        """``more``: what the line of status ends with."""
         self._notifier = notifier
         self._state = state
+        self._more = more
         self._told_ready = self._telling = False
 
     def report(self, before: State, after: State) -> None:
@@ -35,7 +37,7 @@ class ServiceManager:
             self._extend(stop_budget_seconds(after.spec))
         if not self._told_ready and after.spec is not None and all(_joined(e) for e in after.elections.values()):
             self._told_ready = True
-            self._notifier.ready(status_line(after))
+            self._notifier.ready(status_line(after) + self._more())
         elif before.elections is not after.elections or before.problems is not after.problems:
             self._tell_soon()
 
@@ -45,7 +47,7 @@ class ServiceManager:
 
     def reloaded(self) -> None:
         """It is over, and the line of status says what came of it."""
-        self._notifier.ready(status_line(self._state()))
+        self._notifier.ready(status_line(self._state()) + self._more())
 
     async def keep_watchdog(self, alive: Callable[[], bool]) -> None:
         """A sign of life, again and again, while ``alive``; returns at once when nobody waits for one."""
@@ -71,7 +73,7 @@ class ServiceManager:
 
     def _tell_status(self) -> None:
         self._telling = False
-        self._notifier.status(status_line(self._state()))
+        self._notifier.status(status_line(self._state()) + self._more())
 
 
 def _joined(e: Election) -> bool:

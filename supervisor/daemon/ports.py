@@ -1,7 +1,7 @@
 """The daemon as the control API sees it (``control.ports.Ports``)."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
 
@@ -12,8 +12,8 @@ from supervisor.core.names import ElectionName, Instant, ProcessId
 from supervisor.core.state import State
 from supervisor.daemon import clock
 from supervisor.daemon.loop import Loop
+from supervisor.daemon.record import Record
 from supervisor.daemon.reload import Reloader
-from supervisor.daemon.ring import Ring
 from supervisor.processes.logs import LogCapture
 from supervisor.processes.rendering import stamp
 
@@ -29,15 +29,15 @@ class DaemonPorts:
         reloader: Reloader,
         facts: Callable[[], Facts],
         logs: LogCapture,
-        ledger: Callable[[ElectionName], Awaitable[Ledger]],
-        ring: Ring,
+        record: Record,
+        say: Callable[[str], None],
     ) -> None:
         self._loop = loop
         self._reloader = reloader
         self._facts = facts
         self._logs = logs
-        self._ledger = ledger
-        self._ring = ring
+        self._record = record
+        self._say = say
 
     @property
     def facts(self) -> Facts:
@@ -76,6 +76,10 @@ class DaemonPorts:
             if found.exited:
                 return
 
+    def tell(self, text: str) -> None:
+        """One line of our own."""
+        self._say(text)
+
     def log_troubles(self) -> dict[ProcessId, LogTrouble]:
         """Of every process that lost lines or whose log is in trouble."""
         return {pid: LogTrouble(lines=lost.lines, trouble=lost.trouble) for pid, lost in self._logs.losses().items()}
@@ -92,15 +96,15 @@ class DaemonPorts:
 
     def happened(self) -> Sequence[tuple[int, Happening]]:
         """What is kept of what happened."""
-        return self._ring.last()
+        return self._record.ring.last()
 
     def happenings(self, *, after: int) -> AsyncGenerator[tuple[int, Happening, int], None]:
         """What happened after this number, and happens."""
-        return self._ring.follow(after=after)
+        return self._record.ring.follow(after=after)
 
     async def history(self, election: ElectionName) -> Ledger:
         """What is on record of an election's terms."""
-        return await self._ledger(election)
+        return await self._record.ledger(election)
 
     async def reload(self) -> ReloadOutcome:
         """Read the file again and wait for the step that adopts it."""

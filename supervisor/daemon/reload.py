@@ -13,12 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from supervisor.config.apart import Reading
+from supervisor.config.loaded import Loaded
 from supervisor.config.problems import ConfigError
 from supervisor.core import diff
 from supervisor.core.events import ConfigLoaded, ConfigRejected, Event
 from supervisor.core.spec import Spec
 from supervisor.core.state import State
 from supervisor.daemon.inotify import Inotify
+from supervisor.daemon.keeper import Keeper
 from supervisor.etcd.local import LocalEtcd, LocalEtcdMissing, describe
 
 SETTLE_SECONDS, MOST_SETTLES = 0.05, 4
@@ -31,6 +33,9 @@ DECIDE_SECONDS = 15.0
 """For the core to adopt a file or refuse it; it has asked etcd long before."""
 
 Wait = Callable[[Callable[[State], bool], float], Awaitable[State | None]]
+
+Outcome = tuple[bool, tuple[str, ...], tuple[str, ...]]
+"""Adopted, problems, and what changes."""
 
 Stamps = dict[Path, object]
 """By path, what changes when the file or the directory's list of names does."""
@@ -49,9 +54,14 @@ class Reloader:
         state: Callable[[], State],
         wait: Wait | None = None,
         begun: Reading | None = None,
+        root_only: bool = False,
+        keeper: Keeper | None = None,
     ) -> None:
         """``wait``: for a state, as ``Loop.wait``. ``begun``: the first reading, when it is under way already."""
         self._path = path
+        self._root_only = root_only
+        self._keeper = keeper
+        self._queued: asyncio.Task[Outcome] | None = None
         self._node = node
         self._hostname = socket.gethostname()  # of the start: a host that is renamed later is no change of the file
         self._state_dir = state_dir
@@ -70,7 +80,9 @@ class Reloader:
         before = self._stamps()
         state = self._state()
         running_as = state.node if state.spec is not None else None
-        reading = self._reading or Reading(self._path, node=self._node, hostname=self._hostname, running_as=running_as)
+        reading = self._reading or Reading(
+            self._path, node=self._node, hostname=self._hostname, running_as=running_as, root_only=self._root_only
+        )
         self._reading = reading
         try:
             loaded = reading.result()
@@ -84,11 +96,38 @@ class Reloader:
             self._reading = None
             # What changed while it was read is seen as it was before: the next look finds the difference.
             self._seen = self._stamps() | {path: at for path, at in before.items() if path in self._watched()}
-        return ConfigLoaded(spec=self._with_etcd(loaded.spec), source=loaded.source)
+        return self._offered(loaded)
 
-    async def reload(self) -> tuple[bool, tuple[str, ...], tuple[str, ...]]:
-        """Read again and post what came of it: adopted, problems (each with the line of the file), and what changes."""
+    def read_last_good(self) -> ConfigLoaded:
+        """What was kept when it was last adopted; the file itself goes on being watched. Raises as ``read``."""
+        assert self._keeper is not None
+        reading = Reading(
+            self._path, node=self._node, hostname=self._hostname, root_only=self._root_only, last_good=self._keeper.path
+        )
+        loaded = reading.result()
+        self._files = tuple(dict.fromkeys((*self._files, *loaded.files)))
+        self._directories = tuple(dict.fromkeys((*self._directories, *loaded.directories)))
+        # Of what the broken file did not lead to nothing is known: the first look reads everything again.
+        return self._offered(loaded)
+
+    def _offered(self, loaded: Loaded) -> ConfigLoaded:
+        event = ConfigLoaded(spec=self._with_etcd(loaded.spec), source=loaded.source)
+        if self._keeper is not None:
+            self._keeper.offer(self._path, event.spec, loaded)
+        return event
+
+    async def reload(self) -> Outcome:
+        """Read again and post what came of it: adopted, problems (each with the line of the file), and what changes.
+
+        Those who ask while another reading is under way share the next one, however many they are.
+        """
+        if self._queued is None:
+            self._queued = asyncio.create_task(self._reload(), name="reload")
+        return await asyncio.shield(self._queued)
+
+    async def _reload(self) -> Outcome:
         async with self._one_at_a_time:
+            self._queued = None  # whoever asks from now on may have seen a change that this reading does not
             before = self._state().spec
             try:
                 # Whatever takes its time, the file or its disk, must not hold up a renewal.

@@ -81,8 +81,8 @@ class Children:
 
     # --- what to do --------------------------------------------------------------------------------------------------
 
-    def spawn(self, order: say.Spawn, stdout: int, stderr: int) -> None:
-        """Start a child. The descriptors stay the caller's to close."""
+    def spawn(self, order: say.Spawn, stdout: int, stderr: int, stdin: int = -1) -> None:
+        """Start a child; without ``stdin`` it reads from /dev/null. The descriptors stay the caller's to close."""
         self.clear_away()
         if order.run in self._runs:
             self.refuse(order, "order", 0, f"run {order.run} exists already")
@@ -102,6 +102,7 @@ class Children:
                 marks=marks,
                 stdout=stdout,
                 stderr=stderr,
+                stdin=stdin,
                 procs=box.procs,
                 inherited=self._inherited,
                 setup=setup,

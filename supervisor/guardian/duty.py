@@ -27,7 +27,7 @@ from supervisor.guardian.terms import Terms
 from supervisor.guardian.undo import Undos
 from supervisor.guardian.wire import Wire, WireClosedError
 
-_SPAWN_DESCRIPTORS: Final = 2
+_SPAWN_DESCRIPTORS: Final = (2, 3)
 _ORDERS_AT_ONCE: Final = 16
 _PEER_CREDENTIALS: Final = struct.Struct("iii")
 
@@ -194,7 +194,7 @@ class Guardian:
         refusal = self._refusal(order.term)
         if refusal is not None:
             self._children.refuse(order, "term", 0, f"not started: {refusal}")
-        elif len(descriptors) != _SPAWN_DESCRIPTORS:
+        elif len(descriptors) not in _SPAWN_DESCRIPTORS:
             self._children.refuse(order, "output", 0, "stdout and stderr did not come with the order")
         elif not order.argv:
             self._children.refuse(order, "exec", 0, "the command is empty")

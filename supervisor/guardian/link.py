@@ -130,8 +130,8 @@ class GuardianLink:
         self._terms[str(term)] = term
         self._send(say.Vacate(term=str(term)))
 
-    def spawn(self, request: SpawnRequest, stdout_fd: int, stderr_fd: int) -> None:
-        """-> Spawned | SpawnFailed; Exited; Emptied. The descriptors stay yours: close them when this returns.
+    def spawn(self, request: SpawnRequest, stdout_fd: int, stderr_fd: int, stdin_fd: int | None = None) -> None:
+        """-> Spawned | SpawnFailed; Exited; Emptied. Without stdin it reads from /dev/null. The descriptors stay yours: close them when this returns.
 
         Raises OSError when no descriptor is left to duplicate them.
         """
@@ -144,11 +144,13 @@ class GuardianLink:
             text = f"command line and environment are too large ({error}); shorten them, or use a file"
             self._later(self._failed(request.run, text))
             return
-        kept = os.dup(stdout_fd)
+        descriptors: list[int] = []
         try:
-            descriptors = (kept, os.dup(stderr_fd))
+            for fd in (stdout_fd, stderr_fd, *(() if stdin_fd is None else (stdin_fd,))):
+                descriptors.append(os.dup(fd))  # noqa: PERF401 # those that were made are closed when one cannot be
         except OSError:
-            os.close(kept)
+            for fd in descriptors:
+                os.close(fd)
             raise
         term = None if request.term is None else str(request.term)
         inside = run_directory(term, request.run, request.scope) if self.ready.path else ""

@@ -2,7 +2,7 @@
 
 Promises: one JSON object per SOCK_SEQPACKET packet, with ``v`` and ``type``; ``decode(encode(m)) == m``; anything
 unknown, missing or of the wrong type is a ProtocolError that names it. File descriptors travel beside the packet
-(SCM_RIGHTS): stdout and stderr with Spawn, a pidfd with Spawned, the lock of the state directory with Hello.
+(SCM_RIGHTS): stdout, stderr and perhaps stdin with Spawn, a pidfd with Spawned, the lock of the state directory with Hello.
 Does not: touch a socket (``wire`` does), or know what the messages lead to. Terms are their text form here
 (``billing#1234``), runs are numbers, instants are seconds on CLOCK_BOOTTIME.
 """
@@ -80,7 +80,7 @@ class Vacate:
 
 @record
 class Spawn:
-    """Start a child with the two descriptors as stdout and stderr. -> Spawned | SpawnFailed; Exited; Emptied."""
+    """Start a child with the descriptors as stdout, stderr and, if there is a third, stdin. -> Spawned | SpawnFailed; Exited; Emptied."""
 
     run: int
     scope: str

@@ -63,6 +63,7 @@ def fork_exec(
     marks: Mapping[str, str],
     stdout: int,
     stderr: int,
+    stdin: int = -1,
     procs: str | None,
     inherited: Inherited,
     setup: "Setup | None" = None,
@@ -82,7 +83,7 @@ def fork_exec(
         pid, inside = _fork(procs)
         if pid == 0:
             fds = (write_fd, wait_fd)
-            _child(order, marks, (stdout, stderr), None if inside else procs, inherited, guardian, fds, setup)
+            _child(order, marks, (stdin, stdout, stderr), None if inside else procs, inherited, guardian, fds, setup)
     except OSError:
         os.close(report_fd)
         if gate_fd >= 0:
@@ -125,7 +126,7 @@ def read_report(report: bytes, order: Spawn) -> Failure | None:
 def _child(
     order: Spawn,
     marks: Mapping[str, str],
-    output: tuple[int, int],
+    output: tuple[int, int, int],
     procs: str | None,
     inherited: Inherited,
     guardian: int,
@@ -180,13 +181,14 @@ def _become(order: Spawn) -> None:
         os.setresuid(order.uid, order.uid, order.uid)
 
 
-def _redirect(output: tuple[int, int], kept: tuple[int, int], setup: "Setup | None") -> tuple[int, int]:
+def _redirect(output: tuple[int, int, int], kept: tuple[int, int], setup: "Setup | None") -> tuple[int, int]:
     """0, 1, 2, passed sockets and what is kept, whose descriptors are returned; everything else is closed.
 
     The guardian sees to it that all of ours are above 2.
     """
-    null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-    for target, source in enumerate((null, *output)):
+    stdin, *others = output
+    given = stdin if stdin >= 0 else os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    for target, source in enumerate((given, *others)):
         os.dup2(source, target, inheritable=True)
     last = 2
     if setup is not None and setup.sockets:

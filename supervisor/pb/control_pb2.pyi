@@ -71,18 +71,24 @@ class Daemon(_message.Message):
     def __init__(self, node: _Optional[str] = ..., pid: _Optional[int] = ..., version: _Optional[str] = ..., started_at: _Optional[str] = ..., uptime_seconds: _Optional[float] = ..., loop_lag_seconds: _Optional[float] = ..., guardian_pid: _Optional[int] = ..., guardian_lost: bool = ..., containment: _Optional[str] = ..., stopping: _Optional[str] = ...) -> None: ...
 
 class Config(_message.Message):
-    __slots__ = ("source", "generation", "loaded_age_seconds", "problems", "rejected_age_seconds")
+    __slots__ = ("source", "generation", "loaded_age_seconds", "problems", "rejected_age_seconds", "hash", "last_good", "unkept")
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     LOADED_AGE_SECONDS_FIELD_NUMBER: _ClassVar[int]
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
     REJECTED_AGE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    HASH_FIELD_NUMBER: _ClassVar[int]
+    LAST_GOOD_FIELD_NUMBER: _ClassVar[int]
+    UNKEPT_FIELD_NUMBER: _ClassVar[int]
     source: str
     generation: int
     loaded_age_seconds: float
     problems: _containers.RepeatedScalarFieldContainer[str]
     rejected_age_seconds: float
-    def __init__(self, source: _Optional[str] = ..., generation: _Optional[int] = ..., loaded_age_seconds: _Optional[float] = ..., problems: _Optional[_Iterable[str]] = ..., rejected_age_seconds: _Optional[float] = ...) -> None: ...
+    hash: str
+    last_good: str
+    unkept: str
+    def __init__(self, source: _Optional[str] = ..., generation: _Optional[int] = ..., loaded_age_seconds: _Optional[float] = ..., problems: _Optional[_Iterable[str]] = ..., rejected_age_seconds: _Optional[float] = ..., hash: _Optional[str] = ..., last_good: _Optional[str] = ..., unkept: _Optional[str] = ...) -> None: ...
 
 class Store(_message.Message):
     __slots__ = ("used", "endpoints", "namespace", "local", "reachable", "since_seconds", "detail", "cluster", "members", "warnings")

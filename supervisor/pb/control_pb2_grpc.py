@@ -40,6 +40,11 @@ class ControlStub(object):
                 request_serializer=supervisor_dot_pb_dot_control__pb2.StatusRequest.SerializeToString,
                 response_deserializer=supervisor_dot_pb_dot_control__pb2.Status.FromString,
                 _registered_method=True)
+        self.WatchStatus = channel.unary_stream(
+                '/supervisor.v1.Control/WatchStatus',
+                request_serializer=supervisor_dot_pb_dot_control__pb2.StatusRequest.SerializeToString,
+                response_deserializer=supervisor_dot_pb_dot_control__pb2.Status.FromString,
+                _registered_method=True)
         self.Reload = channel.unary_unary(
                 '/supervisor.v1.Control/Reload',
                 request_serializer=supervisor_dot_pb_dot_control__pb2.ReloadRequest.SerializeToString,
@@ -103,6 +108,14 @@ class ControlServicer(object):
 
     def Status(self, request, context):
         """What this node knows, at once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchStatus(self, request, context):
+        """The same now and whenever something changes, changes close together as one, and every few seconds though nothing did: a
+        silence longer than that says that the daemon does not run. Ends when the daemon ends.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -195,6 +208,11 @@ def add_ControlServicer_to_server(servicer, server):
                     request_deserializer=supervisor_dot_pb_dot_control__pb2.StatusRequest.FromString,
                     response_serializer=supervisor_dot_pb_dot_control__pb2.Status.SerializeToString,
             ),
+            'WatchStatus': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchStatus,
+                    request_deserializer=supervisor_dot_pb_dot_control__pb2.StatusRequest.FromString,
+                    response_serializer=supervisor_dot_pb_dot_control__pb2.Status.SerializeToString,
+            ),
             'Reload': grpc.unary_unary_rpc_method_handler(
                     servicer.Reload,
                     request_deserializer=supervisor_dot_pb_dot_control__pb2.ReloadRequest.FromString,
@@ -277,6 +295,33 @@ class Control(object):
             request,
             target,
             '/supervisor.v1.Control/Status',
+            supervisor_dot_pb_dot_control__pb2.StatusRequest.SerializeToString,
+            supervisor_dot_pb_dot_control__pb2.Status.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/supervisor.v1.Control/WatchStatus',
             supervisor_dot_pb_dot_control__pb2.StatusRequest.SerializeToString,
             supervisor_dot_pb_dot_control__pb2.Status.FromString,
             options,

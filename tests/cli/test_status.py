@@ -37,7 +37,7 @@ def test_plain(name: str) -> None:
     compare(f"{name}.txt", render.plain(shown(SITUATIONS[name])) + "\n")
 
 
-@pytest.mark.parametrize("width", [80, 160])
+@pytest.mark.parametrize("width", [60, 80, 120, 160, 200])
 @pytest.mark.parametrize("name", SITUATIONS)
 def test_terminal(name: str, width: int) -> None:
     stream = io.StringIO()
@@ -56,10 +56,10 @@ def test_json(name: str) -> None:
     compare(f"{name}.json", text + "\n")
 
 
-def terminal(monkeypatch: pytest.MonkeyPatch) -> str:
+def terminal(monkeypatch: pytest.MonkeyPatch, color: str = "auto", tty: bool = True) -> str:
     stream = io.StringIO()
-    monkeypatch.setattr(stream, "isatty", lambda: True)
-    console = render.console_for(stream)
+    monkeypatch.setattr(stream, "isatty", lambda: tty)
+    console = render.console_for(stream, color)
     render.on_terminal(shown(states.troubled), console)
     return stream.getvalue()
 
@@ -68,12 +68,22 @@ def test_colour_on_a_terminal_unless_unwanted(monkeypatch: pytest.MonkeyPatch) -
     for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLORTERM"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
-    assert "\x1b[32mrunning" in terminal(monkeypatch)
+    assert "\x1b[32m● running" in terminal(monkeypatch)
+    assert "\x1b" not in terminal(monkeypatch, "never")
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b[32m" not in terminal(monkeypatch)
+    assert "\x1b[32m● running" in terminal(monkeypatch, "always", tty=False)
     monkeypatch.delenv("NO_COLOR")
     monkeypatch.setenv("TERM", "dumb")
     assert "\x1b" not in terminal(monkeypatch)
+    assert "\x1b[32m● running" in terminal(monkeypatch, "always")
+
+
+def test_a_terminal_without_unicode_gets_no_signs() -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="latin-1", errors="backslashreplace")
+    render.on_terminal(shown(states.healthy), Console(file=stream, width=80, highlight=False))
+    stream.flush()
+    assert b"\\u" not in stream.buffer.getvalue()
 
 
 def test_what_strangers_write_stays_text() -> None:

@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,34 +13,18 @@ from pathlib import Path
 import pytest
 
 from supervisor import __version__
-from supervisor.cli import exits, main
+from supervisor.cli import exits
 from supervisor.control.ports import ReloadOutcome
 from supervisor.core.events import Event, Ticked
 from supervisor.core.names import ElectionName, ProcessId, ProcessName, RunId
 from supervisor.core.state import ElectionPhase, LastExit, ProcessPhase, State
 from supervisor.daemon import handover
+from tests.cli.conftest import Said
 from tests.control import states
 from tests.control.serving import Serve
 
 BILLING = ElectionName("billing")
 API = ProcessId(BILLING, ProcessName("api"))
-
-
-class Said:
-    """Runs the command in this process."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-
-    def __call__(self, *args: object) -> tuple[int, str, str]:
-        code = main.run([str(a) for a in args])
-        out, err = self._capsys.readouterr()
-        return code, out, err
-
-
-@pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]) -> Said:
-    return Said(capsys)
 
 
 def python(*args: object, **more: object) -> subprocess.CompletedProcess[str]:
@@ -54,8 +39,8 @@ def python(*args: object, **more: object) -> subprocess.CompletedProcess[str]:
 def test_help_lists_every_verb_and_each_has_its_own(say: Said) -> None:
     code, out, _ = say("--help")
     assert code == 0
-    verbs = ["run", "check", "schema", "status", "leader", "observe", "reload", "resign"]
-    verbs += ["start", "stop", "restart", "logs", "events", "assert", "history", "version"]
+    verbs = ["run", "check", "schema", "status", "elect", "leader", "observe", "reload", "resign"]
+    verbs += ["start", "stop", "restart", "logs", "events", "assert", "history", "completion", "version"]
     assert [line.split()[0] for line in out.split("Commands:")[1].splitlines()[1:] if line.strip()][
         : len(verbs)
     ] == verbs
@@ -110,7 +95,7 @@ def test_a_bug_is_70_and_shows_where(say: Said, tmp_path: Path, monkeypatch: pyt
     def fail(*_args: object, **_more: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("supervisor.cli.check.load", fail)
+    monkeypatch.setattr("supervisor.cli.all_nodes.load", fail)
     code, _, err = say("check", tmp_path / "f.yaml")
     assert code == 70
     assert "RuntimeError: a bug" in err
@@ -333,7 +318,7 @@ def test_check_of_a_good_file(say: Said, tmp_path: Path) -> None:
     code, out, err = say("check", tmp_path / "f.yaml")
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert lines[0].startswith(f"{tmp_path}/f.yaml (")
+    assert re.fullmatch(rf"{re.escape(str(tmp_path))}/f\.yaml \([0-9a-f]{{8}}\): good, as node web-1", lines[0])
     assert lines[1:] == [
         "  node      web-1",
         "  etcd      http://10.0.0.1:2379; namespace /supervisor",
@@ -348,6 +333,8 @@ def test_check_of_a_good_file(say: Said, tmp_path: Path) -> None:
         "        9.5s  what is still alive is killed; lost_grace is 2.833s",
         "         10s  etcd ends the lease; another node may lead",
         "    budget    2 x renew_every 3.333s + lost_grace 2.833s + safety_margin 0.5s = 10s of ttl 10s",
+        "    in words  a node that dies or is cut off is replaced after 10s; one that gives up the lead, at once",
+        "              to end, processes have up to 10s when the lead is given up, 2.833s when it is lost",
     ]
 
 

@@ -210,12 +210,21 @@ OF_AN_ELECTION: Mapping[str, Case] = {
     "FollowerHooks.gave_up": case(["true"], ["true", "again"]),
 }
 
-OF_THE_FILE = ("File.node", "File.elections", "File.processes", "File.include", "File.notify")
-OF_THE_OUTSIDE = ("Metrics.address", "Notify.events", "Notify.webhook", "Notify.elections", "Notify.command", "Notify.user", "Notify.timeout",
-                  "Notify.retries", "Notify.backoff", "Webhook.url", "Webhook.headers", "Webhook.ca")  # fmt: skip
-"""Nothing that runs looks at them: ``tests/system/test_metrics`` and ``test_notify`` change them while a term goes on."""
+OF_THE_FILE = (
+    "File.node", "File.elections", "File.processes", "File.include", "File.nodes", "File.unlisted_nodes", "File.notify",
+    "Overlay.elections", "Overlay.processes",
+)  # fmt: skip
 OF_ETCD = ("Etcd.endpoints", "Etcd.discovery_srv", "Etcd.discovery_srv_name", "Etcd.namespace", "Etcd.campaign",
            "Tls.ca", "Tls.cert", "Tls.key", "Tls.server_name", "Auth.user", "Auth.password_file")  # fmt: skip
+
+OF_THE_OUTSIDE = (
+    "Metrics.address", "Notify.events", "Notify.webhook", "Notify.elections", "Notify.command", "Notify.user",
+    "Notify.timeout", "Notify.retries", "Notify.backoff", "Webhook.url", "Webhook.headers", "Webhook.ca",
+)  # fmt: skip
+"""Nothing that runs looks at them: ``tests/system/test_metrics`` and ``test_notify`` change them while a term goes on."""
+
+OF_CONTROL = ("Control.group", "Control.read_group", "Control.mode")
+"""Shown on a real daemon by tests/system/test_access.py."""
 """What the whole file and every election in it hang on: each has a test of its own."""
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from supervisor.config import apart
 from supervisor.config.apart import Reading
-from supervisor.config.load import load
+from supervisor.config.load import listed_nodes, load
 from supervisor.config.problems import ConfigError
 
 EXAMPLES = Path(__file__).parents[2] / "config" / "examples"
@@ -17,7 +17,8 @@ EXAMPLES = Path(__file__).parents[2] / "config" / "examples"
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda p: p.name)
 def test_the_same_spec(path: Path) -> None:
-    assert Reading(path, node="n", hostname="h").result() == load(path, environ=os.environ, node="n", hostname="h")
+    node = next(iter(listed_nodes(path, environ=os.environ, hostname="h").names), "n")
+    assert Reading(path, node=node, hostname="h").result() == load(path, environ=os.environ, node=node, hostname="h")
 
 
 def test_the_environment_is_ours_and_an_empty_name_is_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

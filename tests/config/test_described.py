@@ -30,7 +30,14 @@ def test_every_key_says_everything() -> None:
 
 
 def test_every_key_that_has_a_class_of_its_own_is_in_the_table() -> None:
-    listed = [*keys.OF_A_PROCESS, *keys.OF_AN_ELECTION, *keys.OF_THE_FILE, *keys.OF_THE_OUTSIDE, *keys.OF_ETCD]
+    listed = [
+        *keys.OF_A_PROCESS,
+        *keys.OF_AN_ELECTION,
+        *keys.OF_THE_FILE,
+        *keys.OF_THE_OUTSIDE,
+        *keys.OF_ETCD,
+        *keys.OF_CONTROL,
+    ]
     assert sorted(listed) == sorted(ONE_BY_ONE)
 
 
@@ -54,7 +61,7 @@ def test_the_daemon_can_be_sent_it(tmp_path: Path, key: str) -> None:
     make = of_a_process if key in keys.OF_A_PROCESS else of_an_election
     made = make(tmp_path, key, new=False), make(tmp_path, key, new=True)
     for one in made:
-        sent = apart._unpack(apart.pack(Loaded(spec=one, source="", files=(), directories=())))
+        sent = apart._unpack(apart.pack(Loaded(spec=one, source="", hash="", files=(), directories=())))
         assert isinstance(sent, Loaded)
         assert sent.spec == one
 
@@ -84,7 +91,7 @@ def test_the_class_is_what_a_reload_would_say(tmp_path: Path, key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", [k for k, d in ONE_BY_ONE.items() if d.written and not k.startswith(("Etcd.", "Notify."))]
+    "key", [k for k, d in ONE_BY_ONE.items() if d.written and not k.startswith(("Etcd.", "Notify.", "Control."))]
 )
 def test_a_default_that_is_written_out_changes_nothing(tmp_path: Path, key: str) -> None:
     table, make = (keys.OF_A_PROCESS, "p") if key in keys.OF_A_PROCESS else (keys.OF_AN_ELECTION, "e")

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.config.load import MAX_FILE_BYTES, load
+from supervisor.config.load import listed_nodes, load
 from supervisor.config.problems import ConfigError, Problem
+from supervisor.config.reading import MAX_FILE_BYTES
 from supervisor.core.birth import (
     Capabilities,
     CgroupSpec,
@@ -281,8 +282,9 @@ def test_the_source_names_the_file_and_its_content(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(p.name for p in EXAMPLES.glob("*.yaml")))
 def test_each_example_loads(name: str) -> None:
-    loaded = load(EXAMPLES / name, environ={}, hostname="host-1")
-    assert loaded.spec.process_specs()
+    path = EXAMPLES / name
+    for node in listed_nodes(path, environ={}, hostname="host-1").names or ("host-1",):
+        assert load(path, environ={}, hostname=node).spec.process_specs()
 
 
 def test_the_readme_shows_a_file_that_loads(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.config.load import MAX_FILE_BYTES, load
+from supervisor.config.load import load
 from supervisor.config.problems import ConfigError, Problem
+from supervisor.config.reading import MAX_FILE_BYTES
 from tests.config.marked import check_marked, load_text, problems_of
 
 P = "processes:\n  p:\n    command: [sleep, inf]\n"

@@ -23,6 +23,7 @@ class FakePorts:
         self.lag_seconds = 0.0
         self.outcome = ReloadOutcome(adopted=True)
         self.posted: list[Event] = []
+        self.said: list[str] = []
         self.troubles: dict[ProcessId, LogTrouble] = {}
         self.heard: list[Heard] = []
         self.ledger = Ledger(pages=())
@@ -89,6 +90,9 @@ class FakePorts:
     async def history(self, election: ElectionName) -> Ledger:
         self.told_of.append(election)
         return self.ledger
+
+    def tell(self, text: str) -> None:
+        self.said.append(text)
 
     def log_troubles(self) -> dict[ProcessId, LogTrouble]:
         return self.troubles

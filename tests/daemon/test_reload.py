@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from supervisor.config.apart import Reading
+from supervisor.config.loaded import Loaded
 from supervisor.core import machine
 from supervisor.core.events import ConfigLoaded, ConfigRejected, Event
 from supervisor.core.names import Instant, NodeName
@@ -141,3 +144,48 @@ async def test_without_inotify_it_looks_now_and_then(tmp_path: Path, monkeypatch
     async with watching(file) as watched:
         file.write_text(OTHER)
         assert await watched.command() == "y"
+
+
+async def test_those_who_ask_during_a_reading_share_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "f.yaml"
+    file.write_text(GOOD)
+    watched = Watched(file)
+    watched.post(watched.reloader.read())
+    await watched.next()
+    begun, go_on, readings = threading.Event(), threading.Event(), 0
+
+    class Slow(Reading):
+        def result(self) -> Loaded:
+            nonlocal readings
+            readings += 1
+            begun.set()
+            assert go_on.wait(20)
+            return super().result()
+
+    monkeypatch.setattr(reload_module, "Reading", Slow)
+    first = asyncio.create_task(watched.reloader.reload())
+    assert await asyncio.to_thread(begun.wait, 20)
+    file.write_text(OTHER)  # the reading under way may have seen it or not; those who ask now will
+    others = [asyncio.create_task(watched.reloader.reload()) for _ in range(100)]
+    await asyncio.sleep(0)
+    go_on.set()
+    assert (await first)[0]
+    assert all(adopted for adopted, _, _ in await asyncio.gather(*others))
+    assert readings == 2
+    assert await watched.command() == "y"
+
+
+async def test_a_caller_who_leaves_takes_nobodys_reading_away(tmp_path: Path) -> None:
+    file = tmp_path / "f.yaml"
+    file.write_text(GOOD)
+    watched = Watched(file)
+    watched.post(watched.reloader.read())
+    await watched.next()
+    file.write_text(OTHER)
+    leaver, stayer = (asyncio.create_task(watched.reloader.reload()) for _ in range(2))
+    await asyncio.sleep(0)
+    leaver.cancel()
+    assert (await stayer)[0]
+    assert await watched.command() == "y"

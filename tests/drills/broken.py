@@ -71,13 +71,7 @@ MUTANTS: dict[str, Callable[[], None]] = {
 
 def stay_here(orders: Orders) -> NoReturn:
     """Be the daemon in this process, which is broken; the one that it would become is not."""
-    code = main.run(
-        orders.file,
-        node=orders.node,
-        wait_etcd_seconds=orders.wait_etcd_seconds,
-        socket=orders.socket,
-        state_dir=orders.state_dir,
-    )
+    code = main.run(orders)
     sys.exit(code)
 
 

@@ -34,8 +34,9 @@ def node(tmp_path: Path) -> Iterator[Make]:
         named: bool = True,
         options: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
     ) -> Node:
-        nodes.append(Node(tmp_path, name, file, named=named, options=options, environment=environment))
+        nodes.append(Node(tmp_path, name, file, named=named, options=options, environment=environment, prefix=prefix))
         return nodes[-1]
 
     yield make

@@ -29,6 +29,7 @@ class Node:
         named: bool = True,
         options: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
     ) -> None:
         self.name, self.home = name, home / name
         self.home.mkdir(parents=True)
@@ -38,10 +39,11 @@ class Node:
         self.log = self.home / "log"
         self.options = [*(("--node", name) if named else ()), *options]
         self.environment = environment
+        self.prefix = prefix
         self.start()
 
     def start(self) -> None:
-        argv = [*COMMAND, "run", str(self.file)]
+        argv = [*self.prefix, *COMMAND, "run", str(self.file)]
         with self.log.open("ab") as out:
             self.daemon = subprocess.Popen(
                 [*argv, "--socket", str(self.socket), "--state-dir", str(self.home / "state"), *self.options],

@@ -26,7 +26,8 @@ from tests.pki import files
 from tests.ports import free_ports
 from tests.system.nodes import Node, until
 
-pytestmark = [pytest.mark.etcd, pytest.mark.system]
+# One daemon serves them all.
+pytestmark = [pytest.mark.etcd, pytest.mark.system, pytest.mark.xdist_group("key-classes")]
 
 CLASSES = {key.id: key.cost for section in sections() for key in section.keys}
 TABLE, PATIENCE_SECONDS = "table", 30.0
@@ -248,6 +249,9 @@ def test_node_is_refused_while_it_runs(table: Table) -> None:
         ("File.elections", {"elections": {"more": {"ttl": "5s"}}}, "more"),
         ("File.processes", {"processes": {"more": {"command": keys.IDLE}}}, "more"),
         ("File.include", {"include": ["@/more.yaml"]}, "included"),
+        ("File.nodes", {"nodes": {"one": {"processes": {"more": {"command": keys.IDLE}}}}}, "more"),
+        ("Overlay.elections", {"nodes": {"one": {"elections": {"more": {"ttl": "5s"}}}}}, "more"),
+        ("Overlay.processes", {"nodes": {"one": {"processes": {"more": {"command": keys.IDLE}}}, "two": {}}}, "more"),
     ],
 )
 def test_what_is_added_and_removed_touches_nothing_else(table: Table, key: str, change: Any, name: str) -> None:
@@ -263,6 +267,16 @@ def test_what_is_added_and_removed_touches_nothing_else(table: Table, key: str, 
     table.tree = old
     table.reload()
     assert table.sight().without() == before.without()
+
+
+def test_who_may_run_the_file_touches_nothing_that_runs(table: Table) -> None:
+    assert CLASSES["File.unlisted_nodes"] == "live"
+    before, old = table.sight(), table.tree
+    table.tree = {**old, "nodes": {"one": {}}, "unlisted_nodes": "refuse"}
+    table.reload()
+    assert table.sight().without() == before.without()
+    table.tree = old
+    table.reload()
 
 
 # --- etcd ---

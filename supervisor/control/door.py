@@ -1,0 +1,163 @@
+"""The control socket's door: takes connections, learns from the kernel who is there, and hands them on to gRPC.
+
+gRPC for Python does not show a handler the peer's credentials. So the socket that people know is ours: each connection is
+connected with one to gRPC's own socket, which lies in a directory that only we can enter, from an address in the abstract
+namespace that we choose: that address gRPC does show, and by it we know who called.
+
+Promises: a caller is known by SO_PEERCRED and SO_PEERGROUPS, as of its connect(2); what it sends is passed on as it is, with no
+more of it in memory than two buffers; one that ends, at either side, ends the other. Does not: read it, or judge.
+"""
+
+import array
+import asyncio
+import os
+import socket
+import struct
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from supervisor.core.access import Caller
+
+_SO_PEERGROUPS: Final = 59
+_MOST_GROUPS: Final = 65_536
+_PREFIX: Final = "unix-abstract:"
+
+
+class Door:
+    """Between the socket that is served and gRPC's."""
+
+    def __init__(self, inner: Path) -> None:
+        self._inner = inner
+        self._secret = os.urandom(8).hex()
+        self._count = 0
+        self._callers: dict[str, Caller] = {}
+        self._server: asyncio.Server | None = None
+        self._sides: set[_Side] = set()
+        """The outer ends that are open."""
+        self._emptied = asyncio.Event()
+
+    async def open(self, listening: socket.socket) -> None:
+        """Take connections from a socket that is bound already."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_unix_server(lambda: _Side(self), sock=listening, backlog=512)
+
+    def close(self) -> None:
+        """Take no more."""
+        if self._server is not None:
+            self._server.close()
+
+    async def end(self, seconds: float = 0.5) -> None:
+        """See off who is still there, when gRPC has ended: what was said to them is delivered, if they take it in time."""
+        for side in list(self._sides):
+            side.finish()
+        try:
+            async with asyncio.timeout(seconds):
+                while self._sides:
+                    self._emptied.clear()
+                    await self._emptied.wait()
+        except TimeoutError:
+            for side in list(self._sides):
+                side.drop()
+            await asyncio.sleep(0)
+
+    def caller(self, peer: str) -> Caller | None:
+        """Who is behind a peer's address, as gRPC's context has it."""
+        return self._callers.get(peer.removeprefix(_PREFIX))
+
+    async def connect(self, side: "_Side", outer: socket.socket) -> None:
+        """Find out who is there, and connect it through."""
+        self._count += 1
+        name = f"supervisor-{self._secret}-{self._count}"
+        ours = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self._callers[name] = _caller(outer)
+            ours.setblocking(False)  # noqa: FBT003 # the signature is the library's
+            ours.bind(f"\0{name}")
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(ours, str(self._inner))
+            await loop.create_unix_connection(lambda: side.opposite(), sock=ours)  # made when it is there
+        except OSError:
+            ours.close()
+            side.drop()
+        finally:
+            if side.is_gone:
+                self._callers.pop(name, None)
+            else:
+                side.name = name
+
+    def come(self, side: "_Side") -> None:
+        """Somebody is there."""
+        self._sides.add(side)
+
+    def gone(self, side: "_Side") -> None:
+        """A caller has hung up, or we have."""
+        self._callers.pop(side.name, None)
+        self._sides.discard(side)
+        self._emptied.set()
+
+
+class _Side(asyncio.Protocol):
+    """One end of a connection that goes through; made for the outer one, which makes the inner one."""
+
+    def __init__(self, door: Door, other: "_Side | None" = None) -> None:
+        self._door = door
+        self._other = other
+        self._transport: asyncio.Transport | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.name = ""
+        self.is_gone = False
+
+    def opposite(self) -> "_Side":
+        self._other = _Side(self._door, self)
+        return self._other
+
+    def finish(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def drop(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        if self._other is None:  # from outside: nothing is read before it can be passed on
+            transport.pause_reading()
+            self._door.come(self)
+            outer = transport.get_extra_info("socket")
+            self._task = asyncio.get_running_loop().create_task(self._door.connect(self, outer), name="control door")
+        elif self._other.is_gone:
+            transport.abort()
+        elif self._other._transport is not None:  # noqa: SLF001 # our own other half
+            self._other._transport.resume_reading()  # noqa: SLF001
+
+    def data_received(self, data: bytes) -> None:
+        if self._other is not None and self._other._transport is not None:  # noqa: SLF001
+            self._other._transport.write(data)  # noqa: SLF001
+
+    def pause_writing(self) -> None:
+        """Our reader is slow: read no more of what the other side sends."""
+        if self._other is not None and self._other._transport is not None:  # noqa: SLF001
+            self._other._transport.pause_reading()  # noqa: SLF001
+
+    def resume_writing(self) -> None:
+        if self._other is not None and self._other._transport is not None:  # noqa: SLF001
+            self._other._transport.resume_reading()  # noqa: SLF001
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 # the signature is asyncio's
+        self.is_gone = True
+        self._door.gone(self)
+        if self._other is not None and self._other._transport is not None:  # noqa: SLF001
+            self._other._transport.close()  # noqa: SLF001 # what was sent before is still delivered
+
+
+def _caller(peer: socket.socket) -> Caller:
+    pid, uid, gid = struct.unpack("iII", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("iII")))
+    groups = {gid}
+    with suppress(OSError):  # before Linux 4.13: the primary group alone counts
+        found = array.array("I")
+        found.frombytes(peer.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 4 * _MOST_GROUPS))
+        groups.update(found)
+    return Caller(uid=uid, pid=pid, groups=frozenset(groups))

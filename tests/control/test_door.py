@@ -1,0 +1,113 @@
+"""Who calls is known, may do what it may, and is told of in the log."""
+
+import os
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from supervisor.control import client, views
+from supervisor.control.client import Client
+from supervisor.control.guard import HARMLESS
+from supervisor.core.access import ControlSpec
+from supervisor.core.spec import Spec
+from supervisor.core.state import State
+from supervisor.pb import control_pb2
+from tests.control import states
+from tests.control.callers import as_group
+from tests.control.serving import Daemon, Serve, serving
+
+OPS, WATCHERS = 64_101, 64_102
+ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+def governed(**control: object) -> State:
+    state = states.healthy()
+    spec = state.spec or Spec(node=state.node)
+    return replace(state, spec=replace(spec, control=ControlSpec(**control)))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory that others may enter; pytest's own are ours alone."""
+    with tempfile.TemporaryDirectory(prefix="sv") as directory:
+        Path(directory).chmod(0o755)
+        yield Path(directory)
+
+
+@ROOT
+def test_one_group_acts_another_looks_the_rest_do_neither(place: Path) -> None:
+    with serving(place / "s", governed(group=str(OPS), read_group=str(WATCHERS))) as daemon:
+        daemon.admit(ControlSpec(read_group=str(WATCHERS)))
+        _one_acts_another_looks(daemon)
+
+
+def _one_acts_another_looks(daemon: Daemon) -> None:
+    code, out, err = as_group(daemon.socket, WATCHERS, "status")
+    assert code == 0, err
+    assert "web-1" in out
+    code, _, err = as_group(daemon.socket, WATCHERS, "resign", "search")
+    assert code == 77
+    assert f"may look but not resign: that takes group {OPS} (control.group), or sudo" in err
+    assert as_group(daemon.socket, OPS, "resign", "search")[0] == 75  # not held: it was let in
+    code, _, err = as_group(daemon.socket, 64_103, "status")
+    assert code == 77
+    assert f"is in none of the groups of this supervisor ({OPS}, {WATCHERS})" in err
+    assert [line for line in daemon.ports.said if "refused" in line]
+    assert all("uid 65534" in line for line in daemon.ports.said)
+
+
+def test_every_change_is_told_with_who_it_was_and_no_look_is(serve: Serve) -> None:
+    daemon = serve()
+    with Client(daemon.socket) as connected:
+        connected.status()
+        connected.leader("billing")
+        assert daemon.ports.said == []
+        connected.resign("search", 1)
+        with pytest.raises(client.UnknownName):
+            connected.restart("nothing", 1)
+    resigned, restarted = daemon.ports.said
+    assert resigned.startswith("control: Resign election=search, by ")
+    assert f"(uid {os.geteuid()}), pid {os.getpid()} (" in resigned
+    assert restarted.startswith("control: Restart process=nothing")
+
+
+def test_every_call_is_either_harmless_or_not() -> None:
+    names = {method.name for method in control_pb2.DESCRIPTOR.services_by_name["Control"].methods}
+    assert names >= HARMLESS
+    assert not HARMLESS & {"Reload", "Resign", "Restart", "Start", "Stop"}
+
+
+def test_large_answers_and_many_callers_go_through(serve: Serve) -> None:
+    names = [f"election-{n:05}" for n in range(3000)]
+    daemon = serve(states.state(*(states.following(name, leader=()) for name in names)))
+    with Client(daemon.socket) as connected:
+        assert len(connected.status().elections) == 3000
+    clients = [Client(daemon.socket) for _ in range(20)]
+    assert {c.version().node for c in clients} == {"web-1"}
+    for one in clients:
+        one.close()
+    door: Callable[[], int] = lambda: len(daemon.door._callers)  # noqa: E731
+    deadline = 200
+    while door() and deadline:
+        deadline -= 1
+        daemon.call(lambda: None)
+    assert door() == 0  # who has hung up is forgotten
+
+
+def test_group_and_mode_of_the_socket(serve: Serve) -> None:
+    daemon = serve()
+    assert stat.S_IMODE(daemon.socket.stat().st_mode) == 0o660
+    daemon.call(lambda: daemon.admit(ControlSpec(mode=0o600)))
+    assert stat.S_IMODE(daemon.socket.stat().st_mode) == 0o600
+    daemon.call(lambda: daemon.admit(ControlSpec(read_group="nogroup")))
+    assert stat.S_IMODE(daemon.socket.stat().st_mode) == 0o666
+    inner = daemon.socket.with_name(daemon.socket.name + ".d")
+    assert stat.S_IMODE(inner.stat().st_mode) == 0o700
+
+
+def test_condition_words_are_unchanged() -> None:
+    assert views.SCHEMA_VERSION == 1
