@@ -5,8 +5,10 @@ JSON, null when that is no JSON object. Seconds have at most three decimals.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 from supervisor.control import documents, views
+from supervisor.core.history import Gaps
 
 Json = dict[str, object]
 
@@ -57,6 +59,30 @@ def reloaded(planned: views.Planned, view: views.Reloaded) -> Json:
         "problems": [problem.partition("\n")[0] for problem in view.problems],
         "reasons": [_plain(r) for r in view.reasons],
         "changed_since": view.changed_since,
+    }
+
+
+def happening(view: views.Happening) -> Json:
+    """A line of ``events --json``."""
+    shown = _plain(view)
+    shown["facts"] = documents.parse(view.facts) or {}
+    return {"schema_version": views.SCHEMA_VERSION, **shown}
+
+
+def history(view: views.History, terms: Sequence[views.TermStory], gaps: Gaps) -> Json:
+    """``history --json``."""
+    return {
+        "schema_version": views.SCHEMA_VERSION,
+        **_plain(view),
+        "terms": [_plain(term) for term in terms],
+        "gaps": {
+            "count": gaps.count,
+            "whole": gaps.sure,
+            "p50_seconds": gaps.p50,
+            "p90_seconds": gaps.p90,
+            "p99_seconds": gaps.p99,
+            "max_seconds": gaps.most,
+        },
     }
 
 

@@ -5,6 +5,8 @@ from typing import Final
 OK: Final = 0
 DEGRADED: Final = 1
 """``status``: it runs, but not everything is as it should be. ``doctor``: there are warnings."""
+NOT_ME: Final = 1
+"""``leader --is-me``: somebody else leads, or nobody."""
 CHANGES: Final = 2
 """``plan``: the file is good, and adopting it would change something."""
 UNFIT: Final = 2

@@ -9,8 +9,8 @@ import click
 
 from supervisor.cli import completion, exits
 from supervisor.cli.calls import daemon
-from supervisor.cli.observe import end_with_the_reader
 from supervisor.cli.options import duration, socket_option
+from supervisor.cli.streams import end_with_the_reader
 from supervisor.control import views
 from supervisor.processes.lines import neutralise, prefix_lines
 

@@ -6,6 +6,7 @@ Promises: importing it loads click and nothing heavier; a verb's file is loaded 
 import difflib
 import importlib
 import io
+import keyword
 import os
 import sys
 import traceback
@@ -37,6 +38,9 @@ _VERBS: Final = {
     "stop": "Stop a process, until it is started.",
     "restart": "Stop and start a process.",
     "logs": "Show what processes said last, and follow them.",
+    "events": "Show what happened, and follow it.",
+    "assert": "Succeed if this node leads an election: for scripts.",
+    "history": "Show the terms of an election, and the gaps between them.",
     "completion": "Print what makes a shell complete this command.",
     "version": "Show the version of this command and of the daemon.",
     "doctor": "Look whether this machine and etcd are fit.",
@@ -60,7 +64,9 @@ class Verbs(click.Group):
         """The verb's own command, or None."""
         if cmd_name not in _VERBS:
             return None
-        command = importlib.import_module(f"supervisor.cli.{cmd_name}").command
+        # Not every verb can be the name of a module.
+        name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        command = importlib.import_module(f"supervisor.cli.{name}").command
         assert isinstance(command, click.Command)
         return command
 

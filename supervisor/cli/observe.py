@@ -1,47 +1,39 @@
 """``supervisor observe``: who leads, as a stream of JSON lines."""
 
-import os
-import select
-import sys
-import threading
-from contextlib import closing, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import click
 
-from supervisor.cli import answers, completion, exits
-from supervisor.cli.calls import daemon
+from supervisor.cli import answers, completion
 from supervisor.cli.options import socket_option
+from supervisor.cli.streams import stream
 from supervisor.cli.text import as_json
+from supervisor.control import views
 
 
 @click.command()
 @click.argument("elections", metavar="[ELECTION]...", nargs=-1, shell_complete=completion.elections)
+@click.option("--no-reconnect", is_flag=True, help="End with 3 when the daemon ends, instead of waiting for the next.")
 @socket_option
-def command(elections: tuple[str, ...]) -> int:
+def command(elections: tuple[str, ...], *, no_reconnect: bool) -> int:
     """Print who leads, now and at every change, one JSON object per line.
 
     Every election when none is named. Lines carry the proclaimed document, the fencing token, the source and the age of
-    what they say. Ends with 0 at Ctrl-C or when nobody reads any more, and with 3 when the daemon ends.
+    what they say. When the daemon ends, each election that was told of is said to be unknown, and it goes on with the next
+    daemon. Ends with 0 at Ctrl-C or when nobody reads any more.
     """
-    end_with_the_reader()
-    try:
-        with daemon() as connected, closing(connected.observe(*elections)) as observations:
-            for observation in observations:
-                click.echo(as_json(answers.observation(observation)))
-    except KeyboardInterrupt:
-        return exits.OK
-    return exits.OK
+    told: dict[str, views.Observation] = {}
 
+    def show(observation: views.Observation) -> None:
+        told[observation.election] = observation
+        click.echo(as_json(answers.observation(observation)))
 
-def end_with_the_reader() -> None:
-    """``observe | head -1`` is over when head is, not at the next change, which may be days away."""
-    threading.Thread(target=_wait_for_the_reader, daemon=True).start()
+    def lost() -> None:
+        at = datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+        for last in told.values():
+            words = f"unknown (the daemon has ended; last known: {last.leader.words})"
+            unknown = views.Leader(state=views.UNKNOWN, words=words)
+            click.echo(as_json(answers.observation(replace(last, at=at, leader=unknown))))
 
-
-def _wait_for_the_reader() -> None:
-    poll = select.poll()
-    with suppress(OSError, ValueError):  # no descriptor: then nobody can leave it
-        poll.register(sys.stdout.fileno(), 0)  # reports nothing but errors and hang-ups
-        poll.poll()
-        # Each line was flushed when it was printed; an exception would not reach a main thread that waits for gRPC.
-        os._exit(exits.OK)
+    return stream(lambda client: client.observe(*elections), show, reconnect=not no_reconnect, lost=lost)

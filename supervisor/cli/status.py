@@ -19,10 +19,16 @@ CODES = {views.HEALTHY: exits.OK, views.DEGRADED: exits.DEGRADED}
 @click.option("--json", "json_wanted", is_flag=True, help="One JSON object with everything; schema_version 1.")
 @click.option("--watch", "-w", is_flag=True, help="Stay, and show every change as it happens; with --json a line each.")
 @click.option("--fleet", is_flag=True, help="Every election and candidate, from etcd alone: needs no daemon here.")
+@click.option(
+    "--why",
+    metavar="ELECTION",
+    shell_complete=completion.elections,
+    help="What led to how ELECTION stands, in sentences; with --json as events.",
+)
 @color_option
 @etcd_options
 @socket_option
-def command(name: str, json_wanted: bool, watch: bool, fleet: bool, color: str) -> int:
+def command(name: str, json_wanted: bool, watch: bool, fleet: bool, why: str | None, color: str) -> int:
     """Show elections, leases, processes and what is wrong; of one ELECTION or PROCESS with its past exits, or of all.
 
     Tables with colours on a terminal, aligned text when piped. What cannot be confirmed is shown as unknown. Exit code 0:
@@ -37,6 +43,12 @@ def command(name: str, json_wanted: bool, watch: bool, fleet: bool, color: str) 
         return fleet_status(name, json_wanted=json_wanted, color=color)
     if typed():
         raise click.UsageError("where etcd is matters to --fleet only; the daemon knows its own")
+    if why is not None:
+        if watch:
+            raise click.UsageError("--why tells of the past: leave --watch out, or follow it with events -f")
+        from supervisor.cli.why import tell  # noqa: PLC0415 # only where it is asked for
+
+        return tell(why, json_wanted=json_wanted)
     exits_wanted = json_wanted or bool(name)
     if watch:
         from supervisor.cli.watch import watching  # noqa: PLC0415 # its threads and its screen

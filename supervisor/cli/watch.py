@@ -24,10 +24,10 @@ from rich.text import Text
 from supervisor.cli import answers, exits
 from supervisor.cli.ages import later
 from supervisor.cli.calls import failure
-from supervisor.cli.observe import end_with_the_reader
 from supervisor.cli.options import chosen_socket
 from supervisor.cli.render import console_for, for_terminal, pictures, plain
 from supervisor.cli.sheet import sheet
+from supervisor.cli.streams import end_with_the_reader
 from supervisor.cli.text import as_json, safe
 from supervisor.control import client, views
 from supervisor.control.client import Client

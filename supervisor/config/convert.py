@@ -10,9 +10,20 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TypeVar
 
-from supervisor.config import birth_schema, control_schema, kinds, probe_schema, process_schema, schema, values
+from supervisor.config import (
+    birth_schema,
+    control_schema,
+    kinds,
+    outside_schema,
+    probe_schema,
+    process_schema,
+    schema,
+    values,
+)
+from supervisor.config.outside_values import ALL
 from supervisor.core.birth import Capabilities, CgroupSpec, SocketKind, SocketSpec
 from supervisor.core.names import ElectionName, NodeName, ProcessId, ProcessName, Role
+from supervisor.core.outside import MetricsSpec, NotifySpec, WebhookSpec
 from supervisor.core.spec import (
     AuthSpec,
     ElectionSpec,
@@ -67,7 +78,32 @@ def spec(file: schema.File, node: NodeName) -> Spec:
         etcd=_etcd(file.etcd or schema.Etcd()),
         elections={ElectionName(name): _election(ElectionName(name), e) for name, e in (file.elections or {}).items()},
         processes=_processes(_NOBODY, Role.ALWAYS, file.processes or {}),
+        metrics=None
+        if file.metrics is None
+        else MetricsSpec(host=file.metrics.address[0], port=file.metrics.address[1]),
+        notify={name: _notify(name, n) for name, n in (file.notify or {}).items()},
         control=control_schema.spec(file.control),
+    )
+
+
+def _notify(name: str, notify: outside_schema.Notify) -> NotifySpec:
+    default = NotifySpec(name=name, events=())
+    command: tuple[str, ...] = ()
+    if notify.command is not None:
+        first, *arguments = notify.command
+        command = (values.program(first, "", Path(first.directory)), *map(str, arguments))
+    webhook = notify.webhook
+    return NotifySpec(
+        name=name,
+        events=() if ALL in notify.events else tuple(dict.fromkeys(notify.events)),
+        elections=tuple(notify.elections or ()),
+        command=command,
+        user=notify.user,
+        webhook=None if webhook is None else WebhookSpec(url=webhook.url, headers=webhook.headers or {}, ca=webhook.ca),
+        timeout_seconds=_or(notify.timeout, default.timeout_seconds),
+        retries=_or(notify.retries, default.retries),
+        backoff_min_seconds=notify.backoff[0] if notify.backoff else default.backoff_min_seconds,
+        backoff_max_seconds=notify.backoff[1] if notify.backoff else default.backoff_max_seconds,
     )
 
 
@@ -103,6 +139,7 @@ def _election(name: ElectionName, election: schema.Election) -> ElectionSpec:
         cooldown_max_seconds=election.cooldown[1] if election.cooldown else default.cooldown_max_seconds,
         campaign_when=_or(election.campaign_when, default.campaign_when),
         reload=_or(election.reload, default.reload),
+        history=_or(election.history, default.history),
         leader=_processes(name, Role.LEADER, (election.leader and election.leader.processes) or {}),
         follower=_processes(name, Role.FOLLOWER, (election.follower and election.follower.processes) or {}),
         hooks=_hooks(name, election),

@@ -8,11 +8,12 @@ them all). None where that is no value of the file: the text under the key says 
 from collections.abc import Callable, Mapping
 from enum import Enum
 
-from supervisor.config import birth_schema, control_schema, probe_schema, process_schema, schema
+from supervisor.config import birth_schema, control_schema, outside_schema, probe_schema, process_schema, schema
 from supervisor.config.units import SECONDS_PER_UNIT
 from supervisor.core.access import ControlSpec
 from supervisor.core.birth import CgroupSpec, SocketKind, SocketSpec
 from supervisor.core.names import ElectionName, ProcessId, ProcessName, Role
+from supervisor.core.outside import NotifySpec
 from supervisor.core.spec import (
     ElectionSpec,
     EtcdSpec,
@@ -34,6 +35,7 @@ _ELECTION = ElectionSpec(name=ElectionName("e"))
 _PROBE = ProbeSpec(kind=ProbeKind.EXEC)
 _RESTART, _STOP, _LOG, _HTTP = RestartSpec(), StopSpec(), LogSpec(), HttpSpec()
 _SOCKET = SocketSpec(kind=SocketKind.UNIX)
+_NOTIFY = NotifySpec(name="", events=())
 
 SPECS: Mapping[type, object] = {
     schema.Etcd: EtcdSpec(),
@@ -51,6 +53,7 @@ SPECS: Mapping[type, object] = {
     probe_schema.ProbeTls: ProbeTls(),
     birth_schema.Cgroup: CgroupSpec(),
     birth_schema.Socket: _SOCKET,
+    outside_schema.Notify: _NOTIFY,
 }
 """By section, what is asked for when nothing is written. Its fields are found by the names of the keys."""
 
@@ -64,6 +67,7 @@ SPECIAL: Mapping[tuple[type, str], Callable[[], str | None]] = {
     (process_schema.Restart, "policy"): lambda: None,  # another for a task
     (process_schema.Restart, "expected"): lambda: f"[{', '.join(map(str, _RESTART.expected_exit_codes))}]",
     (process_schema.Restart, "backoff"): lambda: _span(_RESTART.backoff_min_seconds, _RESTART.backoff_max_seconds),
+    (outside_schema.Notify, "backoff"): lambda: _span(_NOTIFY.backoff_min_seconds, _NOTIFY.backoff_max_seconds),
     (process_schema.Restart, "limit"): lambda: f"{_RESTART.limit} per {duration(_RESTART.period_seconds)}",
     (process_schema.Log, "compress"): lambda: "gzip" if _LOG.compress else "off",
     (process_schema.Log, "format"): lambda: "json" if _LOG.json else "text",

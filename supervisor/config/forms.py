@@ -15,6 +15,8 @@ from supervisor.config import (
     kinds,
     life_relations,
     log_values,
+    outside_schema,
+    outside_values,
     probe_schema,
     probe_values,
     schema,
@@ -24,6 +26,7 @@ from supervisor.config import (
 from supervisor.config.units import BYTES_PER_UNIT
 from supervisor.core.birth import IoClass
 from supervisor.core.capabilities import NAMES
+from supervisor.core.happenings import Kind
 from supervisor.core.spec import Need
 
 Json = dict[str, object]
@@ -108,6 +111,10 @@ FORMS: Mapping[object, Form] = {
     values.path: _PATH,
     values.environment_file: _text("path, or `-PATH`"),
     values.switch: _form("`on`, `off`", _ON, {"type": "boolean"}, _ON_TOO),
+    values.kept_terms: _number(0, 1000),
+    outside_values.retries: _number(0, 100),
+    outside_values.listening: _written("`host:port`", r"\S+:[0-9]+"),
+    outside_values.kind: _choice([outside_values.ALL, *(kind.value for kind in Kind)], words="kind of event"),
     values.user: _text("user", rf"{_USER}(:{_USER})?"),
     values.umask: _form("octal mask", {"type": "string", "pattern": "^(0o)?0?[0-7]{1,3}$"}, _MODE),
     values.endpoint: _text("endpoint", r"\S+"),
@@ -241,6 +248,9 @@ BEFORE: Mapping[object, Callable[[Form], Form]] = {
     schema.some_endpoints: _not_empty,
     shape.silent_if_empty: _or_nothing,
     probe_schema.some: _one_or_more,
+    outside_schema.some: _one_or_more,
+    outside_schema.url_alone: _or_alone("URL", FORMS[probe_values.url].json),
+    outside_schema.one_way: lambda form: form,
     probe_schema.url_alone: _or_alone("URL", FORMS[probe_values.url].json),
     probe_schema.address_alone: _or_alone("address", FORMS[probe_values.address].json),
     birth_schema.socket_or_address: _or_alone("address", FORMS[birth_values.socket_address].json),

@@ -14,7 +14,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic_core import SchemaValidator, ValidationError
 
-from supervisor.config import control_schema, units, values
+from supervisor.config import control_schema, outside_schema, units, values
 from supervisor.config.kinds import (
     Name,
     NameKey,
@@ -296,6 +296,11 @@ class Election:
 
     Class: re-campaign. Example: resign"""
 
+    history: Annotated[int, single(values.kept_terms)] | None = None
+    """How many terms the ledger in etcd keeps (`supervisor history`); 0: none beyond the records that takeovers need.
+
+    Class: live. Example: 200"""
+
     leader: Leader | None = None
     """What the leader runs.
 
@@ -354,6 +359,16 @@ class File:
     """The always processes by name: they run whoever leads (see *A process*).
 
     Class: live. Default: none. Example: {exporter: {command: node-exporter}}"""
+
+    metrics: outside_schema.Metrics | None = None
+    """Where health checks and metrics are.
+
+    Class: as its keys. Default: nowhere. Example: {address: 127.0.0.1:9977}"""
+
+    notify: Annotated[dict[NameKey, outside_schema.ANotify], OrNothing] | None = None
+    """Whom to tell of what happens, by names of your own.
+
+    Class: live. Default: nobody. Example: {pager: {events: process-gave-up, command: /usr/local/bin/page}}"""
 
     nodes: Annotated[dict[NameKey, Overlay], OrNothing] | None = None
     """What differs on single nodes, by name: keys of the file that are merged into it there. `~` removes a key. What a change

@@ -63,6 +63,11 @@ def name(text: str) -> str:
     return text
 
 
+def kept_terms(text: str) -> int:
+    """How many terms are kept: 0 to 1000."""
+    return whole_number(text, most=1000)
+
+
 def whole_number(text: str, *, least: int = 0, most: int = MAX_COUNT) -> int:
     """A plain decimal number; YAML's octal (``010``) and others are refused, since people mean something else."""
     if not _DECIMAL.fullmatch(text):

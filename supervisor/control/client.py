@@ -14,7 +14,7 @@ Promises: gives ``views`` and raises nothing but the errors above; every call ha
 import errno
 import socket as sockets
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -198,6 +198,27 @@ class Client:
                 call.cancel()
         if follow:
             raise NotRunning(f"the supervisor at {self._socket} has ended")
+
+    def events(
+        self, *elections: str, kinds: Sequence[str] = (), lines: int | None = None, follow: bool = False
+    ) -> Generator[views.Happening, None, None]:
+        """What happened; when followed until the daemon ends (NotRunning) or the iterator is closed."""
+        with self._errors():
+            request = control_pb2.EventsRequest(elections=elections, kinds=kinds, lines=lines, follow=follow)
+            call = self._stub.Events(request, timeout=None if follow else 2 * self._answer_seconds)
+            try:
+                for message in call:
+                    yield to_view(views.Happening, message)
+            finally:
+                call.cancel()
+        if follow:
+            raise NotRunning(f"the supervisor at {self._socket} has ended")
+
+    def history(self, election: str) -> views.History:
+        """What is on record of an election's terms."""
+        with self._errors():
+            request = control_pb2.HistoryRequest(election=election)
+            return to_view(views.History, self._stub.History(request, timeout=2 * self._answer_seconds))
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

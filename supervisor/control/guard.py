@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     Unary = Callable[[Message, Context], Awaitable[Message]]
     Stream = Callable[[Message, Context], AsyncGenerator[Message, None]]
 
-HARMLESS: Final = frozenset({"Status", "WatchStatus", "Plan", "Leader", "Observe", "Logs", "Version"})
+HARMLESS: Final = frozenset(
+    {"Status", "WatchStatus", "Plan", "Leader", "Observe", "Logs", "Events", "History", "Version"}
+)
 """Calls that change nothing."""
 _NOBODY: Final = Caller(uid=-1, pid=0, groups=frozenset())
 

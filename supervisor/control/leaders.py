@@ -6,6 +6,7 @@ etcd's watch while etcd answers. Everything else is *unknown*, with what was las
 
 from supervisor.control import documents, views
 from supervisor.control.words import duration
+from supervisor.core import leadership
 from supervisor.core.events import Candidate
 from supervisor.core.names import Instant, candidate_key
 from supervisor.core.state import Election, ElectionPhase, Session, State
@@ -40,7 +41,8 @@ def leader(state: State, e: Election, now: Instant, *, most_characters: int | No
     """The leader; its value is cut to ``most_characters``."""
     session, held = session_of(state, e), _held(e)
     if held is not None and session is not None and now < session.lease_deadline:
-        return _known(state, e, held, BY_LEASE, now - session.sent_at, most_characters)
+        leading = leadership.is_under_way(state, e, now)
+        return _known(state, e, held, BY_LEASE, now - session.sent_at, most_characters, leading=leading)
     age = queue_age_seconds(state, e, now)
     if age is None:
         return views.Leader(state=views.UNKNOWN, words="unknown (never seen)")
@@ -93,7 +95,14 @@ def _name(candidate: Candidate) -> str:
 
 
 def _known(
-    state: State, e: Election, c: Candidate, source: str, age_seconds: float, most_characters: int | None
+    state: State,
+    e: Election,
+    c: Candidate,
+    source: str,
+    age_seconds: float,
+    most_characters: int | None,
+    *,
+    leading: bool = False,
 ) -> views.Leader:
     document = documents.read(c.value)
     ours = is_ours(e, c)
@@ -112,4 +121,5 @@ def _known(
         foreign=document is None and not ours,
         source=source,
         age_seconds=max(0.0, age_seconds),
+        leading=ours and source == BY_LEASE and leading,
     )

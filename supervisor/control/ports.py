@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from supervisor.core.events import Event
-from supervisor.core.names import Instant, ProcessId
+from supervisor.core.happenings import Happening
+from supervisor.core.history import Page
+from supervisor.core.names import ElectionName, Instant, ProcessId
 from supervisor.core.spec import Spec
 from supervisor.core.state import State
 
@@ -88,6 +90,15 @@ class LogTrouble:
     """Why they take nothing now; empty when they do."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """What is on record of an election's terms."""
+
+    pages: tuple[Page, ...]
+    detail: str = ""
+    """Why etcd could not be asked, and these are this node's own notes; empty when it could."""
+
+
 class Ports(Protocol):
     """The daemon as control sees it."""
 
@@ -141,6 +152,21 @@ class Ports(Protocol):
 
         To be closed by the reader (``contextlib.aclosing``), as ``subscribe``.
         """
+        ...
+
+    def happened(self) -> Sequence[tuple[int, Happening]]:
+        """What is kept of what happened, numbered, oldest first."""
+        ...
+
+    def happenings(self, *, after: int) -> AsyncGenerator[tuple[int, Happening, int], None]:
+        """What happened after this number, and happens: with its number, and how many before it this reader has missed.
+
+        To be closed by the reader (``contextlib.aclosing``), as ``subscribe``.
+        """
+        ...
+
+    async def history(self, election: ElectionName) -> Ledger:
+        """What is on record of an election's terms, in etcd or else here."""
         ...
 
     async def read(self, content: bytes | None, name: str) -> PlanReading:

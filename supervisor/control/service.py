@@ -9,12 +9,13 @@ import difflib
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import grpc
 from google.protobuf.message import Message
 
-from supervisor.control import condition, describe, leaders, outcomes, plans, views, watching
+from supervisor.control import condition, describe, leaders, outcomes, past, plans, views, watching
 from supervisor.control.convert import to_message
 from supervisor.control.ports import Ports
 from supervisor.core import planning
@@ -284,6 +285,39 @@ class ControlService(control_pb2_grpc.ControlServicer):
                     missed=piece.missed,
                 )
                 yield to_message(view, control_pb2.LogLines())
+
+    async def Events(  # noqa: N802
+        self, request: control_pb2.EventsRequest, context: "Context"
+    ) -> AsyncGenerator[control_pb2.Happening, None]:
+        """What happened, and happens."""
+        ports = self._ports
+        names = {(await _election(ports.state(), name, context)).spec.name for name in request.elections}
+        asked = partial(past.is_asked_for, elections=names, kinds=frozenset(request.kinds))
+        kept = ports.happened()
+        shown = [(n, h) for n, h in kept if asked(h)]
+        if request.HasField("lines"):
+            shown = shown[max(0, len(shown) - max(0, request.lines)) :]
+        for number, happened in shown:
+            yield to_message(past.happening(ports.state(), number, happened), control_pb2.Happening())
+        if not request.follow:
+            return
+        missed = 0
+        async with aclosing(ports.happenings(after=kept[-1][0] if kept else 0)) as news:
+            async for number, happened, more in news:
+                missed += more
+                if asked(happened):
+                    yield to_message(past.happening(ports.state(), number, happened, missed), control_pb2.Happening())
+                    missed = 0
+
+    async def History(  # noqa: N802
+        self, request: control_pb2.HistoryRequest, context: "Context"
+    ) -> control_pb2.History:
+        """What is on record of an election's terms; of one that no file names any more, too."""
+        told = await self._ports.history(ElectionName(request.election)) if "/" not in request.election else None
+        if told is None or not told.pages:
+            await _election(self._ports.state(), request.election, context)
+        view = past.describe_history(request.election, told)
+        return to_message(view, control_pb2.History())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

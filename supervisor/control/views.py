@@ -132,6 +132,7 @@ class Leader:
     foreign: bool = False
     source: str = ""
     age_seconds: float | None = None
+    leading: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -345,6 +346,49 @@ class LogLines:
     stream: str
     at: str
     text: bytes
+    missed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TermStory:
+    """One term of an election."""
+
+    token: int
+    node: str
+    standing: str
+    why_begun: str
+    why_ended: str
+    won: str
+    ready: str
+    lost: str
+    ended: str
+    gap_seconds: float | None
+    gap_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What is on record of an election's terms, newest first."""
+
+    election: str
+    source: str
+    detail: str
+    terms: tuple[TermStory, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happening:
+    """One thing that happened."""
+
+    number: int
+    at: str
+    node: str
+    kind: str
+    election: str
+    process: str
+    token: int | None
+    text: str
+    facts: str
     missed: int
 
 

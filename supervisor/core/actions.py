@@ -259,6 +259,20 @@ class CloseRecords:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Chronicle:
+    """Write how a term began to the ledger, move records of terms long over there, and keep the newest. -> Chronicled."""
+
+    election: ElectionName
+    token: Token
+    """Of the term that began."""
+    began: bytes
+    ended: tuple[TermRecord, ...]
+    """Records that go from where winners read them, as they are."""
+    keep: int
+    """Terms that stay in the ledger."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Proclaim:
     """Write the document over our key if its create revision is still this. -> Proclaimed | ProclaimFailed."""
 
@@ -298,6 +312,6 @@ Action = (
     Arm | Extend | Disarm | Vacate | Spawn | Release | SignalRun | KillRun | CloseSockets | StartProbe | StopProbe
     | ConfigureLog
     | Connect | Identify | RaiseRevision | Remember | GrantLease | Renew | RevokeLease | ConfirmKeys | AskLease
-    | Campaign | Prove | CloseRecords | Proclaim | Resign
+    | Campaign | Prove | CloseRecords | Chronicle | Proclaim | Resign
     | Exit
 )  # fmt: skip

@@ -124,7 +124,7 @@ class Backlog:
                 self._held.update(_about(action))
             case ac.ConfigureLog():
                 self._starts.append(action)
-            case ac.Proclaim():
+            case ac.Proclaim() | ac.Chronicle():
                 self._words.append(action)
             case ac.Exit():
                 # Everything is detached: nothing can wait here but notes of tokens, and words for keys that are gone.

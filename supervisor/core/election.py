@@ -12,7 +12,7 @@ step was *requested*, only what is known now. What is due without an event of it
 reload, to disarm when the last process is gone) is in ``reconcile``.
 """
 
-from supervisor.core import giveup, preparing, records, takeover, timing, tokens, waiting
+from supervisor.core import giveup, ledger, preparing, records, takeover, timing, tokens, waiting
 from supervisor.core.actions import Prove, Resign
 from supervisor.core.draft import Draft
 from supervisor.core.events import (
@@ -70,6 +70,7 @@ def detach(draft: Draft, e: Election, cause: str) -> Election:
             first_at=e.first_at,
             departed=e.departed,
             hooked=e.hooked,
+            past=ledger.past(e),
         )
     )
 
@@ -136,6 +137,7 @@ def step_down(draft: Draft, e: Election, cause: str, *, lost: bool = False, key_
             since=draft.now,
             cause=cause,
             lost=lost,
+            lost_at=draft.now if e.won_at is not None else None,
             key_lost=key_lost,
             vacating=False,
             disarming=False,
@@ -373,7 +375,8 @@ def _record(draft: Draft, e: Election, mark: Mark) -> bytes:
     session = draft.session_of(e.lease)
     ttl = session.granted_seconds if session else e.spec.ttl_seconds
     margin = timing.safety_margin_seconds(e.spec, ttl)
-    return records.build(draft.base, e, mark, ttl_seconds=ttl, margin_seconds=margin)
+    more = ledger.ended(draft.base, e, draft.now) if mark is Mark.STOPPED else {}
+    return records.build(draft.base, e, mark, ttl_seconds=ttl, margin_seconds=margin, more=more)
 
 
 def _last_words(draft: Draft, e: Election) -> bytes:

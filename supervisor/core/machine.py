@@ -13,6 +13,7 @@ from typing import assert_never
 from supervisor.core import election as elections
 from supervisor.core import events as ev
 from supervisor.core import (
+    ledger,
     lifecycle,
     members,
     moving,
@@ -93,7 +94,7 @@ def _dispatch(draft: Draft, event: ev.Event) -> None:
         case (
             ev.Campaigned() | ev.CampaignFailed() | sev.CampaignEnded() | ev.QueueChanged() | ev.FirstRead() | ev.ReadFirstFailed()
             | ev.Proclaimed() | ev.ProclaimFailed() | ev.Resigned() | ev.ResignFailed() | oev.ResignRequested()
-            | ev.RecordsClosed() | ev.CloseRecordsFailed()
+            | ev.RecordsClosed() | ev.CloseRecordsFailed() | sev.Chronicled()
         ):  # fmt: skip
             _on_election(draft, draft.elections.get(event.election), event)
         case (
@@ -202,7 +203,7 @@ def _on_election(
     e: Election | None,
     event: ev.Armed | ev.Disarmed | ev.DisarmRefused | ev.KillByStruck | ev.Campaigned | ev.CampaignFailed | sev.CampaignEnded | ev.QueueChanged
     | ev.FirstRead | ev.ReadFirstFailed | ev.Proclaimed | ev.ProclaimFailed | ev.Resigned | ev.ResignFailed
-    | oev.ResignRequested | ev.RecordsClosed | ev.CloseRecordsFailed,
+    | oev.ResignRequested | ev.RecordsClosed | ev.CloseRecordsFailed | sev.Chronicled,
 ) -> None:  # fmt: skip
     if e is None:
         return
@@ -237,6 +238,8 @@ def _on_election(
             elections.on_resign_failed(draft, e, event)
         case oev.ResignRequested():
             elections.on_resign_requested(draft, e, event)
+        case sev.Chronicled():
+            ledger.on_chronicled(draft, e, event)
         case ev.RecordsClosed() | ev.CloseRecordsFailed():
             # When it failed, the next winner waits out what we have waited out: longer than it must, never shorter.
             pass

@@ -25,6 +25,15 @@ class Departed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """A term of this very daemon that is over."""
+
+    token: Token
+    lost_at: Instant
+    """When it began to end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Predecessor:
     """A term before ours whose processes may still run: nothing of ours starts before ``clear_at``."""
 

@@ -2,9 +2,8 @@
 
 Runs after every event, over what the event touched, until nothing more follows (as h11's state-triggered transitions).
 Promises: a leader process is desired only while its election is LEADING, armed, waits for no predecessor and is free of
-follower processes; a
-follower process only while the election is on standby and free of leader processes; whatever is alive and not desired
-is being stopped. Running it twice in a row does nothing the second time.
+follower processes; a follower process only while the election is on standby and free of leader processes; whatever is
+alive and not desired is being stopped. Running it twice in a row does nothing the second time.
 """
 
 import math
@@ -13,6 +12,7 @@ from supervisor.core import (
     diff,
     document,
     hooks,
+    ledger,
     lifecycle,
     needs,
     preparing,
@@ -213,7 +213,7 @@ def _leading(draft: Draft, e: Election, reason: str) -> None:
             e = elections.prove(draft, e)
         if e.unclosed:
             e = waiting.close_records(draft, e)
-        _proclaim(draft, e)
+        _proclaim(draft, ledger.reconcile(draft, e))
 
 
 def _stepping_down(draft: Draft, e: Election) -> None:

@@ -8,6 +8,7 @@ Does not: carry secrets, or say who leads (the queue does).
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -18,7 +19,9 @@ from supervisor.core.state import Election, State
 
 VERSION = 1
 KEPT = 20
-"""Records of terms that are over which stay, per election: what happened lately, without growing for ever."""
+"""Records of terms that are over which stay where winners read them; older ones go to the ledger (``ledger``)."""
+SPARE = 30
+"""So many more may wait for that: a term that ends before it has written to the ledger takes those beyond along."""
 LONGEST_TTL_SECONDS = 9_000_000_000
 """etcd's own bound (lease.MaxLeaseTTL)."""
 
@@ -49,9 +52,18 @@ class Told:
     """Its processes are dead this long before the lease's end."""
 
 
-def build(state: State, election: Election, mark: Mark, *, ttl_seconds: float, margin_seconds: float) -> bytes:
-    """The record of this election's present term, or of the one about to begin."""
+def build(
+    state: State,
+    election: Election,
+    mark: Mark,
+    *,
+    ttl_seconds: float,
+    margin_seconds: float,
+    more: Mapping[str, object] | None = None,
+) -> bytes:
+    """The record of this election's present term, or of the one about to begin. ``more``: for the ledger alone."""
     told: dict[str, object] = {
+        **(more or {}),
         "v": VERSION,
         "mark": mark.value,
         "node": state.node,
@@ -70,32 +82,33 @@ def build(state: State, election: Election, mark: Mark, *, ttl_seconds: float, m
 
 def read(record: TermRecord, *, otherwise_ttl_seconds: float) -> Told:
     """What a record says; for one that says nothing clear, *started* with the ttl given and no margin."""
-    fields = _fields(record.value)
-    mark = fields.get("mark")
-    ttl = _seconds(fields.get("ttl"), otherwise_ttl_seconds)
+    told = fields(record.value)
+    mark = told.get("mark")
+    ttl = _seconds(told.get("ttl"), otherwise_ttl_seconds)
     return Told(
         token=record.token,
         mark=_MARKS.get(mark, Mark.STARTED) if isinstance(mark, str) else Mark.STARTED,
-        node=document.shown_name(_text(fields.get("node"))) or "an unknown node",
-        home=Home(boot=_text(fields.get("boot")), mark=_text(fields.get("home"))),
+        node=document.shown_name(_text(told.get("node"))) or "an unknown node",
+        home=Home(boot=_text(told.get("boot")), mark=_text(told.get("home"))),
         ttl_seconds=ttl,
-        margin_seconds=min(ttl, _seconds(fields.get("margin"), 0.0)),
+        margin_seconds=min(ttl, _seconds(told.get("margin"), 0.0)),
     )
 
 
 def closed(record: TermRecord) -> TermRecord:
     """The same record, saying that the term is over."""
     return TermRecord(
-        token=record.token, value=_encode({"v": VERSION, **_fields(record.value), "mark": Mark.OVER.value})
+        token=record.token, value=_encode({"v": VERSION, **fields(record.value), "mark": Mark.OVER.value})
     )
 
 
-def _fields(value: bytes) -> dict[str, object]:
+def fields(value: bytes) -> dict[str, object]:
+    """What a record holds, whatever it holds; nothing when it is none."""
     try:
-        fields = json.loads(value)
+        found = json.loads(value)
     except (ValueError, RecursionError):
         return {}
-    return fields if isinstance(fields, dict) else {}
+    return found if isinstance(found, dict) else {}
 
 
 def _text(value: object) -> str:

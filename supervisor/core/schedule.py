@@ -102,6 +102,7 @@ def of_election(e: Election) -> Due:
         case ElectionPhase.LEADING | ElectionPhase.PROVING:
             due.append(None if e.proclaiming is not None else e.proclaim_at)
             due.extend(p.clear_at for p in e.waits_for)
+            due.append(e.note_at)
         case _:
             pass
     return tuple(at for at in due if at is not None)

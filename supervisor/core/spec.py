@@ -12,6 +12,7 @@ from enum import StrEnum
 from supervisor.core.access import ControlSpec
 from supervisor.core.birth import Capabilities, CgroupSpec, IoPriority, Scheduling, SocketSpec
 from supervisor.core.names import HOOK_MARK, ElectionName, NodeName, ProcessId, ProcessName, Role
+from supervisor.core.outside import MetricsSpec, NotifySpec
 
 DEFAULT_NAMESPACE = "/supervisor"
 DEFAULT_TTL_SECONDS = 10
@@ -419,6 +420,8 @@ class ElectionSpec:
     """... up to this."""
     campaign_when: CampaignWhen = CampaignWhen.ALWAYS
     reload: ReloadPolicy = ReloadPolicy.KEEP
+    history: int = 50
+    """Terms that the ledger in etcd keeps; 0: none beyond the records that takeovers need."""
     leader: Mapping[ProcessName, ProcessSpec] = field(default_factory=dict)
     follower: Mapping[ProcessName, ProcessSpec] = field(default_factory=dict)
     hooks: Mapping[ProcessName, HookSpec] = field(default_factory=dict)
@@ -434,14 +437,13 @@ class Spec:
     elections: Mapping[ElectionName, ElectionSpec] = field(default_factory=dict)
     processes: Mapping[ProcessName, ProcessSpec] = field(default_factory=dict)
     """The always processes."""
+    metrics: MetricsSpec | None = None
+    notify: Mapping[str, NotifySpec] = field(default_factory=dict)
     control: ControlSpec | None = None
     local_etcd: ProcessSpec | None = None
     """The private etcd to run before anything campaigns, with ``etcd.endpoints`` naming it; None when there is another."""
 
     def process_specs(self) -> dict[ProcessId, ProcessSpec]:
         """Every declared process of every role, by id."""
-        specs = {p.id: p for p in self.processes.values()}
-        for election in self.elections.values():
-            specs.update({p.id: p for p in election.leader.values()})
-            specs.update({p.id: p for p in election.follower.values()})
-        return specs
+        roles = [self.processes, *(role for e in self.elections.values() for role in (e.leader, e.follower))]
+        return {p.id: p for role in roles for p in role.values()}

@@ -25,7 +25,7 @@ from supervisor.core.names import (
     Term,
     Token,
 )
-from supervisor.core.others import Departed, LeaseSight, Predecessor
+from supervisor.core.others import Departed, LeaseSight, Past, Predecessor
 from supervisor.core.spec import ElectionSpec, EtcdSpec, HookKind, ProcessSpec, Spec, hook_name
 from supervisor.core.store_events import EndpointSight
 
@@ -267,7 +267,20 @@ class Election:
     unclosed: tuple[TermRecord, ...] = ()
     """Records of terms that are over and do not say so yet, with what they are to say."""
     forget: tuple[Token, ...] = ()
-    """Terms long over, whose records go with our own term's end."""
+    """Terms long over, whose records go with our own term's end, though nothing has moved them to the ledger."""
+    ready_at: Instant | None = None
+    """When all that the term runs served for the first time."""
+    lost_at: Instant | None = None
+    """When the term began to end."""
+    note_at: Instant | None = None
+    """While LEADING: when its beginning is written to the ledger (``ledger``)."""
+    note_tries: int = 0
+    previous: TermRecord | None = None
+    """The newest term before ours, as its record said when ours was proven."""
+    overdue: tuple[TermRecord, ...] = ()
+    """Terms long over, whose records go to the ledger."""
+    past: Past | None = None
+    """Our own last term here."""
     struck: bool = False
     """The guardian's kill-by has passed for the term: it starts nothing of it any more."""
     hooked: Mapping[ProcessName, str] = field(default_factory=dict)

@@ -90,3 +90,12 @@ class CampaignEnded:
     """It was cut off. The member that held it deletes the key as soon as it notices, be it much later."""
     detail: str
     chance: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chronicled:
+    """The ledger has the term's beginning, or why it has not."""
+
+    election: ElectionName
+    token: Token
+    problem: str = ""

@@ -4,7 +4,7 @@ Promises: while an election waits, nothing of it starts; whom it has waited for 
 waits for it again. Does not: judge.
 """
 
-from supervisor.core import records, takeover, timing
+from supervisor.core import ledger, records, takeover, timing
 from supervisor.core.actions import CloseRecords
 from supervisor.core.draft import Draft
 from supervisor.core.events import FirstRead
@@ -33,6 +33,7 @@ def wait_for_predecessors(draft: Draft, e: Election, event: FirstRead) -> Electi
     waited = {p.token for p in waits_for}
     over = {t.token for t in told if t.mark is Mark.STARTED and t.token < mine} - waited
     unclosed = tuple(records.closed(r) for r in event.records if r.token in over)
+    e = ledger.note_earlier(e, event.records, frozenset(takeover.overdue(told)))
     pause = min(MOST_LOOK_SECONDS, FIRST_LOOK_SECONDS * 2 ** min(e.proofs, 8))
     return draft.put_election(
         replace(
@@ -40,7 +41,7 @@ def wait_for_predecessors(draft: Draft, e: Election, event: FirstRead) -> Electi
             waits_for=waits_for,
             retry_at=Instant(draft.now + pause) if waits_for else None,
             unclosed=unclosed if e.spec.takeover_guard else (),
-            forget=takeover.overdue(told),
+            forget=takeover.overdue(told, records.KEPT + records.SPARE),
         )
     )
 

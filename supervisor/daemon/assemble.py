@@ -21,8 +21,9 @@ from supervisor.control.server import ControlServer
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
 from supervisor.core import machine
-from supervisor.core.names import Home, NodeName
-from supervisor.core.spec import Spec
+from supervisor.core.history import Page
+from supervisor.core.names import ElectionName, Home, NodeName
+from supervisor.core.spec import ProcessSpec, Spec
 from supervisor.core.state import State
 from supervisor.daemon import clock
 from supervisor.daemon.children import Children
@@ -32,18 +33,21 @@ from supervisor.daemon.manager import LONGEST_WITHOUT_STEP_SECONDS, ServiceManag
 from supervisor.daemon.order import Order
 from supervisor.daemon.ports import DaemonPorts
 from supervisor.daemon.proposals import Proposals
+from supervisor.daemon.record import Record
 from supervisor.daemon.reload import Reloader
 from supervisor.daemon.store_calls import StoreCalls
 from supervisor.daemon.tokens import TokenFile
 from supervisor.guardian.link import GuardianLink, Launched
 from supervisor.processes.logs import LogCapture
 from supervisor.processes.output import Output
+from supervisor.processes.probes import ExecResult
 from supervisor.report import transitions
 from supervisor.report.logline import Level, LogLine, is_journal, render
 from supervisor.report.systemd import Notifier
 
 if TYPE_CHECKING:
     from supervisor.daemon.errand import Errand
+    from supervisor.report.metrics import Moment
 
 ETCD_UNREACHABLE_EXIT_CODE = 69
 UNREACHABLE_DURING_START = "etcd was not reached in time (--wait-etcd)"
@@ -98,6 +102,18 @@ class Daemon:
         self._link: GuardianLink | None = None
         self._children: Children | None = None
         self._store: StoreCalls | None = None
+        self._record = Record(
+            state_dir,
+            state=lambda: self.loop.state,
+            moment=self._moment,
+            say=self.say,
+            errand=self._run_errand,
+            history=self._read_history,
+        )
+        self._control = ControlServer(self._front(file, node, root_only=root_only), socket_path)
+
+    def _front(self, file: Path, node: str | None, *, root_only: bool) -> DaemonPorts:
+        """What the control socket shows of all of it."""
         proposals = Proposals(
             file,
             node=node,
@@ -106,10 +122,15 @@ class Daemon:
             state=lambda: self.loop.state,
             root_only=root_only,
         )
-        ports = DaemonPorts(
-            self.loop, self.reloader, proposals, self._facts, self._logs, lambda text: self.say(Level.INFO, text)
+        return DaemonPorts(
+            self.loop,
+            self.reloader,
+            proposals,
+            self._facts,
+            self._logs,
+            self._record,
+            lambda text: self.say(Level.INFO, text),
         )
-        self._control = ControlServer(ports, socket_path)
 
     def say(self, level: Level, message: str) -> None:
         """One line of our own."""
@@ -158,6 +179,7 @@ class Daemon:
                     group.create_task(self._children.probes.run(), name="probes"),
                     group.create_task(self.reloader.watch(), name="file watch"),
                     group.create_task(self._manager.keep_watchdog(self._alive), name="watchdog"),
+                    group.create_task(self._record.outside.run(), name="health and metrics"),
                 ]
                 if wait_etcd_seconds is not None:
                     background.append(group.create_task(self._give_up_on_etcd(wait_etcd_seconds), name="wait for etcd"))
@@ -168,6 +190,7 @@ class Daemon:
                 for event in first:
                     self.loop.post(event)
                 code = await self.loop.run()
+                await self._record.end()
                 if self._errand is not None:
                     code = self._errand.exit_code(code)
                 await self._control.stop()
@@ -180,6 +203,7 @@ class Daemon:
                 background[0].cancel()
         finally:
             self.reloader.close()
+            self._record.close()
             await self._logs.close()
         self.say(Level.INFO, f"ended with exit code {code}")
         return code
@@ -199,6 +223,18 @@ class Daemon:
     def _hear(self, event: ev.Event) -> None:
         assert self._children is not None
         self._children.on_event(event)
+
+    # --- what the record asks for
+
+    async def _read_history(self, election: ElectionName) -> tuple[Page, ...]:
+        assert self._store is not None
+        return await self._store.history(election)
+
+    async def _run_errand(
+        self, spec: ProcessSpec, variables: tuple[tuple[str, str], ...], timeout_seconds: float
+    ) -> ExecResult:
+        assert self._children is not None
+        return await self._children.run_errand(spec, variables, timeout_seconds)
 
     # --- signals
 
@@ -228,6 +264,7 @@ class Daemon:
 
     def _report(self, before: State, event: ev.Event, after: State, _actions: tuple[ac.Action, ...]) -> None:
         self._write(*transitions.lines(before, event, after))
+        self._record.note(before, event, after)
         if after.generation != before.generation:
             self._adopted(before, after)
         if len(after.processes) < len(before.processes):
@@ -269,6 +306,18 @@ class Daemon:
         """Whether we do our duty: the core is asked, and the guardian answers."""
         assert self._link is not None
         return self._link.answers and self.loop.since_step_seconds < LONGEST_WITHOUT_STEP_SECONDS
+
+    def _moment(self) -> "Moment":
+        from supervisor.report.metrics import Moment  # noqa: PLC0415 # 5 MB, only where it is asked for
+
+        return Moment(
+            state=self.loop.state,
+            now=clock.now(),
+            version=__version__,
+            loop_lag_seconds=self.loop.lag_seconds,
+            longest_gap_seconds=self.loop.longest_gap_seconds,
+            log_lines_lost={str(pid): lost.lines for pid, lost in self._logs.losses().items()},
+        )
 
     def _facts(self) -> Facts:
         ready, spec = self._launched.ready, self.loop.state.spec

@@ -40,6 +40,8 @@ from supervisor.processes.probes import ExecResult, ProbeRunner
 
 LOCAL_ETCD_NAME = "local-etcd"
 READY = "ready"
+NO_RUN = RunId(0)
+"""The core's begin at 1."""
 
 
 DISARM_PATIENCE_SECONDS = 0.1
@@ -214,13 +216,31 @@ class Children:
         action = self._runs.get(run)
         if action is None:
             return ExecResult(detail="the process has ended")
+        return await self._run_aside(action.spec, command, action.variables, timeout_seconds, of=run, term=action.term)
+
+    async def run_errand(
+        self, spec: ProcessSpec, variables: tuple[tuple[str, str], ...], timeout_seconds: float
+    ) -> ExecResult:
+        """Run a command that belongs to no run and no term, killed after the timeout or when cancelled."""
+        return await self._run_aside(spec, spec.command, variables, timeout_seconds, of=NO_RUN, term=None)
+
+    async def _run_aside(
+        self,
+        spec: ProcessSpec,
+        command: tuple[str, ...],
+        variables: tuple[tuple[str, str], ...],
+        timeout_seconds: float,
+        *,
+        of: RunId,
+        term: Term | None,
+    ) -> ExecResult:
         self._next_look -= 1  # negative: never a run of the core's
         number = RunId(self._next_look)
-        look = self._looks[number] = _Look(of=run, term=action.term, done=asyncio.Event())
+        look = self._looks[number] = _Look(of=of, term=term, done=asyncio.Event())
         collector = Collector()
         timed_out = False
         try:
-            self._begin_look(number, command, action, collector)
+            self._begin_look(number, command, spec, variables, term, collector)
             try:
                 async with asyncio.timeout(timeout_seconds):
                     await look.done.wait()
@@ -238,13 +258,20 @@ class Children:
             output = collector.finish()
         return ExecResult(code=look.code, signal=look.signal, timed_out=timed_out, output=output, detail=look.detail)
 
-    def _begin_look(self, number: RunId, command: tuple[str, ...], action: ac.Spawn, collector: Collector) -> None:
-        spec = action.spec
+    def _begin_look(
+        self,
+        number: RunId,
+        command: tuple[str, ...],
+        spec: ProcessSpec,
+        variables: tuple[tuple[str, str], ...],
+        term: Term | None,
+        collector: Collector,
+    ) -> None:
         identity = resolve_user(spec.user) if spec.user else None
-        environment = build_environment(spec, action.variables, self._base, identity)
+        environment = build_environment(spec, variables, self._base, identity)
         fd = collector.open(owner=identity.uid if identity else None)
         try:
-            request = _request(number, spec, action.term, environment, identity, command=command)
+            request = _request(number, spec, term, environment, identity, command=command)
             self._link.spawn(request, fd, fd)
         finally:
             os.close(fd)

@@ -5,13 +5,15 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
 
-from supervisor.control.ports import Facts, Heard, LogTrouble, PlanReading, ReloadOutcome
+from supervisor.control.ports import Facts, Heard, Ledger, LogTrouble, PlanReading, ReloadOutcome
 from supervisor.core.events import Event
-from supervisor.core.names import Instant, ProcessId
+from supervisor.core.happenings import Happening
+from supervisor.core.names import ElectionName, Instant, ProcessId
 from supervisor.core.state import State
 from supervisor.daemon import clock
 from supervisor.daemon.loop import Loop
 from supervisor.daemon.proposals import Proposals
+from supervisor.daemon.record import Record
 from supervisor.daemon.reload import Reloader
 from supervisor.processes.logs import LogCapture
 from supervisor.processes.rendering import stamp
@@ -29,6 +31,7 @@ class DaemonPorts:
         proposals: Proposals,
         facts: Callable[[], Facts],
         logs: LogCapture,
+        record: Record,
         say: Callable[[str], None],
     ) -> None:
         self._loop = loop
@@ -36,6 +39,7 @@ class DaemonPorts:
         self._proposals = proposals
         self._facts = facts
         self._logs = logs
+        self._record = record
         self._say = say
 
     @property
@@ -92,6 +96,18 @@ class DaemonPorts:
             async for said in heard:
                 at = stamp(said.at)
                 yield Heard(process=said.process, stream=said.stream, at=at, text=said.text, missed=said.missed)
+
+    def happened(self) -> Sequence[tuple[int, Happening]]:
+        """What is kept of what happened."""
+        return self._record.ring.last()
+
+    def happenings(self, *, after: int) -> AsyncGenerator[tuple[int, Happening, int], None]:
+        """What happened after this number, and happens."""
+        return self._record.ring.follow(after=after)
+
+    async def history(self, election: ElectionName) -> Ledger:
+        """What is on record of an election's terms."""
+        return await self._record.ledger(election)
 
     async def read(self, content: bytes | None, name: str) -> PlanReading:
         """What is at the file, or would be."""

@@ -11,15 +11,19 @@ from collections.abc import Callable, Coroutine
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
 from supervisor.core import store_events as sev
-from supervisor.core.names import Instant
+from supervisor.core.history import Page
+from supervisor.core.names import ElectionName, Instant
 from supervisor.core.spec import EtcdSpec
 from supervisor.etcd.election import Candidacy, Claim, Closing, Ending, Word
-from supervisor.etcd.errors import KeyNotOurs, LeaseNotFound, StoreError
+from supervisor.etcd.errors import KeyNotOurs, LeaseNotFound, StoreError, Unreachable
+from supervisor.etcd.ledger import Entry
 from supervisor.etcd.store import EtcdStore
 
 READ_TIMEOUT_SECONDS = 1.0
 WRITE_TIMEOUT_SECONDS = 2.0
 RAISE_TIMEOUT_SECONDS = 60.0
+MOST_LEDGERS_AT_ONCE = 4
+"""A thousand terms that began together have a history to write each, and nobody waits for it."""
 
 Post = Callable[[ev.Event], None]
 
@@ -46,6 +50,7 @@ class StoreCalls:
         self._proofs: list[ac.Prove] = []
         self._words: list[ac.Proclaim] = []
         self._closings: list[ac.CloseRecords] = []
+        self._writers = asyncio.Semaphore(MOST_LEDGERS_AT_ONCE)
 
     def connect(self, etcd: EtcdSpec) -> None:
         """Turn to this etcd; the one before is left."""
@@ -106,6 +111,8 @@ class StoreCalls:
                 if not self._closings:
                     asyncio.get_running_loop().call_soon(self._flush_closings)
                 self._closings.append(action)
+            case ac.Chronicle():
+                self._begin(self._chronicle(self._live(), action))
             case ac.Proclaim():
                 if not self._words:
                     asyncio.get_running_loop().call_soon(self._flush_words)
@@ -251,6 +258,22 @@ class StoreCalls:
                 self._post(ev.RecordsClosed(election=a.election))
             else:
                 self._post(ev.CloseRecordsFailed(election=a.election, detail=str(error)))
+
+    async def _chronicle(self, store: EtcdStore, a: ac.Chronicle) -> None:
+        entry = Entry(election=a.election, token=a.token, began=a.began, ended=a.ended, keep=a.keep)
+        problem = ""
+        async with self._writers:
+            try:
+                await store.chronicle(entry, timeout_seconds=WRITE_TIMEOUT_SECONDS)
+            except StoreError as error:
+                problem = str(error)
+        self._post(sev.Chronicled(election=a.election, token=a.token, problem=problem))
+
+    async def history(self, election: ElectionName) -> tuple[Page, ...]:
+        """What is on record in etcd of an election's terms. Raises any ``StoreError``."""
+        if self._store is None:
+            raise Unreachable("no etcd is in use")
+        return await self._store.history(election, timeout_seconds=WRITE_TIMEOUT_SECONDS)
 
     def _flush_words(self) -> None:
         batch, self._words = self._words, []

@@ -2,14 +2,21 @@
 
     <namespace>/<election>/<lease id in hex>   a candidate; oldest create revision first
     <namespace>.ctl/...                        requests to nodes (switchover, pause, drain)
-    <namespace>.log/<election>/<token>         the record of a term
+    <namespace>.log/<election>/<token>         the record of a term: its present state, then its end
+    <namespace>.log//<election>/<token>/began  the ledger: how a term began, once it was ready
+    <namespace>.log//<election>/<token>/ended  the record of a term long over, moved there
 
 Promises: whatever lies below ``<namespace>/<election>/`` is in that election's queue, as it is for etcd's Election
 service and ``etcdctl elect``, who look at the prefix alone. Does not: allow a slash in an election's name, since the
 queue of ``a`` would then hold the candidates of ``a/b``.
 """
 
+from typing import Final
+
 from supervisor.core.names import ElectionName, LeaseId, Token, candidate_key, grant_line, record_key
+
+BEGAN: Final = "began"
+ENDED: Final = "ended"
 
 
 def candidate(namespace: str, election: ElectionName, lease: LeaseId) -> bytes:
@@ -42,6 +49,16 @@ def record(namespace: str, election: ElectionName, token: Token) -> bytes:
 def records_prefix(namespace: str, election: ElectionName) -> bytes:
     """Where the records of an election's terms lie."""
     return f"{namespace}.log/{_checked(election)}/".encode()
+
+
+def ledger(namespace: str, election: ElectionName, token: Token, part: str) -> bytes:
+    """Where one part of a term's history lies: ``BEGAN`` or ``ENDED``."""
+    return ledger_prefix(namespace, election) + f"{token}/{part}".encode()
+
+
+def ledger_prefix(namespace: str, election: ElectionName) -> bytes:
+    """Where the history of an election lies: no election is named by nothing, so these are no election's records."""
+    return f"{namespace}.log//{_checked(election)}/".encode()
 
 
 def election_of(namespace: str, key: bytes) -> ElectionName | None:

@@ -8,9 +8,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from supervisor.core.events import Campaigned, Event, FirstRead
+from supervisor.core.history import Page
 from supervisor.core.names import ElectionName, Instant, LeaseId, Token
 from supervisor.core.spec import CampaignWay, EtcdSpec
 from supervisor.core.store_events import CampaignEnded
+from supervisor.etcd import ledger
 from supervisor.etcd.campaigns import CampaignCalls
 from supervisor.etcd.channel import Channels
 from supervisor.etcd.election import Candidacy, Claim, Closing, Elections, Ending, Word
@@ -108,6 +110,14 @@ class EtcdStore:
     async def close_records(self, batch: Sequence[Closing], *, timeout_seconds: float) -> list[StoreError | None]:
         """See ``Elections.close_records``."""
         return await self._elections.close_records(batch, timeout_seconds=timeout_seconds)
+
+    async def chronicle(self, entry: ledger.Entry, *, timeout_seconds: float) -> None:
+        """See ``ledger.chronicle``."""
+        await ledger.chronicle(self._channels, entry, timeout_seconds=timeout_seconds)
+
+    async def history(self, election: ElectionName, *, timeout_seconds: float) -> tuple[Page, ...]:
+        """See ``ledger.history``."""
+        return await ledger.history(self._channels, election, timeout_seconds=timeout_seconds)
 
     async def proclaim(self, batch: Sequence[Word], *, timeout_seconds: float) -> list[StoreError | None]:
         """See ``Elections.proclaim``."""

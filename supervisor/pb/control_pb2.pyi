@@ -195,7 +195,7 @@ class Election(_message.Message):
     def __init__(self, name: _Optional[str] = ..., role: _Optional[str] = ..., phase: _Optional[str] = ..., since_seconds: _Optional[float] = ..., cause: _Optional[str] = ..., token: _Optional[int] = ..., lease: _Optional[str] = ..., lease_seconds_left: _Optional[float] = ..., key: _Optional[str] = ..., queue_position: _Optional[int] = ..., queue_length: _Optional[int] = ..., queue_age_seconds: _Optional[float] = ..., leader: _Optional[_Union[Leader, _Mapping]] = ..., health: _Optional[str] = ..., blockers: _Optional[_Iterable[str]] = ..., waiting_for: _Optional[str] = ..., processes: _Optional[_Iterable[str]] = ..., cooldown_seconds: _Optional[float] = ..., cooldown_until: _Optional[str] = ..., unfit: _Optional[str] = ..., withdraw_seconds: _Optional[float] = ...) -> None: ...
 
 class Leader(_message.Message):
-    __slots__ = ("state", "words", "node", "key", "token", "lease", "value", "proclaimed_state", "proclaimed_health", "proclaimed_since", "ours", "foreign", "source", "age_seconds")
+    __slots__ = ("state", "words", "node", "key", "token", "lease", "value", "proclaimed_state", "proclaimed_health", "proclaimed_since", "ours", "foreign", "source", "age_seconds", "leading")
     STATE_FIELD_NUMBER: _ClassVar[int]
     WORDS_FIELD_NUMBER: _ClassVar[int]
     NODE_FIELD_NUMBER: _ClassVar[int]
@@ -210,6 +210,7 @@ class Leader(_message.Message):
     FOREIGN_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     AGE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    LEADING_FIELD_NUMBER: _ClassVar[int]
     state: str
     words: str
     node: str
@@ -224,7 +225,8 @@ class Leader(_message.Message):
     foreign: bool
     source: str
     age_seconds: float
-    def __init__(self, state: _Optional[str] = ..., words: _Optional[str] = ..., node: _Optional[str] = ..., key: _Optional[str] = ..., token: _Optional[int] = ..., lease: _Optional[str] = ..., value: _Optional[str] = ..., proclaimed_state: _Optional[str] = ..., proclaimed_health: _Optional[str] = ..., proclaimed_since: _Optional[str] = ..., ours: bool = ..., foreign: bool = ..., source: _Optional[str] = ..., age_seconds: _Optional[float] = ...) -> None: ...
+    leading: bool
+    def __init__(self, state: _Optional[str] = ..., words: _Optional[str] = ..., node: _Optional[str] = ..., key: _Optional[str] = ..., token: _Optional[int] = ..., lease: _Optional[str] = ..., value: _Optional[str] = ..., proclaimed_state: _Optional[str] = ..., proclaimed_health: _Optional[str] = ..., proclaimed_since: _Optional[str] = ..., ours: bool = ..., foreign: bool = ..., source: _Optional[str] = ..., age_seconds: _Optional[float] = ..., leading: bool = ...) -> None: ...
 
 class Process(_message.Message):
     __slots__ = ("name", "election", "role", "wanted", "phase", "since_seconds", "pid", "uptime_seconds", "ready", "health", "probe_detail", "restarts", "last_exit", "last_exit_age_seconds", "retry_seconds", "kill_seconds", "status_text", "log_lines_lost", "log_trouble", "kind", "halted", "stopping", "blockers", "waiting_for", "last_decision", "exits")
@@ -539,6 +541,86 @@ class LogLines(_message.Message):
     text: bytes
     missed: int
     def __init__(self, process: _Optional[str] = ..., stream: _Optional[str] = ..., at: _Optional[str] = ..., text: _Optional[bytes] = ..., missed: _Optional[int] = ...) -> None: ...
+
+class HistoryRequest(_message.Message):
+    __slots__ = ("election",)
+    ELECTION_FIELD_NUMBER: _ClassVar[int]
+    election: str
+    def __init__(self, election: _Optional[str] = ...) -> None: ...
+
+class History(_message.Message):
+    __slots__ = ("election", "source", "detail", "terms")
+    ELECTION_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    TERMS_FIELD_NUMBER: _ClassVar[int]
+    election: str
+    source: str
+    detail: str
+    terms: _containers.RepeatedCompositeFieldContainer[TermStory]
+    def __init__(self, election: _Optional[str] = ..., source: _Optional[str] = ..., detail: _Optional[str] = ..., terms: _Optional[_Iterable[_Union[TermStory, _Mapping]]] = ...) -> None: ...
+
+class TermStory(_message.Message):
+    __slots__ = ("token", "node", "standing", "why_begun", "why_ended", "won", "ready", "lost", "ended", "gap_seconds", "gap_by")
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    STANDING_FIELD_NUMBER: _ClassVar[int]
+    WHY_BEGUN_FIELD_NUMBER: _ClassVar[int]
+    WHY_ENDED_FIELD_NUMBER: _ClassVar[int]
+    WON_FIELD_NUMBER: _ClassVar[int]
+    READY_FIELD_NUMBER: _ClassVar[int]
+    LOST_FIELD_NUMBER: _ClassVar[int]
+    ENDED_FIELD_NUMBER: _ClassVar[int]
+    GAP_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    GAP_BY_FIELD_NUMBER: _ClassVar[int]
+    token: int
+    node: str
+    standing: str
+    why_begun: str
+    why_ended: str
+    won: str
+    ready: str
+    lost: str
+    ended: str
+    gap_seconds: float
+    gap_by: str
+    def __init__(self, token: _Optional[int] = ..., node: _Optional[str] = ..., standing: _Optional[str] = ..., why_begun: _Optional[str] = ..., why_ended: _Optional[str] = ..., won: _Optional[str] = ..., ready: _Optional[str] = ..., lost: _Optional[str] = ..., ended: _Optional[str] = ..., gap_seconds: _Optional[float] = ..., gap_by: _Optional[str] = ...) -> None: ...
+
+class EventsRequest(_message.Message):
+    __slots__ = ("elections", "kinds", "lines", "follow")
+    ELECTIONS_FIELD_NUMBER: _ClassVar[int]
+    KINDS_FIELD_NUMBER: _ClassVar[int]
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    FOLLOW_FIELD_NUMBER: _ClassVar[int]
+    elections: _containers.RepeatedScalarFieldContainer[str]
+    kinds: _containers.RepeatedScalarFieldContainer[str]
+    lines: int
+    follow: bool
+    def __init__(self, elections: _Optional[_Iterable[str]] = ..., kinds: _Optional[_Iterable[str]] = ..., lines: _Optional[int] = ..., follow: bool = ...) -> None: ...
+
+class Happening(_message.Message):
+    __slots__ = ("number", "at", "node", "kind", "election", "process", "token", "text", "facts", "missed")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    ELECTION_FIELD_NUMBER: _ClassVar[int]
+    PROCESS_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    FACTS_FIELD_NUMBER: _ClassVar[int]
+    MISSED_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    at: str
+    node: str
+    kind: str
+    election: str
+    process: str
+    token: int
+    text: str
+    facts: str
+    missed: int
+    def __init__(self, number: _Optional[int] = ..., at: _Optional[str] = ..., node: _Optional[str] = ..., kind: _Optional[str] = ..., election: _Optional[str] = ..., process: _Optional[str] = ..., token: _Optional[int] = ..., text: _Optional[str] = ..., facts: _Optional[str] = ..., missed: _Optional[int] = ...) -> None: ...
 
 class VersionRequest(_message.Message):
     __slots__ = ()

@@ -90,6 +90,16 @@ class ControlStub(object):
                 request_serializer=supervisor_dot_pb_dot_control__pb2.LogsRequest.SerializeToString,
                 response_deserializer=supervisor_dot_pb_dot_control__pb2.LogLines.FromString,
                 _registered_method=True)
+        self.History = channel.unary_unary(
+                '/supervisor.v1.Control/History',
+                request_serializer=supervisor_dot_pb_dot_control__pb2.HistoryRequest.SerializeToString,
+                response_deserializer=supervisor_dot_pb_dot_control__pb2.History.FromString,
+                _registered_method=True)
+        self.Events = channel.unary_stream(
+                '/supervisor.v1.Control/Events',
+                request_serializer=supervisor_dot_pb_dot_control__pb2.EventsRequest.SerializeToString,
+                response_deserializer=supervisor_dot_pb_dot_control__pb2.Happening.FromString,
+                _registered_method=True)
         self.Version = channel.unary_unary(
                 '/supervisor.v1.Control/Version',
                 request_serializer=supervisor_dot_pb_dot_control__pb2.VersionRequest.SerializeToString,
@@ -180,6 +190,21 @@ class ControlServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def History(self, request, context):
+        """What is on record of an election's terms, in etcd; when that cannot be asked, what this node knows of its own.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Events(self, request, context):
+        """What happened: the last of it that is kept in memory, oldest first, and then, when followed, what happens. A slow reader
+        misses some, and is told how many.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Version(self, request, context):
         """Which program answers here.
         """
@@ -244,6 +269,16 @@ def add_ControlServicer_to_server(servicer, server):
                     servicer.Logs,
                     request_deserializer=supervisor_dot_pb_dot_control__pb2.LogsRequest.FromString,
                     response_serializer=supervisor_dot_pb_dot_control__pb2.LogLines.SerializeToString,
+            ),
+            'History': grpc.unary_unary_rpc_method_handler(
+                    servicer.History,
+                    request_deserializer=supervisor_dot_pb_dot_control__pb2.HistoryRequest.FromString,
+                    response_serializer=supervisor_dot_pb_dot_control__pb2.History.SerializeToString,
+            ),
+            'Events': grpc.unary_stream_rpc_method_handler(
+                    servicer.Events,
+                    request_deserializer=supervisor_dot_pb_dot_control__pb2.EventsRequest.FromString,
+                    response_serializer=supervisor_dot_pb_dot_control__pb2.Happening.SerializeToString,
             ),
             'Version': grpc.unary_unary_rpc_method_handler(
                     servicer.Version,
@@ -549,6 +584,60 @@ class Control(object):
             '/supervisor.v1.Control/Logs',
             supervisor_dot_pb_dot_control__pb2.LogsRequest.SerializeToString,
             supervisor_dot_pb_dot_control__pb2.LogLines.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def History(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/supervisor.v1.Control/History',
+            supervisor_dot_pb_dot_control__pb2.HistoryRequest.SerializeToString,
+            supervisor_dot_pb_dot_control__pb2.History.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Events(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/supervisor.v1.Control/Events',
+            supervisor_dot_pb_dot_control__pb2.EventsRequest.SerializeToString,
+            supervisor_dot_pb_dot_control__pb2.Happening.FromString,
             options,
             channel_credentials,
             insecure,

@@ -34,7 +34,9 @@ _SAFE: Final = "!#$%&'()*+,/:;=?@[]~"
 """What a path keeps as it is: the reserved characters of RFC 3986, and % so that nothing is escaped twice."""
 
 
-class _LookError(Exception):
+class NoAnswerError(Exception):
+    """What came is no answer; ``detail`` says why."""
+
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
         self.detail = detail
@@ -75,7 +77,7 @@ async def look_http(url: str, http: HttpSpec | None = None, tls: ProbeTls | None
         return await _judge(reader, http)
     except (OSError, ValueError) as error:
         return in_words(error)
-    except _LookError as error:
+    except NoAnswerError as error:
         return error.detail
     finally:
         if secure:
@@ -100,7 +102,7 @@ async def _ask_securely(
         return await _judge(stream, http)
     except OSError as error:
         if words := tls.in_words(error):
-            raise _LookError(words) from None
+            raise NoAnswerError(words) from None
         raise
 
 
@@ -148,14 +150,21 @@ def in_words(error: Exception) -> str:
     return ", ".join(_lowered(os.strerror(number)) for number in numbers) or _lowered(str(error)) or "connection closed"
 
 
-class _Stream(Protocol):
-    async def readuntil(self, separator: bytes) -> bytes: ...
-    async def read(self, size: int) -> bytes: ...
+class Stream(Protocol):
+    """As much of a StreamReader as is read here."""
+
+    async def readuntil(self, separator: bytes) -> bytes:
+        """Up to and with the separator."""
+        ...
+
+    async def read(self, size: int) -> bytes:
+        """Some bytes, none at the end."""
+        ...
 
 
-async def _judge(stream: _Stream, http: HttpSpec) -> str | None:
-    """None when the answer is as it should be. Raises OSError, _LookError."""
-    status, headers = await _head(stream)
+async def _judge(stream: Stream, http: HttpSpec) -> str | None:
+    """None when the answer is as it should be. Raises OSError, NoAnswerError."""
+    status, headers = await read_head(stream)
     if not any(first <= status <= last for first, last in http.statuses):
         return f"status {status}"
     if not (http.body or http.pattern) or http.method == "HEAD":
@@ -170,14 +179,14 @@ async def _judge(stream: _Stream, http: HttpSpec) -> str | None:
     return f"status {status}, but the body does not match{slow}"
 
 
-async def _head(stream: _Stream) -> tuple[int, dict[bytes, bytes]]:
-    """The final response's status and headers, after its whole head was read. Raises OSError, _LookError."""
+async def read_head(stream: Stream) -> tuple[int, dict[bytes, bytes]]:
+    """The final response's status and headers, after its whole head was read. Raises OSError, NoAnswerError."""
     left = HEAD_BYTES
     while True:
         line, left = await _line(stream, left)
         match = _STATUS.match(line)
         if match is None:
-            raise _LookError(f"not an HTTP response: {line[:40].decode('ascii', 'backslashreplace')!r}")
+            raise NoAnswerError(f"not an HTTP response: {line[:40].decode('ascii', 'backslashreplace')!r}")
         headers: dict[bytes, bytes] = {}
         while line:
             line, left = await _line(stream, left)
@@ -188,50 +197,50 @@ async def _head(stream: _Stream) -> tuple[int, dict[bytes, bytes]]:
             return status, headers
 
 
-async def _body(stream: _Stream, headers: dict[bytes, bytes]) -> bytes:
-    """The body's first BODY_BYTES. Raises OSError, _LookError."""
+async def _body(stream: Stream, headers: dict[bytes, bytes]) -> bytes:
+    """The body's first BODY_BYTES. Raises OSError, NoAnswerError."""
     if headers.get(b"transfer-encoding", b"").lower() == b"chunked":
         return await _chunks(stream)
     length = headers.get(b"content-length", b"")
     size = min(int(length), BODY_BYTES) if length.isdigit() and len(length) < 20 else None
     body = await _up_to(stream, BODY_BYTES if size is None else size)
     if size is not None and len(body) < size:
-        raise _LookError("connection closed before a whole response")
+        raise NoAnswerError("connection closed before a whole response")
     return body
 
 
-async def _chunks(stream: _Stream) -> bytes:
+async def _chunks(stream: Stream) -> bytes:
     body = b""
     while len(body) < BODY_BYTES:
         line, _ = await _line(stream, HEAD_BYTES)
         match = _CHUNK.match(line)
         if match is None:
-            raise _LookError("not an HTTP response: a chunk has no size")
+            raise NoAnswerError("not an HTTP response: a chunk has no size")
         size = int(match.group(1), 16)
         if size == 0:
             break
         wanted = min(size, BODY_BYTES - len(body))
         part = await _up_to(stream, wanted)
         if len(part) < wanted:
-            raise _LookError("connection closed before a whole response")
+            raise NoAnswerError("connection closed before a whole response")
         body += part
         if wanted == size:
             await _line(stream, HEAD_BYTES)
     return body
 
 
-async def _up_to(stream: _Stream, size: int) -> bytes:
+async def _up_to(stream: Stream, size: int) -> bytes:
     body = bytearray()
     while len(body) < size and (data := await stream.read(size - len(body))):
         body += data
     return bytes(body)
 
 
-async def _line(reader: _Stream, left: int) -> tuple[bytes, int]:
+async def _line(reader: Stream, left: int) -> tuple[bytes, int]:
     try:
         line = await reader.readuntil(b"\n")
     except asyncio.IncompleteReadError as error:
-        raise _LookError(
+        raise NoAnswerError(
             "connection closed before a whole response" if error.partial else "connection closed"
         ) from None
     except asyncio.LimitOverrunError:
@@ -239,7 +248,7 @@ async def _line(reader: _Stream, left: int) -> tuple[bytes, int]:
         line = b""
     left -= len(line)
     if left < 0:
-        raise _LookError(f"response head longer than {HEAD_BYTES} bytes")
+        raise NoAnswerError(f"response head longer than {HEAD_BYTES} bytes")
     return line.rstrip(b"\r\n"), left
 
 

@@ -190,6 +190,7 @@ OF_AN_ELECTION: Mapping[str, Case] = {
     "Election.cooldown": case("10s..5m", "1s"),
     "Election.campaign_when": case("always", "healthy"),
     "Election.reload": case("keep", "resign"),
+    "Election.history": case("10", "20"),
     "Proclaim.every": case("10s", "20s"),
     "Proclaim.value": case({"a": 1}, {"a": 2}),
     "Leader.processes": case({"idle": {"command": IDLE}}, {"idle": {"command": IDLE}, "more": {"command": IDLE}}),
@@ -210,11 +211,17 @@ OF_AN_ELECTION: Mapping[str, Case] = {
 }
 
 OF_THE_FILE = (
-    "File.node", "File.elections", "File.processes", "File.include", "File.nodes", "File.unlisted_nodes",
+    "File.node", "File.elections", "File.processes", "File.include", "File.nodes", "File.unlisted_nodes", "File.notify",
     "Overlay.elections", "Overlay.processes",
 )  # fmt: skip
 OF_ETCD = ("Etcd.endpoints", "Etcd.discovery_srv", "Etcd.discovery_srv_name", "Etcd.namespace", "Etcd.campaign",
            "Tls.ca", "Tls.cert", "Tls.key", "Tls.server_name", "Auth.user", "Auth.password_file")  # fmt: skip
+
+OF_THE_OUTSIDE = (
+    "Metrics.address", "Notify.events", "Notify.webhook", "Notify.elections", "Notify.command", "Notify.user",
+    "Notify.timeout", "Notify.retries", "Notify.backoff", "Webhook.url", "Webhook.headers", "Webhook.ca",
+)  # fmt: skip
+"""Nothing that runs looks at them: ``tests/system/test_metrics`` and ``test_notify`` change them while a term goes on."""
 
 OF_CONTROL = ("Control.group", "Control.read_group", "Control.mode")
 """Shown on a real daemon by tests/system/test_access.py."""

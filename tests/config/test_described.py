@@ -30,7 +30,14 @@ def test_every_key_says_everything() -> None:
 
 
 def test_every_key_that_has_a_class_of_its_own_is_in_the_table() -> None:
-    listed = [*keys.OF_A_PROCESS, *keys.OF_AN_ELECTION, *keys.OF_THE_FILE, *keys.OF_ETCD, *keys.OF_CONTROL]
+    listed = [
+        *keys.OF_A_PROCESS,
+        *keys.OF_AN_ELECTION,
+        *keys.OF_THE_FILE,
+        *keys.OF_THE_OUTSIDE,
+        *keys.OF_ETCD,
+        *keys.OF_CONTROL,
+    ]
     assert sorted(listed) == sorted(ONE_BY_ONE)
 
 
@@ -84,7 +91,7 @@ def test_the_class_is_what_a_reload_would_say(tmp_path: Path, key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", [k for k, d in ONE_BY_ONE.items() if d.written and not k.startswith(("Etcd.", "Control."))]
+    "key", [k for k, d in ONE_BY_ONE.items() if d.written and not k.startswith(("Etcd.", "Notify.", "Control."))]
 )
 def test_a_default_that_is_written_out_changes_nothing(tmp_path: Path, key: str) -> None:
     table, make = (keys.OF_A_PROCESS, "p") if key in keys.OF_A_PROCESS else (keys.OF_AN_ELECTION, "e")
@@ -103,6 +110,16 @@ def test_a_default_that_is_written_out_changes_nothing(tmp_path: Path, key: str)
 def test_a_default_of_etcd_that_is_written_out_changes_nothing(tmp_path: Path, key: str) -> None:
     written = {"elections": {"e": {}}, "etcd": {key.partition(".")[2]: ONE_BY_ONE[key].default}}
     assert spec(tmp_path, {"elections": {"e": {}}}) == spec(tmp_path, written)
+
+
+@pytest.mark.parametrize("key", [k for k, d in ONE_BY_ONE.items() if d.written and k.startswith("Notify.")])
+def test_a_default_of_a_notification_that_is_written_out_changes_nothing(tmp_path: Path, key: str) -> None:
+    silent = {"events": "all", "command": keys.IDLE}
+    written = {**silent, key.partition(".")[2]: json_schema.value(ONE_BY_ONE[key].default)}
+    specs = [
+        spec(tmp_path, {"processes": {"p": {"command": keys.IDLE}}, "notify": {"n": n}}) for n in (silent, written)
+    ]
+    assert specs[0] == specs[1]
 
 
 # --- the page ---

@@ -41,6 +41,7 @@ WORDS = st.sampled_from(
         "on_giveup",
         "takeover_guard",
         "reload",
+        "history",
         "leader",
         "follower",
         "processes",

@@ -72,6 +72,7 @@ elections:
     takeover_guard: off
     on_giveup: stay
     reload: resign
+    history: 10
     leader:
       processes:
         api:
@@ -216,6 +217,7 @@ def test_every_key_arrives_in_the_spec(tmp_path: Path) -> None:
                 takeover_guard=False,
                 on_giveup=GiveUp.STAY,
                 reload=ReloadPolicy.RESIGN,
+                history=10,
                 leader={api.id.name: api, migrate.id.name: migrate},
                 follower={standby.id.name: standby},
             ),

@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from supervisor.control.ports import Facts, Heard, LogTrouble, PlanReading, ReloadOutcome
+from supervisor.control.ports import Facts, Heard, Ledger, LogTrouble, PlanReading, ReloadOutcome
 from supervisor.core.events import Event
-from supervisor.core.names import Instant, ProcessId
+from supervisor.core.happenings import Happening
+from supervisor.core.names import ElectionName, Instant, ProcessId
 from supervisor.core.state import State
+from supervisor.daemon.ring import Ring
 from tests.control import states
 
 Answer = Callable[[State, Event], State]
@@ -28,6 +30,9 @@ class FakePorts:
         self.said: list[str] = []
         self.troubles: dict[ProcessId, LogTrouble] = {}
         self.heard: list[Heard] = []
+        self.ledger = Ledger(pages=())
+        self.ring = Ring(kept=20)
+        self.told_of: list[ElectionName] = []
         self.asked: list[tuple[tuple[str, ...], int | None, float | None, bool]] = []
         self.observers = 0
         self.waiting = 0
@@ -79,6 +84,16 @@ class FakePorts:
                     await changed.wait()
         finally:
             self.observers -= 1
+
+    def happened(self) -> Sequence[tuple[int, Happening]]:
+        return self.ring.last()
+
+    def happenings(self, *, after: int) -> AsyncGenerator[tuple[int, Happening, int], None]:
+        return self.ring.follow(after=after)
+
+    async def history(self, election: ElectionName) -> Ledger:
+        self.told_of.append(election)
+        return self.ledger
 
     def tell(self, text: str) -> None:
         self.said.append(text)

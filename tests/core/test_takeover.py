@@ -202,14 +202,15 @@ def test_a_proof_without_an_answer_is_ended_on_record_when_the_candidacy_is() ->
     assert mark_of(world, held.create_revision) == "stopped"
 
 
-def test_old_records_go_with_later_ends() -> None:
+@pytest.mark.parametrize(("term_seconds", "stay"), [(3.0, records.KEPT), (0.5, records.KEPT + records.SPARE)])
+def test_old_records_go_to_the_ledger_or_with_later_ends(term_seconds: float, stay: int) -> None:
     world = World()
     world.load(spec(election()))
-    for _ in range(records.KEPT + 5):
+    for _ in range(stay + 5):
         world.post(oev.ResignRequested(election=JOB))
-        world.advance(1.0)
+        world.advance(term_seconds)
     assert world.running() == ["job/work"]
-    assert len(world.store.records["job"]) <= records.KEPT + 2
+    assert len(world.store.records["job"]) <= stay + 2
 
 
 @pytest.mark.parametrize(

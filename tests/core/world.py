@@ -123,6 +123,7 @@ class FakeStore:
     leases: dict[LeaseId, tuple[int, float]] = field(default_factory=dict)
     """Granted seconds, and when it runs out."""
     records: dict[str, dict[Token, bytes]] = field(default_factory=dict)
+    ledger: dict[str, dict[Token, bytes]] = field(default_factory=dict)
     raft_term: int = 2
     stale_looks: bool = False
     """Questions after leases are answered by a leader that froze, in its old term, from what it knew: they are about to end."""
@@ -400,6 +401,16 @@ class World:
         for record in a.records:
             self._overwrite(a.election, record.token, record.value)
         self.pending.append(ev.RecordsClosed(election=a.election))
+
+    def _on_chronicle(self, a: ac.Chronicle) -> None:
+        if ac.Chronicle in self.failing:
+            self.pending.append(sev.Chronicled(election=a.election, token=a.token, problem="timed out"))
+            return
+        ledger = self.store.ledger.setdefault(a.election, {})
+        ledger[a.token] = a.began
+        for record in a.ended:
+            self.store.records.get(a.election, {}).pop(record.token, None)
+        self.pending.append(sev.Chronicled(election=a.election, token=a.token))
 
     def _overwrite(self, name: str, token: Token, value: bytes) -> None:
         records = self.store.records.setdefault(name, {})

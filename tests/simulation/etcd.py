@@ -184,6 +184,11 @@ class Etcd:
             self.records.get(election, {}).pop(token, None)
         self.delete(election, revision, why)
 
+    def move(self, election: ElectionName, records: tuple[TermRecord, ...]) -> None:
+        """Records of terms long over go to the ledger, which no winner reads."""
+        for record in records:
+            self.records.get(election, {}).pop(record.token, None)
+
     def close(self, election: ElectionName, records: tuple[TermRecord, ...]) -> None:
         """Write over those that are there."""
         there = self.records.setdefault(election, {})

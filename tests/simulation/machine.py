@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SOCKET_SECONDS = 0.0001
+CHRONICLE_SECONDS = 0.002
 PING_SECONDS = 0.5
 SILENT_PINGS = 4
 """As ``guardian/link``: a guardian that leaves this many unanswered is put down."""
@@ -525,6 +526,18 @@ class Daemon(Actor):
             WRITE_TIMEOUT_SECONDS,
         )
 
+    def chronicle(self, a: ac.Chronicle) -> None:
+        """Without chance of its own: nothing hangs on it, and what seeds find must not move for it."""
+        etcd = self.link.etcd
+
+        def arrive() -> None:
+            problem = "no" if self.link.cut_up or not etcd.up else ""
+            if not problem:
+                etcd.move(a.election, a.ended)
+            self.post(sev.Chronicled(election=a.election, token=a.token, problem=problem))
+
+        self.later(CHRONICLE_SECONDS, arrive)
+
     def proclaim(self, a: ac.Proclaim) -> None:
         etcd, revision = self.link.etcd, a.create_revision
         self._call(
@@ -606,5 +619,5 @@ PERFORM: dict[type, Callable[..., None]] = {
     ac.Remember: Daemon.remember, ac.Identify: Daemon.nothing, ac.RaiseRevision: Daemon.nothing,
     ac.GrantLease: Daemon.grant, ac.Renew: Daemon.renew, ac.RevokeLease: Daemon.revoke, ac.Campaign: Daemon.campaign,
     ac.Prove: Daemon.prove, ac.ConfirmKeys: Daemon.confirm, ac.AskLease: Daemon.look,
-    ac.CloseRecords: Daemon.close_records, ac.Proclaim: Daemon.proclaim, ac.Resign: Daemon.resign,
+    ac.CloseRecords: Daemon.close_records, ac.Chronicle: Daemon.chronicle, ac.Proclaim: Daemon.proclaim, ac.Resign: Daemon.resign,
 }  # fmt: skip
