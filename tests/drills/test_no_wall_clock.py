@@ -8,9 +8,16 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent.parent / "supervisor"
 FOR_PEOPLE = {
+    "cli/fleet.py": "the age of what etcd says, beside the date in a document",
+    "cli/history.py": "the time between two dates of the ledger",
+    "cli/observe.py": "the time stamp of a line that it prints itself",
+    "control/past.py": "an instant as a date",
     "core/document.py": "the instant since when, in the proclaimed document",
+    "core/ledger.py": "instants as dates, and back: a gap between two nodes is marked as by their clocks",
     "daemon/assemble.py": "the time stamp of a log line",
     "daemon/clock.py": "the offset that turns an instant into a date",
+    "daemon/keeper.py": "the date at which a file was adopted",
+    "daemon/main.py": "the age of the last good file, in a hint",
     "processes/datagrams.py": "the time stamp in a line to syslog",
     "processes/logfile.py": "the day that a log file is of",
     "processes/logs.py": "the time stamp of a line that a child said",
