@@ -157,7 +157,10 @@ class Inherited:
         )
 
     def restore(self, handled: Iterable[int]) -> None:
-        """In a forked child: undo ``protect``, and every signal disposition. Memory locks do not survive fork."""
+        """In a forked child: undo ``protect``, and every signal disposition. Memory locks do not survive fork.
+
+        The limit of descriptors is left: it is to follow (``nofile``) when ours are closed.
+        """
         for number in {*self.signals, *handled}:
             signal.signal(number, signal.SIG_DFL)
         signal.set_wakeup_fd(-1)
@@ -167,7 +170,6 @@ class Inherited:
             os.sched_setscheduler(0, self.policy, os.sched_param(self.priority))
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, 0, self.nice)
-        resource.setrlimit(resource.RLIMIT_NOFILE, self.nofile)
 
 
 def protect() -> list[str]:

@@ -142,8 +142,13 @@ def _child(
             cgroup.join(procs)
         stage = "limits"
         inherited.restore(HANDLED_SIGNALS)
+        nofile = inherited.nofile
         for number, soft, hard in order.rlimits:
+            if number == resource.RLIMIT_NOFILE:
+                nofile = soft, hard
+                continue
             resource.setrlimit(number, (soft, hard))
+        _make_room(nofile)
         if order.umask is not None:
             os.umask(order.umask)
         stage = "user"
@@ -158,6 +163,8 @@ def _child(
             os.chdir(order.directory)
         stage = "output"
         report_fd, wait_fd = _redirect(output, (report_fd, wait_fd), setup)
+        stage = "limits"
+        resource.setrlimit(resource.RLIMIT_NOFILE, nofile)
         stage = "exec"
         given = {} if setup is None else setup.variables()
         _execute(order.argv, {**dict(order.environment), **given, **marks}, report_fd, wait_fd)
@@ -170,6 +177,17 @@ def _child(
         finally:
             os._exit(127)
     os._exit(127)
+
+
+def _make_room(nofile: tuple[int, int]) -> None:
+    """A higher hard limit while we may still raise it; the limit itself follows when the guardian's descriptors are closed.
+
+    They are as many as it has runs: with a limit below that, nothing more could be opened on the way to exec.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    infinite = resource.RLIM_INFINITY
+    if hard != infinite and (nofile[1] == infinite or nofile[1] > hard):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, nofile[1]))
 
 
 def _become(order: Spawn) -> None:

@@ -119,9 +119,9 @@ def test_the_age_of_a_stable_leader_stays_young(node: Make, etcd: EtcdServer, na
 class Observer:
     """``supervisor observe`` and the lines it has printed, each with the instant at which it came."""
 
-    def __init__(self, node: Node, *elections: str) -> None:
+    def __init__(self, node: Node, *words: str) -> None:
         self.process = subprocess.Popen(
-            [*COMMAND, "observe", *elections, "--socket", str(node.socket)],
+            [*COMMAND, "observe", *words, "--socket", str(node.socket)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -175,7 +175,8 @@ def test_observe_ends_quietly_at_ctrl_c_without_a_reader_and_with_the_daemon(
 ) -> None:
     one = node("one", file(etcd, namespace))
     until(lambda: "job: became leader" in one.says(), "the term")
-    interrupted, left, outlived = (Observer(one) for _ in range(3))
+    interrupted, left = Observer(one), Observer(one)
+    outlived = Observer(one, "--no-reconnect")
     for observer in (interrupted, left, outlived):
         assert observer.next()["ours"] is True
     interrupted.process.send_signal(signal.SIGINT)

@@ -76,7 +76,10 @@ class Watched:
         self.node.file.write_text(self.text())
         done = self.client.reload(None)
         assert done.adopted, done.problems
-        until(lambda: not self._on_its_way(), "that all is settled", PATIENCE_SECONDS)
+        try:
+            until(lambda: not self._on_its_way(), "that all is settled", PATIENCE_SECONDS)
+        except AssertionError:
+            raise AssertionError(f"does not settle: {self._on_its_way()}; {self.client.status().reasons}") from None
 
     def _on_its_way(self) -> list[str]:
         """As ``reload`` waits for it, but for tasks: here they are to run, not to complete."""
