@@ -61,6 +61,7 @@ def test_complaint_20_a_reload_that_changes_nothing_touches_nothing_and_an_edit_
     one.file.write_text(alone + "    environment: {A: b}\n")
     assert one.run("reload").returncode == 0
     until(lambda: one.pid_of("one") != pid, "the new environment")
+    until(lambda: runs.read_text().count("\n") >= 2, "the second run")
     assert runs.read_text().count("\n") == 2
 
 
