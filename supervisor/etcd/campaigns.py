@@ -141,7 +141,9 @@ class CampaignCalls:
         pause = FIRST_LOOK_SECONDS
         while True:
             await asyncio.wait({answer}, timeout=pause)
-            if answer.done():
+            # What ends while we look may have made its key after the look, or failed: the next turn tells.
+            returned = answer.done()
+            if returned:
                 answer.result()
             try:
                 own, first = await self._look(c, timeout_seconds)
@@ -149,7 +151,7 @@ class CampaignCalls:
                 own = first = None  # another member's trouble, or this one's: the call's own end tells
                 await asyncio.sleep(pause)
             else:
-                if own is None and answer.done():
+                if own is None and returned:
                     raise KeyNotOurs(f"Campaign in {c.election}: it returned, and no key of ours is there")
             if own is not None and first is not None:
                 return _Entered(answer=answer, create_revision=own.create_revision, first=first)

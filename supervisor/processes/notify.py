@@ -86,6 +86,8 @@ class _Ear:
         self._loop = asyncio.get_running_loop()
         self.name = f"supervisor.notify.{os.urandom(8).hex()}.{run}"
         self._ready = False
+        self._early: Notes | None = None
+        """The last word to a watchdog that was not there yet: a child may speak before its start is known here."""
         self._status = ""
         self._status_at = -STATUS_PAUSE_SECONDS
         self._status_later: asyncio.TimerHandle | None = None
@@ -106,6 +108,9 @@ class _Ear:
         self._probes[action.purpose] = action
         if action.probe.kind is ProbeKind.WATCHDOG:
             self._watchdog = _Watchdog(self, action)
+            early, self._early = self._early, None
+            if early is not None:
+                self._hear_of_life(early)
         elif self._ready:
             self._owner.on_event(ProbeSucceeded(run=self._run, purpose=action.purpose))
 
@@ -180,9 +185,16 @@ class _Ear:
             for action in self._probes.values():
                 if action.probe.kind is ProbeKind.NOTIFY:
                     self._owner.on_event(ProbeSucceeded(run=self._run, purpose=action.purpose))
-        if self._watchdog is not None and notes.alive:
+        if notes.alive or notes.trouble:
+            self._hear_of_life(notes)
+
+    def _hear_of_life(self, notes: Notes) -> None:
+        if self._watchdog is None:
+            self._early = notes
+            return
+        if notes.alive:
             self._watchdog.alive()
-        if self._watchdog is not None and notes.trouble:
+        if notes.trouble:
             self._watchdog.failed("the process reports its own failure (WATCHDOG=trigger)")
 
     def _hear_status(self, status: str) -> None:

@@ -286,8 +286,6 @@ NOTIFIES = """\
 import os, socket, time
 if "NOTIFY_SOCKET" in os.environ:
     s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    while True:
-        s.sendto(b"READY=1" + bytes([10]) + b"WATCHDOG=1", os.environ["NOTIFY_SOCKET"].replace("@", chr(0), 1))
-        time.sleep(1)
+    s.sendto(b"READY=1" + bytes([10]) + b"WATCHDOG=1", os.environ["NOTIFY_SOCKET"].replace("@", chr(0), 1))
 time.sleep(1e6)
 """

@@ -293,6 +293,14 @@ async def test_limits_are_pairs(duty: Duty) -> None:
     assert await said(duty, code, rlimits={resource.RLIMIT_NOFILE: (50, 60)}) == {"n": [50, 60]}
 
 
+async def test_fewer_descriptors_than_the_guardian_has_open_are_no_hindrance(duty: Duty) -> None:
+    """What the guardian holds for its other runs is not the child's: neither to have, nor to count against it."""
+    for _ in range(40):
+        await duty.start("sleep", "1000")
+    code = "import json,os,resource\nprint(json.dumps({'n': resource.getrlimit(resource.RLIMIT_NOFILE)}))"
+    assert await said(duty, code, rlimits={resource.RLIMIT_NOFILE: (20, 30)}) == {"n": [20, 30]}
+
+
 # --- a supervisor that is not root -----------------------------------------------------------------------------------
 
 

@@ -114,6 +114,26 @@ async def test_ready_status_and_signs_of_life() -> None:
     bench.close()
 
 
+async def test_a_sign_of_life_before_the_watch_begins_is_one() -> None:
+    """A child may speak as soon as it is executed, before its start is known here; and it need not speak again soon."""
+    bench = Bench()
+    bench.send(b"READY=1\nWATCHDOG=1")
+    bench.watch("health", ALIVE)
+    bench.watch("ready", READY)
+    assert bench.told == [ProbeSucceeded(run=RUN, purpose="health"), ProbeSucceeded(run=RUN, purpose="ready")]
+    bench.close()
+
+
+async def test_a_failure_that_is_told_before_the_watch_begins_is_one() -> None:
+    bench = Bench()
+    bench.send(b"WATCHDOG=1")
+    bench.send(b"WATCHDOG=trigger")
+    bench.watch("health", ALIVE)
+    detail = "the process reports its own failure (WATCHDOG=trigger)"
+    assert bench.told == [ProbeFailed(run=RUN, purpose="health", detail=detail)]
+    bench.close()
+
+
 async def test_the_last_status_of_a_burst_is_passed_on() -> None:
     bench = Bench()
     for number in range(50):
