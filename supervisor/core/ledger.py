@@ -28,6 +28,8 @@ from supervisor.core.store_events import Chronicled
 VERSION = 1
 CALM_SECONDS = 2.0
 """After a term is ready. A thousand that were won together are written in the same second, in their turn."""
+CALM_ANSWER_SECONDS = 0.5
+"""Half a second for a look at our keys: etcd is slow, and is not troubled with what can wait."""
 RETRY_SECONDS = 10.0
 MOST_TRIES = 6
 MOST_CAUSE_CHARACTERS = 200
@@ -64,6 +66,8 @@ def reconcile(draft: Draft, e: Election) -> Election:
         e = draft.put_election(replace(e, ready_at=draft.now, note_at=at))
     if e.note_at is None or draft.now < e.note_at or e.term is None:
         return e
+    if not _is_calm(draft, e):
+        return draft.put_election(replace(e, note_at=Instant(draft.now + RETRY_SECONDS)))
     draft.do(
         Chronicle(
             election=e.spec.name,
@@ -74,6 +78,15 @@ def reconcile(draft: Draft, e: Election) -> Election:
         )
     )
     return draft.put_election(replace(e, note_at=None, note_tries=e.note_tries + 1))
+
+
+def _is_calm(draft: Draft, e: Election) -> bool:
+    """Whether etcd answers as a healthy one does. On one that is slow, a write more may cost the term that it is about."""
+    session = None if e.lease is None else draft.session_of(e.lease)
+    if session is None or session.unconfirmed or session.failures:
+        return False
+    waits = 0.0 if session.confirming_at is None else draft.now - session.confirming_at
+    return max(session.sight_seconds, waits) < CALM_ANSWER_SECONDS
 
 
 def on_chronicled(draft: Draft, e: Election, event: Chronicled) -> None:

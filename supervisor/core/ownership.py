@@ -55,8 +55,9 @@ def on_confirmed(draft: Draft, event: KeysConfirmed) -> None:
     if session.unchecked:
         draft.dirty.update(e.spec.name for e in draft.elections.values() if e.lease == event.lease)
     session = replace(
-        session, confirmed_at=event.asked_at, confirming_at=None, confirm_at=again, unconfirmed="", unchecked=False
-    )
+        session, confirmed_at=event.asked_at, confirming_at=None, confirm_at=again, unconfirmed="", unchecked=False,
+        sight_seconds=draft.now - event.asked_at,
+    )  # fmt: skip
     draft.put_session(replace(session, lost=draft.now >= session.renew_deadline))
     draft.do(Extend(lease=event.lease, lease_deadline=session.trust_deadline))
 

@@ -328,6 +328,8 @@ class Session:
     """When the unanswered one was sent."""
     confirm_at: Instant = EPOCH
     """When to ask next."""
+    sight_seconds: float = 0.0
+    """How long the last answer to it took."""
     unconfirmed: str = ""
     """Why the last such question was not answered; empty when it was."""
     unchecked: bool = False

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from supervisor.core import actions as ac
 from supervisor.core import history, ledger
 from supervisor.core import operator_events as oev
+from supervisor.core.evolve import replace
 from supervisor.core.history import Page, Standing, Story
 from supervisor.core.names import ElectionName, Token
 from supervisor.core.state import ElectionPhase
@@ -47,6 +48,20 @@ def test_nothing_is_written_before_the_term_has_been_ready_for_a_while() -> None
     assert first.won
     assert first.ready
     assert not first.ended
+
+
+def test_an_etcd_that_is_slow_is_not_troubled_until_it_answers_again() -> None:
+    """A write more, and then again, made a look at our keys late enough to cost the term (an fsync of 2 s)."""
+    world = World()
+    world.load(spec(election()))
+    world.advance(ledger.CALM_SECONDS - 0.1)
+    (ttl, session), *_ = world.state.sessions.items()
+    slow = replace(session, sight_seconds=ledger.CALM_ANSWER_SECONDS)
+    world.state = replace(world.state, sessions={ttl: slow})
+    world.advance(0.1)
+    assert not any("< Chronicle" in line for line in world.log)
+    world.advance(ledger.RETRY_SECONDS)
+    assert len(told(world.store)) == 1, "the looks since then were answered at once"
 
 
 def test_a_willing_end_is_whole_and_its_gap_is_the_sum_of_two_spans() -> None:

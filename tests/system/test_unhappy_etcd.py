@@ -196,5 +196,5 @@ def test_a_slow_disk_costs_no_term(
         token = leads(one, tmp_path / "beats")
         delay.write_text(str(milliseconds))
         assert lasts(tmp_path / "beats", 22.0) == {token}
-        assert one.election()["token"] == token
+        assert one.election()["token"] == token, one.says()
         clean(one, most_lines=20)
