@@ -3,8 +3,8 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
-# Tests wait for leases to end more than they compute: more of them at once than there are cores.
-WORKERS ?= $(shell echo $$((2 * $$(nproc))))
+# Tests wait for leases to end more than they compute: one more of them at once than there are cores.
+WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
 ROUNDS ?= 40
 SEED ?=
 

@@ -1,4 +1,8 @@
-"""200 edits, 20 of them broken, five a second, against a running fleet of three nodes that all run the one file."""
+"""200 edits, 20 of them broken, five a second, against a running fleet of three nodes that all run the one file.
+
+Edits that follow each other so fast overtake each other, all the more on a busy machine. A broken one stays until every node has
+refused it, as it would with whoever broke it: so each of them is seen, whatever the machine.
+"""
 
 import json
 import os
@@ -7,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +29,7 @@ pytestmark = [pytest.mark.drill, pytest.mark.system, pytest.mark.etcd, pytest.ma
 SEED = int(os.environ.get("EDITS_SEED", "6"))
 EDITS, BROKEN, EVERY_SECONDS = 200, 20, 0.2
 CONVERGED_SECONDS = 90.0
+REFUSED_SECONDS = 30.0
 MOST_GROWTH_MIB = 16.0
 """Between the middle of the storm and its end, of one daemon: a leak of a Spec per edit would be more, noise is less."""
 
@@ -111,7 +117,11 @@ def test_a_storm_of_edits(fleet: Fleet) -> None:
     sizes, began = [memory(fleet)], boottime()
     due = time.monotonic()
     for edit in storm:
+        before = refusals(fleet)
         save(file, edit.text, chance)
+        if not edit.good:
+            fleet.wait(partial(all_refused, fleet, before), f"every node refusing edit {edit.number}", REFUSED_SECONDS)
+            due = time.monotonic()
         due += EVERY_SECONDS
         fleet.wait(lambda at=due: time.monotonic() >= at, "the next edit's time", 60)  # type: ignore[misc]
         if edit.number == EDITS // 2:
@@ -129,6 +139,16 @@ def test_a_storm_of_edits(fleet: Fleet) -> None:
     assert set(SPARES) & set(json.loads(storm.text)["processes"]), "nothing was left to be looked at"
 
 
+def refusals(fleet: Fleet) -> dict[str, int]:
+    """How often each node has refused a file."""
+    return {name: node.says().count("configuration refused") for name, node in fleet.nodes.items()}
+
+
+def all_refused(fleet: Fleet, before: dict[str, int]) -> bool:
+    """Whether every node has refused a file since."""
+    return all(count > before[name] for name, count in refusals(fleet).items())
+
+
 def judge(fleet: Fleet, steady: dict[str, int], began: int) -> None:
     """No overlap, and nothing restarted that no edit had touched."""
     assert not fleet.record.overlaps(), "\n".join(map(str, fleet.record.overlaps()))
@@ -143,6 +163,6 @@ def judge(fleet: Fleet, steady: dict[str, int], began: int) -> None:
     for node in fleet.nodes.values():
         assert not node.exits, f"{node.name} ended: {node.exits}\n{fleet.evidence()}"
         assert "job: the file changes" not in node.says()
-        refusals = node.says().count("configuration refused")
-        print(f"{node.name}: {refusals} refusals, {node.says().count('configuration adopted')} adoptions")
-        assert refusals, "no node ever saw a broken file"
+        refused = refusals(fleet)[node.name]
+        print(f"{node.name}: {refused} refusals, {node.says().count('configuration adopted')} adoptions")
+        assert refused >= BROKEN

@@ -196,8 +196,11 @@ async def test_a_foreign_candidate_queues_behind_us_and_wins_when_we_resign(etcd
 async def test_we_queue_behind_a_foreign_leader_and_are_first_when_it_goes(etcd: EtcdServer, namespace: str) -> None:
     seen = Recorder()
     async with opened(spec(etcd.endpoint, namespace=namespace), seen) as store:
-        with etcdctl_elect(etcd, f"{namespace}/e", "theirs"):
+        with etcdctl_elect(etcd, f"{namespace}/e", "theirs") as other:
             await seen.queue("e", [b"theirs"])
+            assert other.stdout is not None
+            # It leads, and knows it: ended in between, etcdctl leaves its key behind until its lease is over.
+            assert [other.stdout.readline().strip() for _ in range(2)][1] == "theirs"
             mine = await enter(store, "e", await grant(store), b"ours")
             assert mine.first.value == b"theirs"
             await seen.queue("e", [b"theirs", b"ours"])

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -146,9 +147,9 @@ class Machine:
         if self._outer.poll() is not None:
             raise MachineError((self._directory / "boot.log").read_text())
         for pid in (self._cgroup / "cgroup.procs").read_text().split():
-            with_name = Path(f"/proc/{pid}/comm")
-            if with_name.exists() and with_name.read_text().strip() == "systemd":
-                return int(pid)
+            with suppress(OSError):  # gone by now
+                if Path(f"/proc/{pid}/comm").read_text().strip() == "systemd":
+                    return int(pid)
         # systemd moves itself into a scope as soon as it is up.
         scope = self._cgroup / "init.scope" / "cgroup.procs"
         return next((int(pid) for pid in scope.read_text().split()), 0) if scope.exists() else 0
