@@ -12,7 +12,7 @@ step was *requested*, only what is known now. What is due without an event of it
 reload, to disarm when the last process is gone) is in ``reconcile``.
 """
 
-from supervisor.core import giveup, preparing, records, takeover, timing, tokens, waiting
+from supervisor.core import giveup, hooks, preparing, records, succession, takeover, timing, tokens, waiting
 from supervisor.core.actions import Prove, Resign
 from supervisor.core.draft import Draft
 from supervisor.core.events import (
@@ -24,8 +24,6 @@ from supervisor.core.events import (
     DisarmRefused,
     FirstRead,
     KillByStruck,
-    Proclaimed,
-    ProclaimFailed,
     QueueChanged,
     ReadFirstFailed,
     Resigned,
@@ -35,14 +33,15 @@ from supervisor.core.evolve import replace
 from supervisor.core.names import Instant
 from supervisor.core.operator_events import ResignRequested
 from supervisor.core.records import Mark
+from supervisor.core.request_events import HandOverRefused
+from supervisor.core.requests import Stage
 from supervisor.core.restarts import retry_seconds
-from supervisor.core.state import Election, ElectionPhase, Session
+from supervisor.core.state import ELECTED, Election, ElectionPhase, Session
 from supervisor.core.store_events import CampaignEnded
 
 QUEUED = frozenset({ElectionPhase.FOLLOWING, ElectionPhase.PROVING})
 HELD = frozenset({ElectionPhase.LEADING, ElectionPhase.STEPPING_DOWN})
 RETRY_SECONDS = 0.2
-PROCLAIM_RETRY_SECONDS, PROCLAIM_LEAST_OFTEN_SECONDS = 1.0, 10.0
 LAST_RESIGN_SECONDS = 1.0
 """For a daemon that is ending: who waits for us starts at once when our record says that we stopped, else a TTL later."""
 
@@ -70,6 +69,7 @@ def detach(draft: Draft, e: Election, cause: str) -> Election:
             first_at=e.first_at,
             departed=e.departed,
             hooked=e.hooked,
+            answered=e.answered,
         )
     )
 
@@ -87,9 +87,14 @@ def prove(draft: Draft, e: Election) -> Election:
     """We look first; ask etcd for the proof. Asked again while leading, it brings the predecessors' records."""
     assert e.lease is not None
     assert e.create_revision is not None
+    if why := withheld(draft, e):
+        again = e.phase is ElectionPhase.FOLLOWING and e.withheld == why
+        return e if again else follow(draft, replace(e, withheld=why), f"first in the queue, but {why}")
     record = _record(draft, e, Mark.STARTED)
     draft.do(Prove(election=e.spec.name, lease=e.lease, create_revision=e.create_revision, record=record))
-    e = replace(e, asked=True, retry_at=None, on_record=True, proofs=e.proofs + 1, proof_asked_at=draft.now)
+    e = replace(
+        e, withheld="", asked=True, retry_at=None, on_record=True, proofs=e.proofs + 1, proof_asked_at=draft.now
+    )
     if e.phase is not ElectionPhase.LEADING:
         since = draft.now if e.phase is not ElectionPhase.PROVING else e.since
         session = draft.session_of(e.lease)
@@ -99,6 +104,15 @@ def prove(draft: Draft, e: Election) -> Election:
         if prepare and e.term is None and session is not None:
             e = preparing.arm(draft, e, session, _last_words(draft, e))
     return draft.put_election(e)
+
+
+def withheld(draft: Draft, e: Election) -> str:
+    """Why no term may begin here though we are first; empty when it may. One that has begun, or may have, is not new."""
+    if e.on_record or e.term is not None:
+        return ""
+    if draft.base.requests.paused(e.spec.name) is not None:
+        return "nobody moves: it is paused"
+    return "this node is drained" if draft.base.node in draft.base.requests.drains else ""
 
 
 def lead(draft: Draft, e: Election, session: Session) -> Election:
@@ -159,15 +173,8 @@ def resign(draft: Draft, e: Election, cause: str) -> Election:
     assert e.lease is not None
     assert e.create_revision is not None
     record = _record(draft, e, Mark.STOPPED) if e.on_record else b""
-    draft.do(
-        Resign(
-            election=e.spec.name,
-            lease=e.lease,
-            create_revision=e.create_revision,
-            record=record,
-            forget=e.forget,
-        )
-    )
+    end = Resign(election=e.spec.name, lease=e.lease, create_revision=e.create_revision, record=record, forget=e.forget)
+    draft.do(succession.hand_over(e, end))
     since = draft.now if e.phase is not ElectionPhase.RESIGNING else e.since
     return draft.put_election(
         replace(e, phase=ElectionPhase.RESIGNING, since=since, cause=cause, asked=True, retry_at=None)
@@ -289,7 +296,29 @@ def on_disarmed(draft: Draft, e: Election, event: Disarmed) -> None:
 
 def stopped(draft: Draft, e: Election) -> None:
     """Nothing of the term is alive and no switch is armed: give the key up, if there still is one, and say so."""
-    resign(draft, replace(e, term=None), e.cause)
+    e = replace(e, term=None)
+    if e.handover is None:
+        resign(draft, e, e.cause)
+    elif e.lost or e.key_lost or draft.base.guardian_lost:
+        resign(draft, succession.unmoved(draft, e, Stage.ABORTED, f"the term was lost: {e.cause}"), e.cause)
+    elif why := succession.problem(draft.base, e):
+        go_on(draft, e, why)
+    else:
+        resign(draft, e, e.cause)
+
+
+def go_on(draft: Draft, e: Election, why: str) -> None:
+    """A handover came to nothing, and our key was never given up: the office is ours as before, and proven anew.
+
+    The same term: nobody else can have led in between. What it ran has ended, hooks included, and begins again.
+    """
+    e = succession.unmoved(draft, e, Stage.ABORTED, why)
+    if draft.base.stopping:
+        resign(draft, e, e.cause)
+        return
+    hooked = {name: noted for name, noted in e.hooked.items() if name not in (hooks.DEMOTED, ELECTED)}
+    e = replace(e, hooked=hooked, vacating=False, disarming=False, armed=False, blockers=(), waits_for=(), asked=False)
+    prove(draft, replace(e, phase=ElectionPhase.PROVING, since=draft.now))
 
 
 def on_disarm_refused(draft: Draft, e: Election, event: DisarmRefused) -> None:
@@ -320,38 +349,20 @@ def on_resign_failed(draft: Draft, e: Election, event: ResignFailed) -> None:
         draft.put_election(replace(e, asked=False, retry_at=Instant(draft.now + RETRY_SECONDS)))
 
 
+def on_handover_refused(draft: Draft, e: Election, event: HandOverRefused) -> None:
+    """The target left in the last moment. Our key is where it was, unless the watch knows better."""
+    if e.phase is not ElectionPhase.RESIGNING or e.create_revision != event.create_revision:
+        return
+    if e.lost or e.key_lost:
+        resign(draft, replace(e, handover=None), e.cause)
+    elif e.handover is not None:
+        go_on(draft, e, event.detail)
+
+
 def on_resign_requested(draft: Draft, e: Election, _event: ResignRequested) -> None:
     """An operator's word; only a leader has something to give up."""
     if e.phase is ElectionPhase.LEADING:
         step_down(draft, replace(e, giveups=0, withdrawals=0), "resigned by an operator")
-
-
-def on_proclaimed(draft: Draft, e: Election, event: Proclaimed) -> None:
-    """The document stands."""
-    if e.create_revision == event.create_revision and e.proclaiming is not None:
-        stands = replace(e, proclaimed=e.proclaiming, proclaiming=None, proclaim_failures=0, proclaim_retry_at=None)
-        draft.put_election(stands)
-
-
-def on_proclaim_failed(draft: Draft, e: Election, event: ProclaimFailed) -> None:
-    """Unknown what stands there now: write again, ever less often, for each word more is work for an etcd that is slow.
-
-    If etcd says that the key is not ours, that is the news.
-    """
-    if e.create_revision != event.create_revision:
-        return
-    failures = e.proclaim_failures + 1
-    again = Instant(
-        draft.now
-        + retry_seconds(failures, event.chance, least=PROCLAIM_RETRY_SECONDS, most=PROCLAIM_LEAST_OFTEN_SECONDS)
-    )
-    e = draft.put_election(
-        replace(
-            e, proclaimed=b"", proclaiming=None, proclaim_failures=failures, proclaim_retry_at=again, proclaim_at=again
-        )
-    )
-    if event.key_gone:
-        key_vanished(draft, e, "our key is gone or not ours any more")
 
 
 # --- helpers -------------------------------------------------------------------------------------------------------

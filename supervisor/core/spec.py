@@ -417,6 +417,10 @@ class ElectionSpec:
     cooldown_max_seconds: float = 300.0
     """... up to this."""
     campaign_when: CampaignWhen = CampaignWhen.ALWAYS
+    priority: int = 0
+    """A healthy candidate of a higher one is handed the office ..."""
+    priority_cooldown_seconds: float = 60.0
+    """... by a leader whose term is at least so old."""
     reload: ReloadPolicy = ReloadPolicy.KEEP
     leader: Mapping[ProcessName, ProcessSpec] = field(default_factory=dict)
     follower: Mapping[ProcessName, ProcessSpec] = field(default_factory=dict)

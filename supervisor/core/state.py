@@ -26,6 +26,7 @@ from supervisor.core.names import (
     Token,
 )
 from supervisor.core.others import Departed, LeaseSight, Predecessor
+from supervisor.core.requests import Handover, Requests
 from supervisor.core.spec import ElectionSpec, EtcdSpec, HookKind, ProcessSpec, Spec, hook_name
 from supervisor.core.store_events import EndpointSight
 
@@ -268,6 +269,20 @@ class Election:
     """Terms long over, whose records go with our own term's end."""
     struck: bool = False
     """The guardian's kill-by has passed for the term: it starts nothing of it any more."""
+    withheld: str = ""
+    """First in the queue, and why it takes no office all the same: nobody moves, or the node is drained."""
+    handover: Handover | None = None
+    """While the term is being handed over, until our key is gone."""
+    answered: str = ""
+    """The last request for a switchover that was answered."""
+    preferred: tuple[Token, Instant] | None = None
+    """While LEADING: the candidate of higher priority that could take over, and since when it could without a break."""
+    unmoved: str = ""
+    """Why the last handover came to nothing; empty once one did not."""
+    move_hold: Instant = EPOCH
+    """No movement of our own wish before: the last one came to nothing."""
+    move_at: Instant | None = None
+    """When to look again whether one is due."""
     hooked: Mapping[ProcessName, str] = field(default_factory=dict)
     """By hook: what it was last run for, and with what success (``hooks``)."""
 
@@ -397,6 +412,8 @@ class State:
     store: Store = field(default_factory=Store)
     seen: Mapping[str, SeenToken] = field(default_factory=dict)
     """The highest token seen of each election, by its name in etcd."""
+    requests: Requests = field(default_factory=Requests)
+    """What is asked of nodes, ours among them, in the etcd we are connected to."""
     raising: bool = False
     """The local etcd's revision is being raised."""
     sessions: Mapping[int, Session] = field(default_factory=dict)

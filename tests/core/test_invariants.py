@@ -101,6 +101,7 @@ class Fleet(RuleBasedStateMachine):
             for node in self.nodes:
                 for name in list(self.store.keys):
                     node.show_queue(name)
+                node.show_requests()
                 node.post(ev.Ticked())
 
     def expire(self) -> None:
