@@ -28,6 +28,7 @@ _VERBS: Final = {
     "observe": "Follow who leads, one JSON line per change.",
     "reload": "Read the file again and wait until it is in force.",
     "resign": "Give up the lead of an election.",
+    "switchover": "Hand an election over to a named node, now or at a time.",
     "start": "Start a process that was stopped or has given up.",
     "stop": "Stop a process, until it is started.",
     "restart": "Stop and start a process.",

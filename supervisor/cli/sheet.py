@@ -295,6 +295,8 @@ def _remarks(status: views.Status) -> Iterable[tuple[str, Cell]]:
             yield safe(p.name), Cell(f"says: {safe(p.status_text)}", Tone.PLAIN)
     explained = {reason.subject for reason in status.reasons if reason.kind == views.UNKNOWN}
     for e in status.elections:
+        if e.switchover:
+            yield safe(e.name), Cell(f"switchover: {safe(e.switchover)}", Tone.PLAIN)
         leader = e.leader
         if leader.state == views.UNKNOWN and e.name not in explained:
             yield safe(e.name), Cell(f"the leader is {leader.words}", Tone.WARN)

@@ -14,7 +14,7 @@ Promises: gives ``views`` and raises nothing but the errors above; every call ha
 import errno
 import socket as sockets
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +29,9 @@ from supervisor.pb import control_pb2, control_pb2_grpc
 
 ANSWER_SECONDS: Final = 5.0
 """For an answer that waits for nothing; added to the waiting time of those that do."""
+
+LAST_WORD_SECONDS: Final = 15.0
+"""What a movement that was told of as done may still take until the new leader is seen."""
 
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", -1),  # thousands of elections in one status
@@ -113,6 +116,21 @@ class Client:
         with self._errors():
             request = control_pb2.ResignRequest(election=election, wait_seconds=wait_seconds)
             return to_view(views.Resigned, self._stub.Resign(request, timeout=wait_seconds + self._answer_seconds))
+
+    def switchover(
+        self, election: str, *, to: str = "", at: float | None = None, wait_seconds: float, cancel: bool = False
+    ) -> Generator[views.Progress, None, None]:
+        """Have an election handed over: how it goes, until the last word."""
+        request = control_pb2.SwitchoverRequest(
+            election=election, to=to, at_seconds=at, wait_seconds=wait_seconds, cancel=cancel
+        )
+        timeout = wait_seconds + LAST_WORD_SECONDS + self._answer_seconds
+        return self._told(lambda: self._stub.Switchover(request, timeout=timeout))
+
+    def _told(self, call: Callable[[], Iterator[control_pb2.Progress]]) -> Generator[views.Progress, None, None]:
+        with self._errors():
+            for message in call():
+                yield to_view(views.Progress, message)
 
     def restart(self, process: str, wait_seconds: float) -> views.Restarted:
         """Have a process stopped and started."""

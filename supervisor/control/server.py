@@ -1,10 +1,10 @@
 """The control API on a unix socket.
 
-Who may use it. gRPC for Python does not show a handler the peer's credentials (SO_PEERCRED), so the check is the
-kernel's: connect(2) needs write permission on the socket file, judged by the caller's user, groups and capabilities at
-that moment. The file belongs to the daemon's user and group and has mode 0660; it is bound inside a private directory
-and moved into place when its mode is right, so there is no instant at which others could connect. Whoever may connect
-may do everything the API offers.
+Who may use it: connect(2) needs write permission on the socket file, judged by the kernel by the caller's user, groups and
+capabilities at that moment. The file belongs to the daemon's user and group and has mode 0660; it is bound inside a private
+directory and moved into place when its mode is right, so there is no instant at which others could connect. Whoever may
+connect may do everything the API offers; who it was is known (``relay``), and what it asks for is logged. gRPC itself listens
+in the private directory, which stays.
 
 Promises: the socket appears whole or not at all, and goes at ``stop``; a caller costs at most one reply's memory. Does
 not: lock (``lock.acquire`` is the caller's to hold, so that a stale socket is only ever replaced by one daemon), or listen
@@ -12,7 +12,7 @@ on a network.
 """
 
 import os
-import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -20,6 +20,7 @@ from urllib.parse import quote
 import grpc
 
 from supervisor.control.ports import Ports
+from supervisor.control.relay import Relay
 from supervisor.control.service import ControlService
 from supervisor.pb import control_pb2_grpc
 
@@ -46,22 +47,28 @@ class ControlServer:
         self._ports = ports
         self._path = path
         self._server: grpc.aio.Server | None = None
+        self._private = path.with_name(f".{path.name}")
+        self._relay = Relay(self._private / "s")
         self._identity: tuple[int, int] | None = None
 
     async def start(self) -> None:
         """Listen, then show the socket. Its directory exists and the lock is held. Raises ServeError."""
         server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=MOST_CALLS)
-        control_pb2_grpc.add_ControlServicer_to_server(ControlService(self._ports), server)
+        control_pb2_grpc.add_ControlServicer_to_server(ControlService(self._ports, self._relay.caller), server)
+        inner, hidden = self._private / "s", self._private / "p"
         try:
-            with tempfile.TemporaryDirectory(prefix=".", dir=self._path.parent) as private:
-                hidden = Path(private) / "s"
-                _check_length(self._path, hidden)
-                server.add_insecure_port("unix:" + quote(str(hidden)))
-                await server.start()
-                hidden.chmod(SOCKET_MODE)
-                hidden.rename(self._path)
+            _check_length(self._path, inner)
+            self._clean()
+            self._private.mkdir(mode=0o700)
+            server.add_insecure_port("unix:" + quote(str(inner)))
+            await server.start()
+            await self._relay.start(hidden)
+            hidden.chmod(SOCKET_MODE)
+            hidden.rename(self._path)
         except (OSError, RuntimeError) as error:
+            await self._relay.stop()
             await server.stop(None)
+            self._clean()
             remedy = "choose another place with --socket or $SUPERVISOR_SOCKET"
             raise ServeError(f"cannot serve the control socket {self._path}: {error}; {remedy}") from error
         status = self._path.lstat()
@@ -80,6 +87,15 @@ class ControlServer:
         except FileNotFoundError:
             pass
         await server.stop(grace_seconds)
+        await self._relay.stop()
+        self._clean()
+
+    def _clean(self) -> None:
+        """Of a daemon before us that was killed, too: the lock says that it is gone."""
+        with suppress(OSError):
+            for name in ("s", "p"):
+                (self._private / name).unlink(missing_ok=True)
+            self._private.rmdir()
 
 
 def _check_length(*paths: Path) -> None:

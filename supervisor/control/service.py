@@ -6,7 +6,7 @@ Does not: decide: whether a node resigns or a process restarts is the core's aff
 """
 
 import difflib
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, TypeAlias
 import grpc
 from google.protobuf.message import Message
 
-from supervisor.control import condition, describe, leaders, outcomes, views
+from supervisor.control import condition, describe, leaders, moves, outcomes, views
 from supervisor.control.convert import to_message
 from supervisor.control.ports import Ports
-from supervisor.core.names import ElectionName, Instant, ProcessId, RunId
+from supervisor.control.relay import NOBODY, Caller
+from supervisor.core.names import ElectionName, Instant, NodeName, ProcessId, RunId
 from supervisor.core.operator_events import ResignRequested, RestartRequested, StartRequested, StopRequested
 from supervisor.core.state import Election, ElectionPhase, Process, State
 from supervisor.pb import control_pb2, control_pb2_grpc
@@ -37,8 +38,16 @@ if TYPE_CHECKING:  # at run time the class takes no parameters
 class ControlService(control_pb2_grpc.ControlServicer):
     """Answers through ``Ports``."""
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: Ports, caller: Callable[[str], Caller] = lambda _: NOBODY) -> None:
+        """``caller``: who is behind what gRPC calls the peer."""
         self._ports = ports
+        self._caller = caller
+
+    def _asked(self, context: "Context", what: str) -> str:
+        """Log who asks for what. Who it is, in words."""
+        caller = str(self._caller(context.peer()))
+        self._ports.note(f"control: {caller} asks for: {what}")
+        return caller
 
     async def Status(  # noqa: N802 # the name of the call
         self, request: control_pb2.StatusRequest, context: "Context"
@@ -82,9 +91,10 @@ class ControlService(control_pb2_grpc.ControlServicer):
     # --- acting ----------------------------------------------------------------------------------------------------
 
     async def Reload(  # noqa: N802
-        self, request: control_pb2.ReloadRequest, _context: "Context"
+        self, request: control_pb2.ReloadRequest, context: "Context"
     ) -> control_pb2.Reloaded:
         """Read the file again; wait for what it changed to settle when asked to."""
+        self._asked(context, "reload")
         ports = self._ports
         outcome = await ports.reload()
         settled: bool | None = None
@@ -110,6 +120,7 @@ class ControlService(control_pb2_grpc.ControlServicer):
         ports = self._ports
         e = await _election(ports.state(), request.election, context)
         name, token = e.spec.name, e.create_revision
+        self._asked(context, f"resign {name}")
         if e.phase not in _HELD or token is None:
             return self._resigned("not-held", name, None)
 
@@ -140,6 +151,23 @@ class ControlService(control_pb2_grpc.ControlServicer):
         )
         return to_message(view, control_pb2.Resigned())
 
+    async def Switchover(  # noqa: N802
+        self, request: control_pb2.SwitchoverRequest, context: "Context"
+    ) -> AsyncGenerator[control_pb2.Progress, None]:
+        """Have an election handed over."""
+        name = (await _election(self._ports.state(), request.election, context)).spec.name
+        what = "taken back" if request.cancel else f"to {request.to or 'the next healthy node'}"
+        by = self._asked(context, f"switchover of {name} {what}")
+        at = request.at_seconds if request.HasField("at_seconds") else None
+        wait_seconds, to = _limited(request.wait_seconds), NodeName(request.to)
+        if request.cancel:
+            telling = moves.cancel(self._ports, name)
+        else:
+            telling = moves.switchover(self._ports, name, to, at=at, wait_seconds=wait_seconds, by=by)
+        async with aclosing(telling) as told:
+            async for progress in told:
+                yield to_message(progress, control_pb2.Progress())
+
     async def Restart(  # noqa: N802
         self, request: control_pb2.RestartRequest, context: "Context"
     ) -> control_pb2.Restarted:
@@ -147,6 +175,7 @@ class ControlService(control_pb2_grpc.ControlServicer):
         ports, state = self._ports, self._ports.state()
         pid = await _process(state, request.process, context)
         before = state.processes[pid]
+        self._asked(context, f"restart {pid}")
         if not condition.wanted(state, before):
             return self._restarted("not-wanted", before)
         first = RunId(state.next_run)
@@ -165,6 +194,7 @@ class ControlService(control_pb2_grpc.ControlServicer):
         ports, state = self._ports, self._ports.state()
         pid = await _process(state, request.process, context)
         before = state.processes[pid]
+        self._asked(context, f"start {pid}")
         ports.post(StartRequested(process=pid))
         # Posted always: that it runs, or is halted, may have changed by the time the core is asked.
         wait_seconds = _limited(request.wait_seconds)
@@ -179,6 +209,7 @@ class ControlService(control_pb2_grpc.ControlServicer):
         ports, state = self._ports, self._ports.state()
         pid = await _process(state, request.process, context)
         before = state.processes[pid]
+        self._asked(context, f"stop {pid}")
         outcome = outcomes.before_stop(state, before)
         if not outcome:
             ports.post(StopRequested(process=pid))

@@ -90,7 +90,15 @@ class Daemon:
         self._link: GuardianLink | None = None
         self._children: Children | None = None
         self._store: StoreCalls | None = None
-        self._control = ControlServer(DaemonPorts(self.loop, self.reloader, self._facts, self._logs), socket_path)
+        ports = DaemonPorts(
+            self.loop,
+            self.reloader,
+            self._facts,
+            self._logs,
+            say=lambda text: self.say(Level.INFO, text),
+            write_request=self._write_request,
+        )
+        self._control = ControlServer(ports, socket_path)
 
     def say(self, level: Level, message: str) -> None:
         """One line of our own."""
@@ -130,7 +138,7 @@ class Daemon:
         code = 70
         try:
             async with asyncio.TaskGroup() as group:
-                self._store = StoreCalls(group, self.loop.post, clock=clock.now, on_endpoints=self._link.store)
+                self._store = StoreCalls(group, self.loop.post, now=clock.now, on_endpoints=self._link.store)
                 background = [
                     group.create_task(self._link.run(), name="guardian link"),
                     group.create_task(self._children.probes.run(), name="probes"),
@@ -172,6 +180,11 @@ class Daemon:
     def _hear(self, event: ev.Event) -> None:
         assert self._children is not None
         self._children.on_event(event)
+
+    async def _write_request(self, path: str, value: bytes | None, revision: int | None) -> str:
+        if self._store is None:
+            return "the supervisor has only begun to start; try again"
+        return await self._store.write_request(path, value, revision)
 
     # --- signals
 

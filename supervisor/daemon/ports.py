@@ -1,7 +1,7 @@
 """The daemon as the control API sees it (``control.ports.Ports``)."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from functools import partial
 
@@ -17,15 +17,28 @@ from supervisor.processes.rendering import stamp
 
 ADOPT_TIMEOUT_SECONDS = 10.0
 
+WriteRequest = Callable[[str, bytes | None, int | None], Coroutine[None, None, str]]
+
 
 class DaemonPorts:
     """Loop, file and facts behind one front."""
 
-    def __init__(self, loop: Loop, reloader: Reloader, facts: Callable[[], Facts], logs: LogCapture) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        reloader: Reloader,
+        facts: Callable[[], Facts],
+        logs: LogCapture,
+        *,
+        say: Callable[[str], None],
+        write_request: WriteRequest,
+    ) -> None:
         self._loop = loop
         self._reloader = reloader
         self._facts = facts
         self._logs = logs
+        self._say = say
+        self._write = write_request
 
     @property
     def facts(self) -> Facts:
@@ -47,6 +60,18 @@ class DaemonPorts:
     def post(self, event: Event) -> None:
         """Queue an event."""
         self._loop.post(event)
+
+    def note(self, message: str) -> None:
+        """Who asked for what."""
+        self._say(message)
+
+    def wall(self) -> float:
+        """The date."""
+        return clock.wall()
+
+    async def write_request(self, path: str, value: bytes | None, revision: int | None) -> str:
+        """See ``StoreCalls.write_request``."""
+        return await self._write(path, value, revision)
 
     async def wait(self, predicate: Callable[[State], bool], timeout_seconds: float) -> State | None:
         """The first state that fits, or None."""

@@ -311,7 +311,8 @@ async def test_the_socket_appears_with_its_mode_and_goes(tmp_path: Path) -> None
     server = ControlServer(FakePorts(states.healthy()), path)
     await server.start()
     assert stat.S_IMODE(path.stat().st_mode) == 0o660
-    assert os.listdir(tmp_path) == [path.name]
+    assert sorted(os.listdir(tmp_path)) == [f".{path.name}", path.name]
+    assert stat.S_IMODE((tmp_path / f".{path.name}").stat().st_mode) == 0o700, "nobody else reaches gRPC's own socket"
     await server.stop()
     assert os.listdir(tmp_path) == []
     await server.stop()

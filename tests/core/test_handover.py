@@ -8,8 +8,8 @@ import pytest
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
 from supervisor.core.names import ElectionName, NodeName, Role
-from supervisor.core.requests import Stage, Switchover, read, switchover_path, written
 from supervisor.core.request_events import Entry
+from supervisor.core.requests import Stage, Switchover, read, switchover_path, written
 from supervisor.core.spec import HookKind, ProbeKind, ProbeSpec, Spec
 from supervisor.core.state import ElectionPhase
 from tests.core.world import FakeStore, World, election, hook, hooked, pass_time, process, share, spec

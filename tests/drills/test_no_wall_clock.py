@@ -9,6 +9,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent.parent / "supervisor"
 FOR_PEOPLE = {
     "core/document.py": "the instant since when, in the proclaimed document",
+    "core/requests.py": "a date at which an operator wants something, and until when",
     "daemon/assemble.py": "the time stamp of a log line",
     "daemon/clock.py": "the offset that turns an instant into a date",
     "processes/datagrams.py": "the time stamp in a line to syslog",
