@@ -127,6 +127,28 @@ class Client:
         timeout = wait_seconds + LAST_WORD_SECONDS + self._answer_seconds
         return self._told(lambda: self._stub.Switchover(request, timeout=timeout))
 
+    def pause(
+        self, election: str, *, resume: bool = False, wait_seconds: float
+    ) -> Generator[views.Progress, None, None]:
+        """Have nobody move in an election, or in none (empty), or end that."""
+        request = control_pb2.PauseRequest(election=election, resume=resume, wait_seconds=wait_seconds)
+        return self._told(lambda: self._stub.Pause(request, timeout=wait_seconds + 2 * self._answer_seconds))
+
+    def drain(
+        self,
+        node: str,
+        *,
+        undrain: bool = False,
+        followers_stop: bool = False,
+        force: bool = False,
+        wait_seconds: float,
+    ) -> Generator[views.Progress, None, None]:
+        """Have a node (empty: the daemon's own) lead nothing, or end that."""
+        request = control_pb2.DrainRequest(
+            node=node, undrain=undrain, followers_stop=followers_stop, force=force, wait_seconds=wait_seconds
+        )
+        return self._told(lambda: self._stub.Drain(request, timeout=wait_seconds + 2 * self._answer_seconds))
+
     def _told(self, call: Callable[[], Iterator[control_pb2.Progress]]) -> Generator[views.Progress, None, None]:
         with self._errors():
             for message in call():

@@ -13,6 +13,7 @@ from supervisor.control import leaders, views
 from supervisor.control.ports import Ports
 from supervisor.control.words import duration
 from supervisor.core import candidates, requests
+from supervisor.core.evolve import replace as evolve
 from supervisor.core.names import ElectionName, NodeName
 from supervisor.core.requests import OPEN, Stage, Switchover
 from supervisor.core.state import Election, State
@@ -179,6 +180,143 @@ async def cancel(ports: Ports, name: ElectionName) -> Told:
         when = f" at {requests.in_words(present.at)}" if present.at is not None else ""
         text = f"the switchover to {_whom(present.to)}{when} is taken back"
         yield end(REFUSED, problem) if problem else end(DONE, text)
+
+
+async def pause(ports: Ports, name: ElectionName, *, wait_seconds: float, by: str) -> Told:
+    """Have nobody move, and tell until every candidate has said that it knows."""
+    state, path = ports.state(), requests.pause_path(name)
+    known = state.requests.pauses.get(name)
+    if known is None:
+        if state.requests.problem:
+            yield end(REFUSED, f"requests cannot be made: {state.requests.problem}")
+            return
+        value = requests.paused_now(f"{state.node} ({by})", ports.wall())
+        if problem := await ports.write_request(path, value, None):
+            yield end(REFUSED, f"not paused: {problem}")
+            return
+        yield views.Progress(text="nobody moves from now on; waiting for every node to say that it knows")
+    deaf = partial(_deaf, name)
+    after = await ports.wait(lambda s: name in s.requests.pauses and not deaf(s), wait_seconds)
+    if after is None:
+        silent = ", ".join(deaf(ports.state())) or "this node"
+        yield end(
+            TIMED_OUT, f"paused, but within {duration(wait_seconds)} these have not said that they know: {silent}"
+        )
+    elif known is not None:
+        yield end(ALREADY, f"paused already, by {known.by} since {known.since}")
+    else:
+        text = "PAUSED: no leader is moved, and none that is lost is replaced, until `supervisor resume`"
+        yield end(DONE, text)
+
+
+async def resume(ports: Ports, name: ElectionName, *, wait_seconds: float) -> Told:
+    """Let leaders move again."""
+    state = ports.state()
+    if name not in state.requests.pauses:
+        fleet = state.requests.pauses.get(requests.FLEET)
+        if name and fleet is not None:
+            yield end(
+                REFUSED, f"not paused by itself: the fleet is, by {fleet.by} since {fleet.since} (supervisor resume)"
+            )
+        else:
+            others = ", ".join(state.requests.pauses)
+            yield end(ALREADY, f"not paused; these elections are: {others}" if others else "not paused")
+        return
+    if problem := await ports.write_request(requests.pause_path(name), None, None):
+        yield end(REFUSED, f"not resumed: {problem}")
+        return
+    after = await ports.wait(lambda s: name not in s.requests.pauses, wait_seconds)
+    yield (
+        end(TIMED_OUT, "not seen to be resumed yet") if after is None else end(DONE, "resumed: leaders may move again")
+    )
+
+
+def _deaf(name: ElectionName, state: State) -> list[str]:
+    """Candidates like us that have not proclaimed the pause."""
+    chosen = [e for n, e in state.elections.items() if name in (requests.FLEET, n)]
+    found: dict[str, None] = {}
+    for e in chosen:
+        for c in e.queue:
+            said = candidates.standing(c.value)
+            if said is not None and not said.paused:
+                found[said.node] = None
+    return list(found)
+
+
+async def drain(
+    ports: Ports, node: NodeName, *, followers_stop: bool, force: bool, wait_seconds: float, by: str
+) -> Told:
+    """Have a node lead nothing, and tell until it does not."""
+    state = ports.state()
+    node = node or state.node
+    known = state.requests.drains.get(node)
+    if state.requests.problem:
+        yield end(REFUSED, f"requests cannot be made: {state.requests.problem}")
+        return
+    if not force and (stuck := _stuck(state, node)):
+        yield end(REFUSED, f"{node} stays as it is: {'; '.join(stuck)}; --force gives up all the same")
+        return
+    value = requests.drained_now(f"{state.node} ({by})", ports.wall(), followers_stop=followers_stop, force=force)
+    same = known is not None and (known.followers_stop, known.force) == (followers_stop, force)
+    if not same and (problem := await ports.write_request(requests.drain_path(node), value, None)):
+        yield end(REFUSED, f"not drained: {problem}")
+        return
+    deadline, said = ports.now() + wait_seconds, list[str]()
+    while True:
+        after = await ports.wait(partial(_moved_on, node, said), max(0.0, deadline - ports.now()))
+        if after is None:
+            left = ", ".join(said) or "nothing is known of it"
+            yield end(TIMED_OUT, f"{node} is drained, but not done within {duration(wait_seconds)}: {left}")
+            return
+        said = _stands(after, node)
+        if not said and node in after.requests.drains:
+            already = same and not _stands(state, node)
+            yield end(ALREADY if already else DONE, f"{node} leads nothing, until `supervisor undrain {node}`")
+            return
+        if said:
+            yield views.Progress(text=f"{node} still {', '.join(said)}")
+
+
+async def undrain(ports: Ports, node: NodeName, *, wait_seconds: float) -> Told:
+    """Let a node stand again."""
+    state = ports.state()
+    node = node or state.node
+    if node not in state.requests.drains:
+        yield end(ALREADY, f"{node} is not drained")
+        return
+    if problem := await ports.write_request(requests.drain_path(node), None, None):
+        yield end(REFUSED, f"still drained: {problem}")
+        return
+    after = await ports.wait(lambda s: node not in s.requests.drains, wait_seconds)
+    yield end(TIMED_OUT, "not seen to be undrained yet") if after is None else end(DONE, f"{node} stands again")
+
+
+def _stuck(state: State, node: NodeName) -> list[str]:
+    """What the node leads and nobody else could, as the leader would see it."""
+    found = []
+    for name, e in state.elections.items():
+        first = e.leader
+        said = candidates.standing(first.value) if first is not None else None
+        if first is not None and said is not None and said.node == node:
+            theirs = evolve(e, lease=first.lease, create_revision=first.create_revision)
+            if not candidates.fit(state, theirs):
+                found.append(f"{name}: {candidates.why_nobody(state, theirs)}")
+    return found
+
+
+def _stands(state: State, node: NodeName) -> list[str]:
+    """Where the node leads or stands, as far as the queues known here show."""
+    found = []
+    for name, e in state.elections.items():
+        c = candidates.of_node(e.queue, node)
+        if c is not None:
+            found.append(f"{'leads' if c is e.leader else 'stands for'} {name}")
+    return found
+
+
+def _moved_on(node: NodeName, said: list[str], state: State) -> bool:
+    stands = _stands(state, node)
+    return stands != said or (not stands and node in state.requests.drains)
 
 
 def _leader(ports: Ports, name: ElectionName) -> views.Leader:

@@ -123,6 +123,8 @@ class ControlService(control_pb2_grpc.ControlServicer):
         self._asked(context, f"resign {name}")
         if e.phase not in _HELD or token is None:
             return self._resigned("not-held", name, None)
+        if e.phase is ElectionPhase.LEADING and ports.state().requests.paused(name) is not None:
+            return self._resigned("paused", name, token)
 
         def gone(state: State) -> bool:
             present = state.elections.get(name)
@@ -164,6 +166,38 @@ class ControlService(control_pb2_grpc.ControlServicer):
             telling = moves.cancel(self._ports, name)
         else:
             telling = moves.switchover(self._ports, name, to, at=at, wait_seconds=wait_seconds, by=by)
+        async with aclosing(telling) as told:
+            async for progress in told:
+                yield to_message(progress, control_pb2.Progress())
+
+    async def Pause(  # noqa: N802
+        self, request: control_pb2.PauseRequest, context: "Context"
+    ) -> AsyncGenerator[control_pb2.Progress, None]:
+        """Have nobody move, or let them again."""
+        name, wait_seconds = ElectionName(request.election), _limited(request.wait_seconds)
+        if name:
+            await _election(self._ports.state(), name, context)
+        by = self._asked(context, f"{'resume' if request.resume else 'pause'} of {name or 'the fleet'}")
+        if request.resume:
+            telling = moves.resume(self._ports, name, wait_seconds=wait_seconds)
+        else:
+            telling = moves.pause(self._ports, name, wait_seconds=wait_seconds, by=by)
+        async with aclosing(telling) as told:
+            async for progress in told:
+                yield to_message(progress, control_pb2.Progress())
+
+    async def Drain(  # noqa: N802
+        self, request: control_pb2.DrainRequest, context: "Context"
+    ) -> AsyncGenerator[control_pb2.Progress, None]:
+        """Have a node lead nothing, or let it stand again."""
+        node, wait_seconds = NodeName(request.node), _limited(request.wait_seconds)
+        what = "undrain" if request.undrain else "forced drain" if request.force else "drain"
+        by = self._asked(context, f"{what} of {node or 'this node'}")
+        if request.undrain:
+            telling = moves.undrain(self._ports, node, wait_seconds=wait_seconds)
+        else:
+            stop, force = request.followers_stop, request.force
+            telling = moves.drain(self._ports, node, followers_stop=stop, force=force, wait_seconds=wait_seconds, by=by)
         async with aclosing(telling) as told:
             async for progress in told:
                 yield to_message(progress, control_pb2.Progress())

@@ -21,6 +21,8 @@ class Standing:
     state: str
     health: str
     priority: int = 0
+    paused: bool = False
+    """It knows that nobody moves."""
 
 
 def standing(value: bytes) -> Standing | None:
@@ -37,6 +39,7 @@ def standing(value: bytes) -> Standing | None:
         state=str(found.get("state")),
         health=str(found.get("health")),
         priority=priority if isinstance(priority, int) and not isinstance(priority, bool) else 0,
+        paused=found.get("paused") is True,
     )
 
 

@@ -360,8 +360,8 @@ def on_handover_refused(draft: Draft, e: Election, event: HandOverRefused) -> No
 
 
 def on_resign_requested(draft: Draft, e: Election, _event: ResignRequested) -> None:
-    """An operator's word; only a leader has something to give up."""
-    if e.phase is ElectionPhase.LEADING:
+    """An operator's word; only a leader has something to give up. Where nobody moves, nobody does."""
+    if e.phase is ElectionPhase.LEADING and draft.base.requests.paused(e.spec.name) is None:
         step_down(draft, replace(e, giveups=0, withdrawals=0), "resigned by an operator")
 
 

@@ -163,7 +163,8 @@ def _detached(draft: Draft, e: Election) -> None:
         return
     if wanted != e.spec:
         e = draft.put_election(replace(e, spec=wanted))
-    if not e.standby and (e.hold_until is not None or draft.now >= e.since + e.spec.ttl_seconds):
+    waits = e.hold_until is not None or drained(draft) or draft.now >= e.since + e.spec.ttl_seconds
+    if not e.standby and waits:
         e = draft.put_election(replace(e, standby=True))
     if not base.requests.known or drained(draft):
         return

@@ -40,7 +40,7 @@ def test_help_lists_every_verb_and_each_has_its_own(say: Said) -> None:
     code, out, _ = say("--help")
     assert code == 0
     verbs = ["run", "check", "schema", "status", "leader", "observe", "reload", "resign"]
-    verbs += ["start", "stop", "restart", "logs", "version"]
+    verbs += ["switchover", "pause", "resume", "drain", "undrain", "start", "stop", "restart", "logs", "version"]
     assert [line.split()[0] for line in out.split("Commands:")[1].splitlines()[1:] if line.strip()][
         : len(verbs)
     ] == verbs
