@@ -1,10 +1,10 @@
 """Requests to nodes and handovers, on a real etcd."""
 
-from supervisor.core.events import Candidate
+from supervisor.core.events import Campaigned, Candidate
 from supervisor.core.names import ElectionName, candidate_key
 from supervisor.core.request_events import RequestsSeen
 from supervisor.etcd.election import Ending, Succession
-from tests.etcd.support import CALL_SECONDS, Campaigned, Recorder, enter, grant, opened, prove, resign, spec
+from tests.etcd.support import CALL_SECONDS, Recorder, enter, grant, opened, prove, resign, spec
 from tests.etcd_server import EtcdServer
 
 E = ElectionName("e")
