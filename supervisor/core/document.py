@@ -82,7 +82,9 @@ def build(state: State, election: Election, processes: Iterable[Process]) -> byt
         "since": wall_time(state, since),
         **({"token": election.term.token} if election.term is not None else {}),
         "processes": shown,
-        "priority": 0,
+        "priority": election.spec.priority,
+        **({"paused": True} if state.requests.paused(election.spec.name) is not None else {}),
+        **({"drained": True} if state.node in state.requests.drains else {}),
         "value": dict(election.spec.proclaim.value),
     }
     encoded = _encode(document)

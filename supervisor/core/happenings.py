@@ -25,6 +25,8 @@ class Kind(StrEnum):
 
     TERM_WON = "term-won"
     """This node leads; its processes follow."""
+    TERM_GOES_ON = "term-goes-on"
+    """A handover came to nothing when its processes had ended: the same term is led on, and they start again."""
     TERM_READY = "term-ready"
     """All that the term runs served for the first time."""
     TERM_ENDING = "term-ending"
@@ -137,13 +139,16 @@ def _news(event: ev.Event, now: Instant) -> Iterator[Happening]:
 def _election(was: Election, e: Election | None, state: State, now: Instant) -> Iterator[Happening]:
     name = was.spec.name
     token = was.create_revision if e is None or e.create_revision is None else e.create_revision
-    if was.lost_at is not None and (e is None or e.lost_at is None):
+    over = was.lost_at is not None and (e is None or e.lost_at is None)
+    if e is not None and ledger.goes_on(was, e):
+        yield _h(Kind.TERM_GOES_ON, now, election=name, token=token, why=e.unmoved)
+    elif e is not None and e.phase is ElectionPhase.LEADING and was.phase is not ElectionPhase.LEADING:
+        yield _h(Kind.TERM_WON, now, election=name, token=token, why=ledger.why_begun(e))
+    elif was.lost_at is not None and over:
         took = round(now - was.lost_at, 3)
         yield _h(Kind.TERM_ENDED, now, election=name, token=was.create_revision, stop_seconds=took)
     if e is None:
         return
-    if e.phase is ElectionPhase.LEADING and was.phase is not ElectionPhase.LEADING:
-        yield _h(Kind.TERM_WON, now, election=name, token=token, why=ledger.why_begun(e))
     if e.waits_for and not was.waits_for:
         p = e.waits_for[0]
         yield _h(Kind.WAITING, now, election=name, token=token, for_node=p.node, for_token=p.token, detail=p.detail)

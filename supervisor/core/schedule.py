@@ -7,6 +7,7 @@ answers as ``next_due`` does, from the steps that it was told of.
 import heapq
 import itertools
 
+from supervisor.core import requests
 from supervisor.core.draft import Draft
 from supervisor.core.evolve import replace
 from supervisor.core.names import ElectionName, Instant, ProcessId
@@ -86,6 +87,8 @@ def _of_sessions(state: State) -> list[Instant]:
                 due.append(s.confirm_at)
     due += [d.next_at for d in state.doomed.values() if not d.asked]
     due += [s.next_at for s in state.sights.values() if not s.asked]
+    if (date := requests.date_due(state.requests)) is not None:
+        due.append(date)
     return due
 
 
@@ -100,7 +103,7 @@ def of_election(e: Election) -> Due:
         case ElectionPhase.FOLLOWING:
             due += [e.campaign_deadline, e.withdraw_at, None if e.proclaiming is not None else e.proclaim_at]
         case ElectionPhase.LEADING | ElectionPhase.PROVING:
-            due.append(None if e.proclaiming is not None else e.proclaim_at)
+            due += [None if e.proclaiming is not None else e.proclaim_at, e.move_at]
             due.extend(p.clear_at for p in e.waits_for)
             due.append(e.note_at)
         case _:

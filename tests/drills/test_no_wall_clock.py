@@ -14,6 +14,7 @@ FOR_PEOPLE = {
     "control/past.py": "an instant as a date",
     "core/document.py": "the instant since when, in the proclaimed document",
     "core/ledger.py": "instants as dates, and back: a gap between two nodes is marked as by their clocks",
+    "core/requests.py": "a date at which an operator wants something, and until when",
     "daemon/assemble.py": "the time stamp of a log line",
     "daemon/clock.py": "the offset that turns an instant into a date",
     "daemon/keeper.py": "the date at which a file was adopted",
