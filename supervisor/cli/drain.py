@@ -2,13 +2,14 @@
 
 import click
 
+from supervisor.cli import completion
 from supervisor.cli.calls import daemon
 from supervisor.cli.moving import tell
 from supervisor.cli.options import duration, socket_option
 
 
 @click.command()
-@click.argument("node", required=False, default="")
+@click.argument("node", shell_complete=completion.nodes, required=False, default="")
 @click.option(
     "--followers",
     type=click.Choice(["stay", "stop"]),

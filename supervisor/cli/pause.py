@@ -2,13 +2,14 @@
 
 import click
 
+from supervisor.cli import completion
 from supervisor.cli.calls import daemon
 from supervisor.cli.moving import tell
 from supervisor.cli.options import duration, socket_option
 
 
 @click.command()
-@click.argument("election", required=False, default="")
+@click.argument("election", shell_complete=completion.elections, required=False, default="")
 @click.option(
     "--timeout",
     type=duration,

@@ -2,14 +2,21 @@
 
 import click
 
+from supervisor.cli import completion
 from supervisor.cli.calls import daemon
 from supervisor.cli.moving import at_date, tell
 from supervisor.cli.options import duration, socket_option
 
 
 @click.command()
-@click.argument("election")
-@click.option("--to", default="", metavar="NODE", help="Who is to lead. [default: the next candidate that is healthy]")
+@click.argument("election", shell_complete=completion.elections)
+@click.option(
+    "--to",
+    default="",
+    metavar="NODE",
+    shell_complete=completion.nodes,
+    help="Who is to lead. [default: the next candidate that is healthy]",
+)
 @click.option(
     "--at",
     callback=at_date,

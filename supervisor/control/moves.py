@@ -144,8 +144,14 @@ async def _settled(ports: Ports, name: ElectionName, done: Switchover) -> views.
             first.create_revision == done.token and leaders.leader(state, e, ports.now()).proclaimed_state == "leading"
         )
 
-    await ports.wait(seen, READY_SECONDS)
+    found = await ports.wait(seen, READY_SECONDS)
     leader = _leader(ports, name)
+    if found is None:
+        within = duration(READY_SECONDS)
+        return end(
+            TIMED_OUT,
+            f"{done.to} has the office, and has not said within {within} that it leads: {_waits(ports, name)}",
+        )
     if leader.token == done.token:
         return end(DONE, f"{leader.words} leads (token {leader.token})")
     return end(ABORTED, f"{done.to} was handed the office, and has lost it: {leader.words} leads")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from supervisor.core import requests
+from supervisor.core import movements, requests
 from supervisor.core.requests import Stage, Switchover
 from supervisor.core.state import Election, State
 from supervisor.report.logline import Level, LogLine
@@ -58,13 +58,7 @@ def of_election(was: Election | None, e: Election) -> Iterator[LogLine]:
     if e.handover is not None and (was is None or was.handover is None):
         text = f"{e.spec.name}: hands over to {e.handover.node}: {e.handover.cause}"
         yield LogLine(level=Level.INFO, message=text, fields={"token": e.term.token if e.term else None})
-    if (
-        was is not None
-        and was.handover is not None
-        and e.handover is None
-        and e.unmoved
-        and e.move_hold != was.move_hold
-    ):
+    if was is not None and was.handover is not None and movements.failed(was, e):
         text = f"{e.spec.name}: the handover to {was.handover.node} came to nothing: {e.unmoved}"
         yield LogLine(level=Level.WARN, message=text)
     if e.withheld and (was is None or was.withheld != e.withheld):

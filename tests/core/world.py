@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
-from supervisor.core import machine, schedule, timing
+from supervisor.core import happenings, machine, schedule, timing
 from supervisor.core import request_events as rev
 from supervisor.core import store_events as sev
 from supervisor.core.document import process_health
@@ -167,6 +167,7 @@ class World:
     now: float = 1000.0
     state: State = field(init=False)
     log: list[str] = field(default_factory=list)
+    happened: list[happenings.Happening] = field(default_factory=list)
     children: dict[RunId, Child] = field(default_factory=dict)
     armed: dict[Term, tuple[LeaseId, float]] = field(default_factory=dict)
     proven: set[tuple[ElectionName, Token]] = field(default_factory=set)
@@ -253,6 +254,7 @@ class World:
             if isinstance(one, sev.TokenRemembered):
                 self.remembered.add((one.election, one.token))
         self.state, todo = machine.step(before, event, now=Instant(self.now))
+        self.happened += happenings.of_step(before, event, self.state, now=Instant(self.now))
         self.log.append(f"{self.now:9.3f} > {_show(event)}")
         self.log += [f"{'':9} < {_show(action)}" for action in todo]
         for action in todo:
