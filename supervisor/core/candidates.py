@@ -94,6 +94,13 @@ def outranked(e: Election) -> bool:
     return False
 
 
+def best(state: State, e: Election) -> Standing | None:
+    """The fit candidate that outranks us most, if any does."""
+    if not outranked(e):
+        return None
+    return next((said for _, said in fit(state, e) if said.priority > e.spec.priority), None)
+
+
 def why_nobody(state: State, e: Election) -> str:
     """Why there is nobody to hand the office to, for people."""
     others = [c for c in e.queue if c.lease != e.lease]

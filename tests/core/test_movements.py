@@ -1,7 +1,7 @@
 """What is told of movements: as events, in the record of terms, and of a term that is led on after all."""
 
 from supervisor.core import events as ev
-from supervisor.core import happenings, records
+from supervisor.core import happenings, planning, records
 from supervisor.core.happenings import Kind
 from supervisor.core.names import ElectionName, NodeName
 from supervisor.core.requests import FLEET, drain_path, drained_now, pause_path, paused_now
@@ -9,7 +9,7 @@ from supervisor.core.state import ElectionPhase
 from supervisor.daemon import ledger as ledger_file
 from tests.core.test_handover import JOB, PATH, fleet, slow_to_stop, switch, wish
 from tests.core.test_handover import token as token_of
-from tests.core.world import World, pass_time, share
+from tests.core.world import World, election, pass_time, share, spec
 
 MOVEMENTS = frozenset({
     Kind.PAUSED, Kind.RESUMED, Kind.DRAINED, Kind.UNDRAINED, Kind.SWITCHOVER, Kind.HANDING_OVER, Kind.HANDOVER_FAILED,
@@ -98,3 +98,20 @@ def test_who_takes_no_office_says_why() -> None:
     share(*worlds)
     pass_time(1.0, worlds[1])
     assert "job: this node is first and takes no office: nobody moves: it is paused" in sentences(worlds[1])
+
+
+def test_a_plan_says_that_a_pause_holds_it_and_whom_a_priority_lets_take_over() -> None:
+    worlds = fleet("one", "two", desired=spec(election(priority=10)))
+    assert not planning.plan(worlds[0].state, spec(election(priority=20))).notes
+    (note,) = planning.plan(worlds[0].state, spec(election(priority=5))).notes
+    assert "job: two has the higher priority then (10)" in note
+    assert "60 s old, it is handed the office" in note
+    worlds[0].store.ask(pause_path(FLEET), paused_now("me", 1.6e9))
+    share(*worlds)
+    (note,) = planning.plan(worlds[0].state, spec(election(priority=10, ttl_seconds=20))).notes
+    assert "job is paused: this node leads on as it is until `supervisor resume`" in note
+    worlds[0].store.ask(drain_path(NodeName("one")), drained_now("me", 1.6e9, followers_stop=False, force=False))
+    share(*worlds)
+    assert any(
+        "this node is drained" in note for note in planning.plan(worlds[0].state, spec(election(priority=10))).notes
+    )
