@@ -68,7 +68,7 @@ def build(state: State, election: Election, processes: Iterable[Process]) -> byt
     }
     match election.phase:
         case ElectionPhase.LEADING:
-            standing = "leading"
+            standing = "stopping" if election.leave_at is not None else "leading"
         case ElectionPhase.STEPPING_DOWN | ElectionPhase.RESIGNING:
             standing = "stopping"
         case _:
@@ -80,7 +80,7 @@ def build(state: State, election: Election, processes: Iterable[Process]) -> byt
         "state": standing,
         "health": worst(map(process_health, processes)).value,
         "since": wall_time(state, since),
-        **({"token": election.term.token} if election.term is not None else {}),
+        **({"token": election.term.token} if election.term is not None and standing != "candidate" else {}),
         "processes": shown,
         "priority": 0,
         "value": dict(election.spec.proclaim.value),
@@ -106,6 +106,22 @@ def node_of(value: bytes) -> NodeName | None:
         return None
     node = document.get("node") if isinstance(document, dict) else None
     return NodeName(node) if isinstance(node, str) and node else None
+
+
+def says_stopping(value: bytes) -> bool:
+    """Whether a candidate's value is a document of ours that says that its term is coming to its end."""
+    if b'"state":"stopping"' not in value:  # as ``build`` writes it; a thousand values are looked through for it
+        return False
+    try:
+        document = json.loads(value)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and document.get("state") == "stopping" and node_of(value) is not None
+
+
+def says_candidate(value: bytes) -> bool:
+    """Whether it is a document of ours whose writer has not said yet that it leads."""
+    return b'"state":"candidate"' in value and node_of(value) is not None
 
 
 def _encode(document: dict[str, object]) -> bytes:

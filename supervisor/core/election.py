@@ -94,10 +94,10 @@ def prove(draft: Draft, e: Election) -> Election:
         since = draft.now if e.phase is not ElectionPhase.PROVING else e.since
         session = draft.session_of(e.lease)
         prepare = preparing.may_prepare(draft, e, session)
-        draft.prepared += prepare
+        draft.prepared += prepare and not e.prepare
         e = replace(e, phase=ElectionPhase.PROVING, since=since, cause="first in the queue", prepare=prepare)
         if prepare and e.term is None and session is not None:
-            e = preparing.arm(draft, e, session, _last_words(draft, e))
+            e = preparing.arm(draft, e, session, last_words(draft, e))
     return draft.put_election(e)
 
 
@@ -105,7 +105,7 @@ def lead(draft: Draft, e: Election, session: Session) -> Election:
     """The office is proven ours: arm the guardian, unless it was. Processes follow its acknowledgement."""
     session = _confirmed_by_proof(draft, e, session)
     if e.term is None:
-        e = preparing.arm(draft, e, session, _last_words(draft, e))
+        e = preparing.arm(draft, e, session, last_words(draft, e))
     return draft.put_election(
         replace(
             e,
@@ -141,6 +141,8 @@ def step_down(draft: Draft, e: Election, cause: str, *, lost: bool = False, key_
             disarming=False,
             asked=False,
             waits_for=(),
+            leaving="",
+            leave_at=None,
             retry_at=None,
             proclaim_at=draft.now,
             proclaim_failures=0,
@@ -218,7 +220,7 @@ def on_campaign_ended(draft: Draft, e: Election, event: CampaignEnded) -> None:
         # A call that breaks as soon as it is made must not make us a loop.
         tries = 1 if draft.now - e.since > e.spec.ttl_seconds else 4
         pause = Instant(draft.now + retry_seconds(tries, event.chance))
-        resign(draft, replace(e, hold_until=pause), f"its Campaign call was cut off: {event.detail}")
+        abandon(draft, replace(e, hold_until=pause), f"its Campaign call was cut off: {event.detail}")
     elif not event.broken and e.phase is ElectionPhase.FOLLOWING:
         prove(draft, e)
 
@@ -274,7 +276,7 @@ def on_armed(draft: Draft, e: Election, event: Armed) -> None:
 
 def on_struck(draft: Draft, e: Election, event: KillByStruck) -> None:
     """The guardian will start nothing of this term any more, however well its lease is: it was frozen, or we were slow."""
-    if e.term == event.term and e.phase in (*HELD, ElectionPhase.PROVING):
+    if e.term == event.term and e.phase in HELD | QUEUED:
         e = draft.put_election(replace(e, struck=True))
         if e.phase is not ElectionPhase.STEPPING_DOWN:
             step_down(draft, e, "kill-by passed", lost=True)
@@ -322,8 +324,8 @@ def on_resign_failed(draft: Draft, e: Election, event: ResignFailed) -> None:
 
 def on_resign_requested(draft: Draft, e: Election, _event: ResignRequested) -> None:
     """An operator's word; only a leader has something to give up."""
-    if e.phase is ElectionPhase.LEADING:
-        step_down(draft, replace(e, giveups=0, withdrawals=0), "resigned by an operator")
+    if e.phase is ElectionPhase.LEADING and not e.leaving:
+        draft.put_election(replace(e, giveups=0, withdrawals=0, leaving="resigned by an operator"))
 
 
 def on_proclaimed(draft: Draft, e: Election, event: Proclaimed) -> None:
@@ -357,6 +359,11 @@ def on_proclaim_failed(draft: Draft, e: Election, event: ProclaimFailed) -> None
 # --- helpers -------------------------------------------------------------------------------------------------------
 
 
+def is_prepared(e: Election) -> bool:
+    """Whether there is, in the queue, a term of ours to be ended: armed for, or perhaps on record."""
+    return e.phase in QUEUED and (e.term is not None or (e.phase is ElectionPhase.PROVING and e.on_record))
+
+
 def _is_ours(e: Election, candidate: Candidate) -> bool:
     return candidate.lease == e.lease and candidate.create_revision == e.create_revision
 
@@ -376,7 +383,7 @@ def _record(draft: Draft, e: Election, mark: Mark) -> bytes:
     return records.build(draft.base, e, mark, ttl_seconds=ttl, margin_seconds=margin)
 
 
-def _last_words(draft: Draft, e: Election) -> bytes:
+def last_words(draft: Draft, e: Election) -> bytes:
     """What the guardian puts on record when we are dead."""
     return _record(draft, replace(e, cause="the daemon died", won_at=draft.now), Mark.STOPPED)
 
@@ -426,7 +433,7 @@ def key_vanished(draft: Draft, e: Election, cause: str) -> None:
         step_down(draft, e, cause, lost=True, key_lost=True)
     elif e.phase is ElectionPhase.RESIGNING:
         pass  # what we have asked for; its answer is on the way
-    elif e.phase is ElectionPhase.PROVING and e.on_record:
+    elif is_prepared(e):
         abandon(draft, e, cause, key_lost=True)
     elif e.phase in QUEUED or e.phase is ElectionPhase.CAMPAIGNING:
         _pause(draft, detach(draft, e, cause))

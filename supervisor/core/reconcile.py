@@ -2,9 +2,8 @@
 
 Runs after every event, over what the event touched, until nothing more follows (as h11's state-triggered transitions).
 Promises: a leader process is desired only while its election is LEADING, armed, waits for no predecessor and is free of
-follower processes; a
-follower process only while the election is on standby and free of leader processes; whatever is alive and not desired
-is being stopped. Running it twice in a row does nothing the second time.
+follower processes; a follower process only while the election is on standby and free of leader processes; whatever is
+alive and not desired is being stopped. Running it twice in a row does nothing the second time.
 """
 
 import math
@@ -15,6 +14,7 @@ from supervisor.core import (
     hooks,
     lifecycle,
     needs,
+    notice,
     preparing,
     standing,
     stopping,
@@ -192,18 +192,20 @@ def _queued(draft: Draft, e: Election, reason: str) -> None:
     if reason:
         elections.abandon(draft, e, reason)
     elif e.phase is ElectionPhase.FOLLOWING and e.campaign_deadline is not None and draft.now >= e.campaign_deadline:
-        elections.resign(draft, e, "the campaign timed out and is renewed")
+        elections.abandon(draft, e, "the campaign timed out and is renewed")
     elif e.phase is ElectionPhase.PROVING:
         if not e.asked and _due(draft, e.retry_at):
             elections.prove(draft, e)
     elif not standing.withdrew(draft, e):
-        _proclaim(draft, draft.elections[e.spec.name])
+        _proclaim(draft, notice.hear(draft, draft.elections[e.spec.name]))
 
 
 def _leading(draft: Draft, e: Election, reason: str) -> None:
-    gave_up = [p for p in _processes_of(draft, e.spec.name) if _led(e, p) and p.phase is ProcessPhase.GAVE_UP]
-    if reason:
-        elections.step_down(draft, e, reason)
+    processes = _processes_of(draft, e.spec.name)
+    gave_up = [p for p in processes if _led(e, p) and p.phase is ProcessPhase.GAVE_UP]
+    e = notice.leave(draft, e, e.leaving or reason, processes)
+    if e.phase is not ElectionPhase.LEADING:
+        pass
     elif failure := hooks.failure(draft, e):
         elections.give_up(draft, e, failure)
     elif gave_up and e.spec.on_giveup is GiveUp.RESIGN:
@@ -249,9 +251,7 @@ def _proclaim(draft: Draft, e: Election) -> None:
     # To the full second: a thousand elections that say the same again do so in one breath and a few transactions.
     again = Instant(math.ceil(last + e.spec.proclaim.every_seconds))
     if written != e.proclaimed:
-        # The word that we lead goes out at once: others wait for it.
-        first_word = e.phase is ElectionPhase.LEADING and b'"state":"leading"' not in e.proclaimed
-        again = draft.now if first_word else min(again, Instant(last + PROCLAIM_AT_MOST_EVERY_SECONDS))
+        again = notice.word_due(e, draft.now) or min(again, Instant(last + PROCLAIM_AT_MOST_EVERY_SECONDS))
     if e.proclaim_retry_at is not None:
         again = max(again, e.proclaim_retry_at)
     if draft.now < again:

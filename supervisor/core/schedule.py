@@ -97,8 +97,9 @@ def of_election(e: Election) -> Due:
             due += [e.hold_until, None if e.standby else Instant(e.since + e.spec.ttl_seconds)]
         case ElectionPhase.FOLLOWING:
             due += [e.campaign_deadline, e.withdraw_at, None if e.proclaiming is not None else e.proclaim_at]
+            due.append(e.held_until if e.prepare else None)
         case ElectionPhase.LEADING | ElectionPhase.PROVING:
-            due.append(None if e.proclaiming is not None else e.proclaim_at)
+            due += [e.leave_at, None if e.proclaiming is not None else e.proclaim_at]
             due.extend(p.clear_at for p in e.waits_for)
         case _:
             pass
