@@ -61,9 +61,11 @@ def _ending(state: State, exited: ev.Exited, waiting: deque[ev.Event]) -> ev.Eve
     if p is None or p.run != exited.run or p.phase is not ProcessPhase.STOPPING:
         return exited
     together: list[ev.Event] = [exited]
-    if waiting and isinstance(waiting[0], ev.Emptied) and waiting[0].run == exited.run:
+    emptied = waiting[0] if waiting else None
+    if isinstance(emptied, ev.Emptied) and emptied.run == exited.run:
         together.append(waiting.popleft())
-        if waiting and isinstance(waiting[0], ev.Disarmed) and waiting[0].term == p.term:
+        disarmed = waiting[0] if waiting else None
+        if isinstance(disarmed, ev.Disarmed) and disarmed.term == p.term:
             together.append(waiting.popleft())
     return exited if len(together) == 1 else ev.Together(events=tuple(together))
 

@@ -12,7 +12,7 @@ step was *requested*, only what is known now. What is due without an event of it
 reload, to disarm when the last process is gone) is in ``reconcile``.
 """
 
-from supervisor.core import giveup, preparing, records, takeover, timing, tokens, waiting
+from supervisor.core import giveup, preparing, records, takeover, timing, tokens, waiting, wording
 from supervisor.core.actions import Prove, Resign
 from supervisor.core.draft import Draft
 from supervisor.core.events import (
@@ -41,6 +41,7 @@ from supervisor.core.store_events import CampaignEnded
 
 QUEUED = frozenset({ElectionPhase.FOLLOWING, ElectionPhase.PROVING})
 HELD = frozenset({ElectionPhase.LEADING, ElectionPhase.STEPPING_DOWN})
+CALM = frozenset({ElectionPhase.LEADING, ElectionPhase.FOLLOWING})
 RETRY_SECONDS = 0.2
 PROCLAIM_RETRY_SECONDS, PROCLAIM_LEAST_OFTEN_SECONDS = 1.0, 10.0
 LAST_RESIGN_SECONDS = 1.0
@@ -332,7 +333,12 @@ def on_proclaimed(draft: Draft, e: Election, event: Proclaimed) -> None:
     """The document stands."""
     if e.create_revision == event.create_revision and e.proclaiming is not None:
         stands = replace(e, proclaimed=e.proclaiming, proclaiming=None, proclaim_failures=0, proclaim_retry_at=None)
-        draft.put_election(stands)
+        if e.proclaiming == e.proclaimed and e.proclaim_at is None and e.phase in CALM and e.proclaimed_at is not None:
+            # The same again, and nothing has changed since: a thousand such answers are nothing to be reconciled.
+            again = wording.again_at(e, e.proclaimed_at)
+            draft.elections.put(e.spec.name, replace(stands, proclaim_at=again))
+        else:
+            draft.put_election(stands)
 
 
 def on_proclaim_failed(draft: Draft, e: Election, event: ProclaimFailed) -> None:

@@ -24,8 +24,6 @@ from supervisor.core.state import Election, ElectionPhase, Process
 
 NOTICE_SECONDS = 0.03
 """From the decision to leave to the first signal: two writes to etcd, and a fork on the other node."""
-FIRST_WORD_SECONDS = 0.02
-"""From the win to the word that we lead."""
 HELD_SECONDS = 30.0
 """For which processes are held for a predecessor that does not come to its end: they grow old, and cost memory."""
 
@@ -77,19 +75,6 @@ def hear(draft: Draft, e: Election) -> Election:
     draft.prepared += 1
     e = replace(e, prepare=True, held_until=Instant(draft.now + HELD_SECONDS))
     return arm(draft, e, session, elections.last_words(draft, e))
-
-
-def word_due(e: Election, now: Instant) -> Instant | None:
-    """When a word goes out that others wait for; None when this is none.
-
-    That we leave: at once. That we lead: in a moment, for whom does it serve before the processes do, and the write would take from
-    their start what etcd, this node and all who watch need for it.
-    """
-    if e.leave_at is not None and b'"state":"stopping"' not in e.proclaimed:
-        return now
-    if e.phase is ElectionPhase.LEADING and b'"state":"leading"' not in e.proclaimed:
-        return Instant((e.won_at or now) + FIRST_WORD_SECONDS)
-    return None
 
 
 def _is_ours(e: Election, candidate: Candidate) -> bool:

@@ -6,8 +6,6 @@ follower processes; a follower process only while the election is on standby and
 alive and not desired is being stopped. Running it twice in a row does nothing the second time.
 """
 
-import math
-
 from supervisor.core import (
     diff,
     document,
@@ -22,6 +20,7 @@ from supervisor.core import (
     timing,
     variables,
     waiting,
+    wording,
 )
 from supervisor.core import election as elections
 from supervisor.core.actions import Campaign, Connect, Disarm, Exit, Proclaim, Vacate
@@ -31,7 +30,6 @@ from supervisor.core.names import ElectionName, Instant, ProcessId, ProcessName,
 from supervisor.core.spec import GiveUp, ProcessSpec, Spec
 from supervisor.core.state import Election, ElectionPhase, Process, ProcessPhase, Store
 
-PROCLAIM_AT_MOST_EVERY_SECONDS = 1.0
 NO_ELECTION = ElectionName("")
 OVER = frozenset({ProcessPhase.COMPLETED, ProcessPhase.GAVE_UP})
 LOCAL_ETCD = ProcessId(NO_ELECTION, ProcessName("local-etcd"))
@@ -244,16 +242,15 @@ def _stepping_down(draft: Draft, e: Election) -> None:
 
 def _proclaim(draft: Draft, e: Election) -> None:
     """Write the document on every change, at most once a second, and again every ``proclaim.every``."""
-    if e.create_revision is None or e.lease is None or e.proclaiming is not None or _unchecked(draft, e):
+    if e.create_revision is None or e.lease is None or _unchecked(draft, e):
+        return
+    if e.proclaiming is not None:
+        if e.proclaim_at is None:  # something may have changed since: looked at when the answer is here
+            draft.elections.put(e.spec.name, replace(e, proclaim_at=draft.now))
         return
     written = document.build(draft.base, e, _shown(draft, e))
     last = e.proclaimed_at if e.proclaimed_at is not None else e.since
-    # To the full second: a thousand elections that say the same again do so in one breath and a few transactions.
-    again = Instant(math.ceil(last + e.spec.proclaim.every_seconds))
-    if written != e.proclaimed:
-        again = notice.word_due(e, draft.now) or min(again, Instant(last + PROCLAIM_AT_MOST_EVERY_SECONDS))
-    if e.proclaim_retry_at is not None:
-        again = max(again, e.proclaim_retry_at)
+    again = wording.due_at(e, last, draft.now, changed=written != e.proclaimed)
     if draft.now < again:
         if e.proclaim_at != again:
             draft.elections.put(e.spec.name, replace(e, proclaim_at=again))

@@ -22,7 +22,7 @@ LONGEST_SLEEP_SECONDS = 1.0
 LONGEST_TURN_SECONDS = 0.01
 LONGEST_WITHOUT_STEP_SECONDS = 0.1
 """While what was put off is worked off: deadlines and renewals are looked at in steps only."""
-MOST_UNTOLD = 64
+MOST_UNTOLD = 4
 """Transitions that observers wait for: each keeps a state alive."""
 GAP_SECONDS = 2.5
 """Between two steps there is a tick at least every second: this long without one, and we did not run."""

@@ -7,10 +7,11 @@ from supervisor.core import document
 from supervisor.core import events as ev
 from supervisor.core import operator_events as oev
 from supervisor.core.names import ElectionName, Role
-from supervisor.core.notice import FIRST_WORD_SECONDS, HELD_SECONDS, NOTICE_SECONDS
+from supervisor.core.notice import HELD_SECONDS, NOTICE_SECONDS
 from supervisor.core.preparing import MOST_HELD
 from supervisor.core.spec import ElectionSpec, HookKind
 from supervisor.core.state import ElectionPhase
+from supervisor.core.wording import FIRST_WORD_SECONDS
 from tests.core.world import FakeStore, World, election, hook, hooked, pass_time, process, share, spec
 
 JOB = ElectionName("job")
