@@ -47,6 +47,15 @@ def test_a_process_that_obeys_is_stopped_and_nobody_speaks_of_killing() -> None:
     assert not any("killed" in line for line in world.said)
 
 
+def test_the_key_goes_last_in_the_log_as_well_when_all_of_it_was_one_step() -> None:
+    world = leading()
+    before = world.state
+    world.post(ev.ShutdownRequested(reason="SIGTERM"))
+    told = [line.message for line in transitions.lines(before, ev.Ticked(), world.state)]
+    ended = [i for i, text in enumerate(told) if text.startswith("job: ")]
+    assert told.index("job/work: stopped") < min(ended), told
+
+
 def test_a_process_that_does_not_obey_is_said_to_be_killed_once() -> None:
     world = leading()
     for child in world.children.values():
