@@ -94,16 +94,16 @@ def prove(draft: Draft, e: Election) -> Election:
         since = draft.now if e.phase is not ElectionPhase.PROVING else e.since
         session = draft.session_of(e.lease)
         prepare = preparing.may_prepare(draft, e, session)
-        draft.prepared += prepare
+        draft.prepared += prepare and not e.prepare
         e = replace(e, phase=ElectionPhase.PROVING, since=since, cause="first in the queue", prepare=prepare)
         if prepare and e.term is None and session is not None:
-            e = preparing.arm(draft, e, session, _last_words(draft, e))
+            e = preparing.arm(draft, e, session, last_words(draft, e))
     return draft.put_election(e)
 
 
 def withheld(draft: Draft, e: Election) -> str:
-    """Why no term may begin here though we are first; empty when it may. One that has begun, or may have, is not new."""
-    if e.on_record or e.term is not None:
+    """Why no term may begin here; empty when it may. One that has begun, or may have, is not new."""
+    if e.on_record:
         return ""
     if draft.base.requests.paused(e.spec.name) is not None:
         return "nobody moves: it is paused"
@@ -114,7 +114,7 @@ def lead(draft: Draft, e: Election, session: Session) -> Election:
     """The office is proven ours: arm the guardian, unless it was. Processes follow its acknowledgement."""
     session = _confirmed_by_proof(draft, e, session)
     if e.term is None:
-        e = preparing.arm(draft, e, session, _last_words(draft, e))
+        e = preparing.arm(draft, e, session, last_words(draft, e))
     return draft.put_election(
         replace(
             e,
@@ -152,6 +152,8 @@ def step_down(draft: Draft, e: Election, cause: str, *, lost: bool = False, key_
             disarming=False,
             asked=False,
             waits_for=(),
+            leaving="",
+            leave_at=None,
             retry_at=None,
             proclaim_at=draft.now,
             proclaim_failures=0,
@@ -222,7 +224,7 @@ def on_campaign_ended(draft: Draft, e: Election, event: CampaignEnded) -> None:
         # A call that breaks as soon as it is made must not make us a loop.
         tries = 1 if draft.now - e.since > e.spec.ttl_seconds else 4
         pause = Instant(draft.now + retry_seconds(tries, event.chance))
-        resign(draft, replace(e, hold_until=pause), f"its Campaign call was cut off: {event.detail}")
+        abandon(draft, replace(e, hold_until=pause), f"its Campaign call was cut off: {event.detail}")
     elif not event.broken and e.phase is ElectionPhase.FOLLOWING:
         prove(draft, e)
 
@@ -278,7 +280,7 @@ def on_armed(draft: Draft, e: Election, event: Armed) -> None:
 
 def on_struck(draft: Draft, e: Election, event: KillByStruck) -> None:
     """The guardian will start nothing of this term any more, however well its lease is: it was frozen, or we were slow."""
-    if e.term == event.term and e.phase in (*HELD, ElectionPhase.PROVING):
+    if e.term == event.term and e.phase in HELD | QUEUED:
         e = draft.put_election(replace(e, struck=True))
         if e.phase is not ElectionPhase.STEPPING_DOWN:
             step_down(draft, e, "kill-by passed", lost=True)
@@ -286,8 +288,8 @@ def on_struck(draft: Draft, e: Election, event: KillByStruck) -> None:
 
 def on_resign_requested(draft: Draft, e: Election, _event: ResignRequested) -> None:
     """An operator's word; only a leader has something to give up. Where nobody moves, nobody does."""
-    if e.phase is ElectionPhase.LEADING and draft.base.requests.paused(e.spec.name) is None:
-        step_down(draft, replace(e, giveups=0, withdrawals=0), "resigned by an operator")
+    if e.phase is ElectionPhase.LEADING and not e.leaving and draft.base.requests.paused(e.spec.name) is None:
+        draft.put_election(replace(e, giveups=0, withdrawals=0, leaving="resigned by an operator"))
 
 
 # --- helpers -------------------------------------------------------------------------------------------------------
@@ -314,7 +316,7 @@ def _record(draft: Draft, e: Election, mark: Mark) -> bytes:
     return records.build(draft.base, e, mark, ttl_seconds=ttl, margin_seconds=margin, more=more)
 
 
-def _last_words(draft: Draft, e: Election) -> bytes:
+def last_words(draft: Draft, e: Election) -> bytes:
     """What the guardian puts on record when we are dead."""
     return _record(draft, replace(e, cause="the daemon died", won_at=draft.now), Mark.STOPPED)
 
@@ -364,7 +366,7 @@ def key_vanished(draft: Draft, e: Election, cause: str) -> None:
         step_down(draft, e, cause, lost=True, key_lost=True)
     elif e.phase is ElectionPhase.RESIGNING:
         pass  # what we have asked for; its answer is on the way
-    elif e.phase is ElectionPhase.PROVING and e.on_record:
+    elif preparing.is_prepared(e):
         abandon(draft, e, cause, key_lost=True)
     elif e.phase in QUEUED or e.phase is ElectionPhase.CAMPAIGNING:
         _pause(draft, detach(draft, e, cause))

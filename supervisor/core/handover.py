@@ -3,7 +3,7 @@
 Theory of operation. The leader decides and does it all; nobody has to help, so nobody who is frozen or cut off can spoil
 it. A wish (a request for a switchover, a drain, a candidate of higher priority) names a target that is fit by its document;
 etcd is asked how long its lease has, and a lease that was renewed lately says that its daemon lives. Only then is the term
-stepped down from, as at any willing end: stop, proven empty, disarmed. Then one transaction (``HandOver``): if our key and the
+stepped down from, as at any willing end: notice, which names the target, stop, proven empty, disarmed. Then one transaction (``HandOver``): if our key and the
 target's are the ones we mean, ours goes, those of the candidates between go with it, and the request is settled. They are
 nodes like ours, and enter anew behind it; a stranger between is never touched, and the wish is refused.
 
@@ -15,7 +15,6 @@ Does not: help a target that dies after the transaction: that is a failover, wit
 """
 
 from supervisor.core import candidates, requests, succession, timing
-from supervisor.core import election as elections
 from supervisor.core.actions import AskDate, AskLease, WriteRequest
 from supervisor.core.draft import Draft
 from supervisor.core.events import Candidate, LeaseSeen, LeaseUnseen
@@ -81,6 +80,8 @@ def reconcile_dates(draft: Draft) -> None:
 
 def begun(draft: Draft, e: Election) -> bool:
     """Whether the term of a leader is being left for a handover. Called while nothing else ends the term."""
+    if e.leaving:
+        return False
     if e.handover is not None:
         if draft.now >= e.handover.by:
             nothing(draft, e, f"etcd did not say in time whether {e.handover.node} is alive")
@@ -100,7 +101,7 @@ def begun(draft: Draft, e: Election) -> bool:
         if found:
             _begin(draft, e, found[0][0], found[0][1].node, "drained")
         elif drain.force:
-            elections.step_down(draft, e, "drained, though nobody else could lead")
+            draft.put_election(replace(e, leaving="drained, though nobody else could lead"))
             return True
         return False
     _prefer(draft, e)
@@ -165,7 +166,7 @@ def on_lease_seen(draft: Draft, event: LeaseSeen) -> None:
         assert e.handover is not None
         # Renewed three times in a TTL: half of it gone means that a renewal is missing. etcd rounds down.
         if event.granted_seconds > 0 and 2 * (event.remaining_seconds + 1) >= event.granted_seconds:
-            elections.step_down(draft, e, e.handover.cause)
+            draft.put_election(replace(e, leaving=e.leaving or e.handover.cause))
         else:
             nothing(draft, e, f"{e.handover.node} has not renewed its lease lately: it may be dead")
 
@@ -189,6 +190,16 @@ def nothing(draft: Draft, e: Election, why: str) -> None:
     """The handover came to nothing before anything was touched: the term goes on."""
     assert e.handover is not None
     draft.put_election(succession.unmoved(draft, e, Stage.REFUSED, why))
+
+
+def reconsidered(draft: Draft, e: Election) -> Election:
+    """While the target is given notice: what it takes to be handed the office may be gone, and nothing is touched yet."""
+    if e.handover is None or e.leaving != e.handover.cause or draft.base.stopping:
+        return e
+    why = succession.problem(draft.base, e)
+    if not why:
+        return e
+    return draft.put_election(replace(succession.unmoved(draft, e, Stage.ABORTED, why), leaving="", leave_at=None))
 
 
 def _answer(draft: Draft, e: Election, answer: Switchover) -> Election:

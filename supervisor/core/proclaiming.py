@@ -4,9 +4,7 @@ Promises: the word that we lead goes out at once, others wait for it; a document
 often. Does not: make the document (``document`` does).
 """
 
-import math
-
-from supervisor.core import document
+from supervisor.core import document, wording
 from supervisor.core import election as elections
 from supervisor.core.actions import Proclaim
 from supervisor.core.draft import Draft
@@ -16,24 +14,21 @@ from supervisor.core.names import Instant, ProcessId
 from supervisor.core.restarts import retry_seconds
 from supervisor.core.state import Election, ElectionPhase, Process
 
-AT_MOST_EVERY_SECONDS = 1.0
+CALM = frozenset({ElectionPhase.LEADING, ElectionPhase.FOLLOWING})
 RETRY_SECONDS, LEAST_OFTEN_SECONDS = 1.0, 10.0
 
 
 def proclaim(draft: Draft, e: Election) -> None:
     """Write the document on every change, at most once a second, and again every ``proclaim.every``."""
-    if e.create_revision is None or e.lease is None or e.proclaiming is not None or unchecked(draft, e):
+    if e.create_revision is None or e.lease is None or unchecked(draft, e):
+        return
+    if e.proclaiming is not None:
+        if e.proclaim_at is None:  # something may have changed since: looked at when the answer is here
+            draft.elections.put(e.spec.name, replace(e, proclaim_at=draft.now))
         return
     written = document.build(draft.base, e, shown(draft, e))
     last = e.proclaimed_at if e.proclaimed_at is not None else e.since
-    # To the full second: a thousand elections that say the same again do so in one breath and a few transactions.
-    again = Instant(math.ceil(last + e.spec.proclaim.every_seconds))
-    if written != e.proclaimed:
-        # The word that we lead goes out at once: others wait for it.
-        first_word = e.phase is ElectionPhase.LEADING and b'"state":"leading"' not in e.proclaimed
-        again = draft.now if first_word else min(again, Instant(last + AT_MOST_EVERY_SECONDS))
-    if e.proclaim_retry_at is not None:
-        again = max(again, e.proclaim_retry_at)
+    again = wording.due_at(e, last, draft.now, changed=written != e.proclaimed)
     if draft.now < again:
         if e.proclaim_at != again:
             draft.elections.put(e.spec.name, replace(e, proclaim_at=again))
@@ -46,7 +41,12 @@ def on_proclaimed(draft: Draft, e: Election, event: Proclaimed) -> None:
     """The document stands."""
     if e.create_revision == event.create_revision and e.proclaiming is not None:
         stands = replace(e, proclaimed=e.proclaiming, proclaiming=None, proclaim_failures=0, proclaim_retry_at=None)
-        draft.put_election(stands)
+        if e.proclaiming == e.proclaimed and e.proclaim_at is None and e.phase in CALM and e.proclaimed_at is not None:
+            # The same again, and nothing has changed since: a thousand such answers are nothing to be reconciled.
+            again = wording.again_at(e, e.proclaimed_at)
+            draft.elections.put(e.spec.name, replace(stands, proclaim_at=again))
+        else:
+            draft.put_election(stands)
 
 
 def on_proclaim_failed(draft: Draft, e: Election, event: ProclaimFailed) -> None:

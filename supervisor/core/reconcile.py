@@ -15,6 +15,7 @@ from supervisor.core import (
     ledger,
     lifecycle,
     needs,
+    notice,
     preparing,
     proclaiming,
     standing,
@@ -204,12 +205,12 @@ def _queued(draft: Draft, e: Election, reason: str) -> None:
     if reason:
         elections.abandon(draft, e, reason)
     elif e.phase is ElectionPhase.FOLLOWING and e.campaign_deadline is not None and draft.now >= e.campaign_deadline:
-        elections.resign(draft, e, "the campaign timed out and is renewed")
+        elections.abandon(draft, e, "the campaign timed out and is renewed")
     elif e.phase is ElectionPhase.PROVING:
         if not e.asked and _due(draft, e.retry_at):
             elections.prove(draft, e)
     elif drained(draft):
-        elections.resign(draft, e, "drained")
+        elections.abandon(draft, e, "drained")
     elif e.withheld and not elections.withheld(draft, e):
         e = replace(e, withheld="")
         if e.leader is not None and (e.leader.lease, e.leader.create_revision) == (e.lease, e.create_revision):
@@ -217,13 +218,16 @@ def _queued(draft: Draft, e: Election, reason: str) -> None:
         else:
             draft.put_election(e)
     elif not standing.withdrew(draft, e):
-        proclaiming.proclaim(draft, draft.elections[e.spec.name])
+        proclaiming.proclaim(draft, notice.hear(draft, draft.elections[e.spec.name]))
 
 
 def _leading(draft: Draft, e: Election, reason: str) -> None:
-    gave_up = [p for p in _processes_of(draft, e.spec.name) if _led(e, p) and p.phase is ProcessPhase.GAVE_UP]
-    if reason:
-        elections.step_down(draft, e, reason)
+    processes = _processes_of(draft, e.spec.name)
+    gave_up = [p for p in processes if _led(e, p) and p.phase is ProcessPhase.GAVE_UP]
+    e = handover.reconsidered(draft, e)
+    e = notice.leave(draft, e, e.leaving or reason, processes)
+    if e.phase is not ElectionPhase.LEADING:
+        pass
     elif failure := hooks.failure(draft, e):
         elections.give_up(draft, e, failure)
     elif gave_up and e.spec.on_giveup is GiveUp.RESIGN and draft.base.requests.paused(e.spec.name) is None:

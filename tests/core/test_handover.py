@@ -6,10 +6,12 @@ from dataclasses import replace
 import pytest
 
 from supervisor.core import actions as ac
+from supervisor.core import document
 from supervisor.core import events as ev
 from supervisor.core.names import ElectionName, NodeName, Role
+from supervisor.core.notice import NOTICE_SECONDS
 from supervisor.core.request_events import Entry
-from supervisor.core.requests import Stage, Switchover, read, switchover_path, written
+from supervisor.core.requests import FLEET, Stage, Switchover, pause_path, paused_now, read, switchover_path, written
 from supervisor.core.spec import HookKind, ProbeKind, ProbeSpec, Spec
 from supervisor.core.state import ElectionPhase
 from tests.core.world import FakeStore, World, election, hook, hooked, pass_time, process, share, spec
@@ -52,6 +54,13 @@ def switch(worlds: list[World], to: str, **more: object) -> Switchover:
     share(*worlds)
     pass_time(1.0, *worlds)
     return asked(worlds[0])
+
+
+def begin(worlds: list[World], to: str) -> None:
+    """Ask, and let the notice pass that the target is given."""
+    worlds[0].store.ask(PATH, wish(to))
+    share(*worlds)
+    pass_time(NOTICE_SECONDS, *worlds)
 
 
 def leaders(worlds: list[World]) -> list[str]:
@@ -172,8 +181,7 @@ def test_the_target_leaves_while_we_stop_and_we_lead_on_under_the_same_token() -
     worlds = fleet("one", "two", "three")
     slow_to_stop(worlds)
     before = token(worlds[0])
-    worlds[0].store.ask(PATH, wish("three"))
-    share(*worlds)
+    begin(worlds, "three")
     assert worlds[0].phase() is ElectionPhase.STEPPING_DOWN
     worlds[2].post(ev.ShutdownRequested(reason="bad luck"))
     share(*worlds)
@@ -189,8 +197,7 @@ def test_the_target_leaves_in_the_last_moment_and_the_transaction_does_nothing()
     worlds = fleet("one", "two")
     slow_to_stop(worlds)
     before = token(worlds[0])
-    worlds[0].store.ask(PATH, wish("two"))
-    share(*worlds)
+    begin(worlds, "two")
     worlds[0].blind = True
     worlds[1].post(ev.ShutdownRequested(reason="bad luck"))
     pass_time(12.0, worlds[0])
@@ -204,8 +211,7 @@ def test_the_target_leaves_in_the_last_moment_and_the_transaction_does_nothing()
 def test_a_transaction_without_an_answer_is_repeated_and_done_once() -> None:
     worlds = fleet("one", "two", "three")
     worlds[0].failing.add(ac.HandOver)
-    worlds[0].store.ask(PATH, wish("three"))
-    share(*worlds)
+    begin(worlds, "three")
     assert worlds[0].phase() is ElectionPhase.RESIGNING
     worlds[0].failing.clear()
     pass_time(1.0, *worlds)
@@ -216,8 +222,7 @@ def test_a_transaction_without_an_answer_is_repeated_and_done_once() -> None:
 def test_a_lease_lost_on_the_way_is_a_lost_term_and_no_handover() -> None:
     worlds = fleet("one", "two", "three")
     slow_to_stop(worlds)
-    worlds[0].store.ask(PATH, wish("three"))
-    share(*worlds)
+    begin(worlds, "three")
     worlds[0].muted |= {ac.Renew, ac.ConfirmKeys}
     pass_time(12.0, *worlds)
     assert asked(worlds[0]).stage is Stage.ABORTED
@@ -228,8 +233,7 @@ def test_hooks_run_again_in_the_term_that_goes_on() -> None:
     desired = spec(hooked(hook(HookKind.ELECTED), hook(HookKind.DEMOTED)))
     worlds = fleet("one", "two", desired=desired)
     slow_to_stop(worlds)
-    worlds[0].store.ask(PATH, wish("two"))
-    share(*worlds)
+    begin(worlds, "two")
     worlds[1].post(ev.ShutdownRequested(reason="bad luck"))
     share(*worlds)
     pass_time(12.0, worlds[0])
@@ -244,12 +248,83 @@ def test_hooks_run_again_in_the_term_that_goes_on() -> None:
 def test_a_leader_that_shuts_down_in_the_middle_completes_it() -> None:
     worlds = fleet("one", "two", "three")
     slow_to_stop(worlds)
-    worlds[0].store.ask(PATH, wish("three"))
-    share(*worlds)
+    begin(worlds, "three")
     worlds[0].post(ev.ShutdownRequested(reason="an operator"))
     pass_time(12.0, *worlds)
     assert leaders(worlds[1:]) == ["three"]
     assert worlds[0].exit_code == 0
+
+
+# --- notice -----------------------------------------------------------------------------------------------------------
+
+
+def held(world: World) -> list[str]:
+    return sorted(str(p.id) for p in world.state.processes.values() if p.held)
+
+
+def test_the_one_that_is_named_gets_ready_and_the_second_does_not() -> None:
+    worlds = fleet("one", "two", "three")
+    worlds[0].store.ask(PATH, wish("three"))
+    share(*worlds)
+    assert worlds[0].phase() is ElectionPhase.LEADING, "it serves on"
+    assert [held(world) for world in worlds[1:]] == [[], ["job/work"]]
+    pass_time(NOTICE_SECONDS, *worlds)
+    assert leaders(worlds) == ["three"]
+    assert worlds[2].running() == ["job/work"]
+
+
+def test_a_target_that_leaves_during_the_notice_costs_nothing() -> None:
+    worlds = fleet("one", "two", "three")
+    before = worlds[0].state.elections[JOB]
+    runs = set(worlds[0].children)
+    worlds[0].store.ask(PATH, wish("three"))
+    share(*worlds)
+    worlds[2].post(ev.ShutdownRequested(reason="bad luck"))
+    share(*worlds)
+    pass_time(1.0, *worlds)
+    assert asked(worlds[0]).stage is Stage.ABORTED
+    after = worlds[0].state.elections[JOB]
+    assert (after.phase, after.term, after.lost_at) == (ElectionPhase.LEADING, before.term, None)
+    assert set(worlds[0].children) == runs, "nothing was stopped"
+    assert not any(document.says_stopping(c.value) for c in worlds[0].store.keys["job"])
+
+
+def test_who_got_ready_lets_go_when_the_leader_stays_and_gets_ready_again_for_the_next_notice() -> None:
+    worlds = fleet("one", "two", "three")
+    slow_to_stop(worlds)
+    begin(worlds, "three")
+    assert held(worlds[2]) == ["job/work"]
+    sick = json.loads(worlds[0].store.keys["job"][2].value) | {"health": "unhealthy"}
+    target = worlds[0].store.keys["job"][2]
+    worlds[0].store.keys["job"][2] = replace(target, value=json.dumps(sick).encode())
+    worlds[0].store.revision += 1
+    worlds[0].show_queue("job")
+    worlds[2].muted.add(ac.Proclaim)
+    pass_time(12.0, *worlds)
+    assert worlds[0].phase() is ElectionPhase.LEADING
+    assert asked(worlds[0]).stage is Stage.ABORTED
+    share(*worlds)
+    assert held(worlds[2]) == []
+    worlds[2].release()
+    pass_time(1.0, *worlds)
+    worlds[0].store.ask(PATH, wish("three", id_="2"))
+    share(*worlds)
+    assert held(worlds[2]) == ["job/work"]
+    for child in worlds[0].children.values():
+        child.obeys = True
+    pass_time(1.0, *worlds)
+    assert leaders(worlds) == ["three"]
+
+
+def test_where_nobody_may_lead_nobody_gets_ready() -> None:
+    worlds = fleet("one", "two")
+    worlds[0].store.ask(pause_path(FLEET), paused_now("me", 1.6e9))
+    share(*worlds)
+    worlds[0].post(ev.ShutdownRequested(reason="it ends"))
+    share(*worlds)
+    assert held(worlds[1]) == []
+    pass_time(1.0, *worlds)
+    assert worlds[1].phase() is ElectionPhase.FOLLOWING
 
 
 # --- at a date --------------------------------------------------------------------------------------------------------

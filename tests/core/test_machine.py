@@ -10,9 +10,9 @@ from supervisor.core import operator_events as oev
 from supervisor.core import schedule
 from supervisor.core.names import ElectionName, Instant, LeaseId, ProcessId, ProcessName, Role, Token
 from supervisor.core.operator_events import RestartRequested
-from supervisor.core.proclaiming import AT_MOST_EVERY_SECONDS
 from supervisor.core.spec import GiveUp, Need, ProbeKind, ProbeSpec, RestartPolicy, RestartSpec, StopSpec
 from supervisor.core.state import ElectionPhase, ProcessPhase
+from supervisor.core.wording import AT_MOST_EVERY_SECONDS
 from tests.core.world import World, election, process, spec
 
 JOB = ElectionName("job")

@@ -7,7 +7,7 @@ from supervisor.core.names import ElectionName, NodeName
 from supervisor.core.requests import FLEET, drain_path, drained_now, pause_path, paused_now
 from supervisor.core.state import ElectionPhase
 from supervisor.daemon import ledger as ledger_file
-from tests.core.test_handover import JOB, PATH, fleet, slow_to_stop, switch, wish
+from tests.core.test_handover import JOB, begin, fleet, slow_to_stop, switch
 from tests.core.test_handover import token as token_of
 from tests.core.world import World, election, pass_time, share, spec
 
@@ -44,8 +44,7 @@ def test_a_handover_that_comes_to_nothing_is_no_end_and_no_new_term() -> None:
     slow_to_stop(worlds)
     won = worlds[0].state.elections[JOB].won_at
     turns = []
-    worlds[0].store.ask(PATH, wish("two"))
-    share(*worlds)
+    begin(worlds, "two")
     assert worlds[0].phase() is ElectionPhase.STEPPING_DOWN
     worlds[1].post(ev.ShutdownRequested(reason="bad luck"))
     share(*worlds)
@@ -96,7 +95,7 @@ def test_who_takes_no_office_says_why() -> None:
     share(*worlds)
     worlds[0].post(ev.ShutdownRequested(reason="it ends"))
     share(*worlds)
-    pass_time(1.0, worlds[1])
+    pass_time(1.0, *worlds)
     assert "job: this node is first and takes no office: nobody moves: it is paused" in sentences(worlds[1])
 
 

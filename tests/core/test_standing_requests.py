@@ -114,9 +114,9 @@ def test_a_handover_that_had_begun_ends_as_it_would_have() -> None:
     for child in worlds[0].children.values():
         child.obeys = False
     before = token(worlds[0])
-    from tests.core.test_handover import PATH, wish
+    from tests.core.test_handover import begin
 
-    ask(worlds, PATH, wish("two"))
+    begin(worlds, "two")
     assert worlds[0].phase() is ElectionPhase.STEPPING_DOWN
     pause(worlds)
     worlds[1].post(ev.ShutdownRequested(reason="bad luck"))

@@ -714,6 +714,7 @@ class World:
             assert len(roles) < 2, "leader and follower processes at once"
             held = {c.spec.id for c in self.children.values() if c.held and c.spec.id.election == e.spec.name}
             prepared = e.phase in (ElectionPhase.PROVING, ElectionPhase.LEADING, ElectionPhase.STEPPING_DOWN)
+            prepared = prepared or (e.phase is ElectionPhase.FOLLOWING and e.term is not None)
             assert prepared or not held, f"a child is held while {e.phase}"
             if e.phase in (ElectionPhase.DETACHED, ElectionPhase.CAMPAIGNING, ElectionPhase.RESIGNING):
                 assert Role.LEADER not in roles, f"a leader child while {e.phase}"
