@@ -10,6 +10,7 @@ the target was handed the office and lost it. The same seed gives the same round
 """
 
 import argparse
+import json
 import os
 import random
 import signal
@@ -107,9 +108,10 @@ class Drill:
 
     def whole(self) -> bool:
         """Three nodes stand, and one of them leads and beats."""
-        told = self._etcd.etcdctl("get", "--prefix", "--print-value-only", f"{self._namespace}/job/")
-        well = all(f'"node":"{name}"' in told for name in NAMES) and told.count('"health":"healthy"') == len(NAMES)
-        return well and '"state":"leading"' in told and self.leader() is not None
+        values = self._etcd.etcdctl("get", "--prefix", "--print-value-only", f"{self._namespace}/job/").splitlines()
+        documents = [json.loads(value) for value in values if value]
+        well = {d["node"] for d in documents if d["health"] == "healthy"} == set(NAMES)
+        return well and any(d["state"] == "leading" for d in documents) and self.leader() is not None
 
     def round(self, chance: random.Random) -> Round:
         """Ask, strike, and see what becomes of it."""
