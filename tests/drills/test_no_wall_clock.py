@@ -10,6 +10,7 @@ PACKAGE = Path(__file__).parent.parent.parent / "supervisor"
 FOR_PEOPLE = {
     "cli/fleet.py": "the age of what etcd says, beside the date in a document",
     "cli/history.py": "the time between two dates of the ledger",
+    "cli/moving.py": "the date at which an operator wants something",
     "cli/observe.py": "the time stamp of a line that it prints itself",
     "control/past.py": "an instant as a date",
     "core/document.py": "the instant since when, in the proclaimed document",
