@@ -66,6 +66,18 @@ def processes(ctx: click.Context, _param: click.Parameter, incomplete: str) -> l
     return [CompletionItem(p.name, help=p.phase) for p in named if p.name.startswith(incomplete)]
 
 
+def nodes(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Nodes that begin so, as far as this one knows their names: itself, and those who lead."""
+    status = _status(ctx)
+    if status is None:
+        return []
+    known = {status.daemon.node: "this node"}
+    for e in status.elections:
+        if e.leader.node:
+            known.setdefault(e.leader.node, f"leads {e.name}")
+    return [CompletionItem(name, help=text) for name, text in sorted(known.items()) if name.startswith(incomplete)]
+
+
 def both(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Either."""
     return [*elections(ctx, param, incomplete), *processes(ctx, param, incomplete)]

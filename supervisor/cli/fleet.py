@@ -15,7 +15,7 @@ from typing import Final
 
 import click
 
-from supervisor.cli import exits
+from supervisor.cli import exits, fleet_requests
 from supervisor.cli.etcd_options import chosen_etcd
 from supervisor.cli.sheet import NOTHING, Cell, Column, Sheet, Table, Tone
 from supervisor.cli.text import as_json, safe
@@ -23,6 +23,7 @@ from supervisor.control import documents, views
 from supervisor.control.words import duration
 from supervisor.core.events import Candidate
 from supervisor.core.names import ElectionName
+from supervisor.core.requests import Requests
 from supervisor.core.spec import EtcdSpec
 from supervisor.etcd import errors
 from supervisor.etcd.fleet import Fleet, LeaseLeft, read
@@ -99,15 +100,17 @@ def fleet_status(election: str, *, json_wanted: bool, color: str) -> int:
     )
     if election and not contests:
         raise exits.Failure(f'no election is named "{election}" below {spec.namespace}', exits.USAGE)
+    asked = fleet_requests.read(fleet.requests, election=election)
     if json_wanted:
         # Python indents twenty times slower than it writes: a large answer comes on one line.
         indent = 2 if sum(map(len, fleet.queues.values())) <= FEW else None
-        click.echo(as_json(plain(contests, fleet, spec, read_at=began, now=now), indent=indent))
+        click.echo(as_json(plain(contests, fleet, spec, asked, read_at=began, now=now), indent=indent))
     else:
         from supervisor.cli.render import show  # noqa: PLC0415 # rich, which JSON does without
 
-        show(sheet(contests, fleet, spec, seconds=now - began, named=bool(election)), sys.stdout, color)
+        show(sheet(contests, fleet, spec, asked, now=now, seconds=now - began, named=bool(election)), sys.stdout, color)
     well = all(c.leader is not None and _leads_well(c.leader) for c in contests) and not fleet.problems
+    well = well and not fleet_requests.holds(asked)
     return exits.OK if well else exits.DEGRADED
 
 
@@ -162,7 +165,7 @@ def _instant(text: str) -> float | None:
 
 
 def plain(
-    contests: Iterable[Contest], fleet: Fleet, spec: EtcdSpec, *, read_at: float, now: float
+    contests: Iterable[Contest], fleet: Fleet, spec: EtcdSpec, asked: Requests, *, read_at: float, now: float
 ) -> dict[str, object]:
     """``status --fleet --json``: see docs/status.md."""
     return {
@@ -175,6 +178,7 @@ def plain(
         "cluster": fleet.cluster,
         "revision": fleet.revision,
         "problems": list(fleet.problems),
+        **fleet_requests.plain(asked, now),
         "elections": [
             {
                 "name": c.name,
@@ -194,7 +198,16 @@ def _row(one: Standing) -> dict[str, object]:
 # --- for people ----------------------------------------------------------------------------------------------------
 
 
-def sheet(contests: tuple[Contest, ...], fleet: Fleet, spec: EtcdSpec, *, seconds: float, named: bool) -> Sheet:
+def sheet(
+    contests: tuple[Contest, ...],
+    fleet: Fleet,
+    spec: EtcdSpec,
+    asked: Requests,
+    *,
+    now: float,
+    seconds: float,
+    named: bool,
+) -> Sheet:
     """The fleet as facts and tables."""
     candidates = sum(map(len, fleet.queues.values()))
     led = sum(c.leader is not None for c in contests)
@@ -210,7 +223,7 @@ def sheet(contests: tuple[Contest, ...], fleet: Fleet, spec: EtcdSpec, *, second
             ("read", Cell(f"revision {fleet.revision}, in {duration(seconds)}, all from etcd")),
         ),
         tables=tuple(table for table in tables if table.rows),
-        remarks=tuple(_remarks(contests, fleet)),
+        remarks=(*fleet_requests.remarks(asked, now), *_remarks(contests, fleet)),
     )
 
 

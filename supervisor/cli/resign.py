@@ -31,6 +31,9 @@ def command(election: str, timeout: float) -> int:
         case "resigned":
             click.echo(safe(f"{election}: resigned (token {resigned.token}); now {led_by(resigned.leader)}"))
             return exits.OK
+        case "paused":
+            text = f"{election}: not resigned: it is paused, nobody moves (supervisor resume)"
+            raise exits.Failure(text, exits.TIMED_OUT)
         case "not-held":
             raise exits.Failure(f"{election}: this node does not lead it; {led_by(resigned.leader)}", exits.TIMED_OUT)
         case _:

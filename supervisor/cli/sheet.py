@@ -306,6 +306,8 @@ def _remarks(status: views.Status) -> Iterable[tuple[str, Cell]]:
         if p.status_text:
             yield safe(p.name), Cell(f"says: {safe(p.status_text)}", Tone.PLAIN)
     for e in status.elections:
+        if e.switchover:
+            yield safe(e.name), Cell(f"switchover: {safe(e.switchover)}", Tone.PLAIN)
         leader = e.leader
         if leader.foreign:
             # It has no name; what it proclaims is what its people know it by.

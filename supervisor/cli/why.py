@@ -29,17 +29,18 @@ def tell(election: str, *, json_wanted: bool) -> int:
     """What led here. 0 whenever it could be told."""
     with daemon() as connected:
         happened = list(connected.events(election, lines=SHOWN))
-        (found,) = connected.status(election).elections
+        status = connected.status(election)
+        (found,) = status.elections
     if json_wanted:
         for one in happened:
             click.echo(as_json(answers.happening(one)))
     else:
-        for line in sentences(found, happened):
+        for line in sentences(found, happened, drained=status.daemon.drained):
             click.echo(safe(line))
     return exits.OK
 
 
-def sentences(e: views.Election, happened: Sequence[views.Happening]) -> list[str]:
+def sentences(e: views.Election, happened: Sequence[views.Happening], *, drained: str = "") -> list[str]:
     """How it stands, why, and what happened before that, oldest first."""
     token = f" (token {e.token})" if e.token is not None else ""
     now = f"this node {_NOW.get(e.phase, e.phase)}{token if e.phase == 'leading' else ''}"
@@ -48,6 +49,12 @@ def sentences(e: views.Election, happened: Sequence[views.Happening]) -> list[st
         told.append(f"  Who leads: {led_by(e.leader)}.")
     if e.waiting_for:
         told.append(f"  It waits for {e.waiting_for}.")
+    if e.paused:
+        told.append(f"  It is PAUSED {e.paused}: nobody moves, and nobody takes over (supervisor resume).")
+    if drained:
+        told.append(f"  This node is DRAINED {drained}: it leads nothing (supervisor undrain).")
+    if e.switchover:
+        told.append(f"  Switchover: {e.switchover}.")
     if e.unfit:
         told.append(f"  Its standby keeps it from standing: {e.unfit}.")
     if e.cooldown_seconds is not None:

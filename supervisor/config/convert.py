@@ -138,6 +138,8 @@ def _election(name: ElectionName, election: schema.Election) -> ElectionSpec:
         cooldown_min_seconds=election.cooldown[0] if election.cooldown else default.cooldown_min_seconds,
         cooldown_max_seconds=election.cooldown[1] if election.cooldown else default.cooldown_max_seconds,
         campaign_when=_or(election.campaign_when, default.campaign_when),
+        priority=_or(election.priority, default.priority),
+        priority_cooldown_seconds=_or(election.priority_cooldown, default.priority_cooldown_seconds),
         reload=_or(election.reload, default.reload),
         history=_or(election.history, default.history),
         leader=_processes(name, Role.LEADER, (election.leader and election.leader.processes) or {}),

@@ -131,6 +131,7 @@ FORMS: Mapping[object, Form] = {
         words="signal",
     ),
     values.expected_exit_code: _number(0, 255),
+    values.priority: _number(-values.MAX_PRIORITY, values.MAX_PRIORITY),
     values.variable_name: Form(
         words="variable", json={"pattern": r"^[^=\s]+$", "not": {"enum": sorted(values.OWN_VARIABLES)}}
     ),

@@ -25,10 +25,6 @@ class Mistake(NamedTuple):
     remedy: str
 
 
-NOT_YET = frozenset({"priority"})
-"""Keys of the design that mean something, but not yet."""
-
-
 def mistake(misfit: Misfit) -> Mistake:
     """The words for what the validator found."""
     kind, path, found, refusal = misfit
@@ -85,8 +81,6 @@ def _keys_remedy(path: Steps) -> str:
 
 def _unknown_key(path: Steps) -> tuple[str, str]:
     key, known = str(path[-1]), known_keys(path)
-    if key in NOT_YET:
-        return f"{key!r} is not supported by this version", "remove it"
     message = f"unknown key {shown(key)}"
     if known == ("hooks", "processes"):
         return message, "declare processes under 'processes:'"

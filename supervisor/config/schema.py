@@ -290,6 +290,16 @@ class Election:
 
     Class: live. Example: healthy"""
 
+    priority: Annotated[int, single(values.priority)] | None = None
+    """A healthy candidate of a higher priority is handed the office; from -1000 to 1000. Equal ones move nobody.
+
+    Class: live. Example: 50"""
+
+    priority_cooldown: Seconds | None = None
+    """How old a leader's term is at least when it hands over for a priority; a duration.
+
+    Class: live. Example: 5m"""
+
     reload: Annotated[ReloadPolicy, one_of(ReloadPolicy)] | None = None
     """What a change of anything under this election costs: as little as it allows (keep), or the term (resign): stop, prove
     that nothing is left, resign, campaign anew.

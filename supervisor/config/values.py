@@ -63,6 +63,9 @@ def name(text: str) -> str:
     return text
 
 
+MAX_PRIORITY = 1000
+
+
 def kept_terms(text: str) -> int:
     """How many terms are kept: 0 to 1000."""
     return whole_number(text, most=1000)
@@ -75,6 +78,12 @@ def whole_number(text: str, *, least: int = 0, most: int = MAX_COUNT) -> int:
     if not least <= (number := int(text)) <= most:
         raise Refused(f"{text} is out of range", f"write a number from {least} to {most}")
     return number
+
+
+def priority(text: str) -> int:
+    """A whole number, below zero as well."""
+    number = whole_number(text.removeprefix("-"), most=MAX_PRIORITY)
+    return -number if text.startswith("-") else number
 
 
 def choice(text: str, known: Iterable[str]) -> str:

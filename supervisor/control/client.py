@@ -14,7 +14,7 @@ Promises: gives ``views`` and raises nothing but the errors above; every call ha
 import errno
 import socket as sockets
 import sys
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -37,6 +37,9 @@ READING_SECONDS: Final = 75.0
 NOT_THE_OWNER: Final = (
     "only the daemon's own user and root may have it judge another file, which it reads in its environment"
 )
+
+LAST_WORD_SECONDS: Final = 15.0
+"""What a movement that was told of as done may still take until the new leader is seen."""
 
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", -1),  # thousands of elections in one status
@@ -146,6 +149,43 @@ class Client:
         with self._errors():
             request = control_pb2.ResignRequest(election=election, wait_seconds=wait_seconds)
             return to_view(views.Resigned, self._stub.Resign(request, timeout=wait_seconds + self._answer_seconds))
+
+    def switchover(
+        self, election: str, *, to: str = "", at: float | None = None, wait_seconds: float, cancel: bool = False
+    ) -> Generator[views.Progress, None, None]:
+        """Have an election handed over: how it goes, until the last word."""
+        request = control_pb2.SwitchoverRequest(
+            election=election, to=to, at_seconds=at, wait_seconds=wait_seconds, cancel=cancel
+        )
+        timeout = wait_seconds + LAST_WORD_SECONDS + self._answer_seconds
+        return self._told(lambda: self._stub.Switchover(request, timeout=timeout))
+
+    def pause(
+        self, election: str, *, resume: bool = False, wait_seconds: float
+    ) -> Generator[views.Progress, None, None]:
+        """Have nobody move in an election, or in none (empty), or end that."""
+        request = control_pb2.PauseRequest(election=election, resume=resume, wait_seconds=wait_seconds)
+        return self._told(lambda: self._stub.Pause(request, timeout=wait_seconds + 2 * self._answer_seconds))
+
+    def drain(
+        self,
+        node: str,
+        *,
+        undrain: bool = False,
+        followers_stop: bool = False,
+        force: bool = False,
+        wait_seconds: float,
+    ) -> Generator[views.Progress, None, None]:
+        """Have a node (empty: the daemon's own) lead nothing, or end that."""
+        request = control_pb2.DrainRequest(
+            node=node, undrain=undrain, followers_stop=followers_stop, force=force, wait_seconds=wait_seconds
+        )
+        return self._told(lambda: self._stub.Drain(request, timeout=wait_seconds + 2 * self._answer_seconds))
+
+    def _told(self, call: Callable[[], Iterator[control_pb2.Progress]]) -> Generator[views.Progress, None, None]:
+        with self._errors():
+            for message in call():
+                yield to_view(views.Progress, message)
 
     def restart(self, process: str, wait_seconds: float) -> views.Restarted:
         """Have a process stopped and started."""

@@ -6,7 +6,7 @@ Does not: decide anything: it reads what the core decided.
 
 from collections.abc import Iterator
 
-from supervisor.control import leaders, views
+from supervisor.control import leaders, movement, views
 from supervisor.control.words import duration, last_exit
 from supervisor.core import alarms
 from supervisor.core.advice import nobody
@@ -29,10 +29,11 @@ def condition(reasons: tuple[views.Reason, ...]) -> str:
 
 def reasons(state: State, now: Instant, *, only: ElectionName | None = None) -> tuple[views.Reason, ...]:
     """Why this node is not healthy; ``only`` leaves the other elections and the always processes out."""
-    found = [*_of_daemon(state), *_of_store(state, now)]
+    found = [*_of_daemon(state), *_of_store(state, now), *movement.reasons(state)]
     for name in sorted(state.elections):
         if only is None or name == only:
             found += _of_election(state, state.elections[name], now)
+            found += movement.reasons_of(state, state.elections[name])
     for pid in sorted(state.processes):
         if only is None or pid.election == only:
             found += _of_process(state, state.processes[pid], now)
@@ -72,7 +73,7 @@ def waiting_for(state: State, e: Election, now: Instant) -> str:
     """What must happen before an election goes on; empty when it is where it should be."""
     match e.phase:
         case ElectionPhase.DETACHED:
-            return _before_campaign(state, e, now)
+            return "" if movement.drained(state) else _before_campaign(state, e, now)
         case ElectionPhase.CAMPAIGNING:
             return "etcd to put this node in the queue"
         case ElectionPhase.FOLLOWING:
@@ -105,7 +106,7 @@ def _before_campaign(state: State, e: Election, now: Instant) -> str:
     if session is None or session.lease is None or session.lost:
         detail = session.detail if session else ""
         return "a lease from etcd" + (f" ({detail})" if detail else "")
-    return "its next campaign"
+    return "its next campaign" if state.requests.known else "etcd to tell what is asked of this node"
 
 
 def _before_start(state: State, e: Election, now: Instant) -> str:
@@ -199,6 +200,8 @@ def _of_election(state: State, e: Election, now: Instant) -> Iterator[views.Reas
     elif e.phase is ElectionPhase.FOLLOWING and e.withdraw_at is not None:
         text = f"leaves the queue in {duration(e.withdraw_at - now)}: {e.unfit}"
         yield views.Reason(kind=views.UNHEALTHY, subject=name, text=text)
+    elif e.phase is ElectionPhase.DETACHED and movement.drained(state):
+        pass  # that is what was asked for
     elif e.phase not in (ElectionPhase.LEADING, ElectionPhase.FOLLOWING) or waits:
         words = f"{e.phase.value}, waits for {waits}" if waits else e.phase.value
         yield views.Reason(kind=views.UNSETTLED, subject=name, text=words)

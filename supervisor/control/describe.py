@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TypedDict
 
-from supervisor.control import condition, documents, leaders, views, words
+from supervisor.control import condition, documents, leaders, movement, views, words
 from supervisor.control.ports import Facts, LogTrouble
 from supervisor.core import document, versions
 from supervisor.core.names import ElectionName, Instant, ProcessId, Role
@@ -95,6 +95,7 @@ def _daemon(state: State, facts: Facts, now: Instant, loop_lag_seconds: float) -
         guardian_lost=state.guardian_lost,
         containment=facts.containment,
         stopping=state.stopping,
+        drained=movement.drained(state),
     )
 
 
@@ -173,6 +174,9 @@ def election(state: State, e: Election, now: Instant) -> views.Election:
         waiting_for=condition.waiting_for(state, e, now),
         processes=tuple(str(p.id) for p in _members(state, e) if not p.id.is_hook),
         **_standing(state, e, now),
+        paused=movement.paused(state, e),
+        priority=e.spec.priority,
+        switchover=movement.switchover(state, e),
     )
 
 

@@ -123,6 +123,17 @@ class Ports(Protocol):
         """Queue an event for the next step. Never blocks; after the end it is dropped."""
         ...
 
+    def wall(self) -> float:
+        """The date, in seconds since 1970."""
+        ...
+
+    async def write_request(self, path: str, value: bytes | None, revision: int | None) -> str:
+        """Put a request into etcd, or take it back (None), if what stands there is of this revision (0: nothing; None: anything).
+
+        Why it was not written; empty when it was. That it is in force, the state says.
+        """
+        ...
+
     async def wait(self, predicate: Callable[[State], bool], timeout_seconds: float) -> State | None:
         """The first state, the present one included, for which the predicate holds; None when the time is up first.
 

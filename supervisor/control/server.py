@@ -66,7 +66,7 @@ class ControlServer:
         server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=MOST_CALLS)
         key = os.urandom(32).hex().encode()
         door = Door(self._inner / "s")
-        service = guard(ControlService(self._ports, key), self._ports, door)
+        service = guard(ControlService(self._ports, key, door.caller), self._ports, door)
         control_pb2_grpc.add_ControlServicer_to_server(service, server)
         outer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:

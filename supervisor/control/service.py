@@ -5,26 +5,25 @@ the caller hangs up, and when the daemon ends. A name that does not exist is NOT
 Does not: decide: whether a node resigns or a process restarts is the core's affair.
 """
 
-import difflib
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import grpc
-from google.protobuf.message import Message
 
-from supervisor.control import condition, describe, leaders, outcomes, past, plans, views, watching
+from supervisor.control import asked, condition, describe, leaders, outcomes, past, plans, views, watching
 from supervisor.control.convert import to_message
+from supervisor.control.mover import MovingCalls
 from supervisor.control.ports import Ports
 from supervisor.core import document, planning
+from supervisor.core.access import Caller
 from supervisor.core.names import ElectionName, Instant, ProcessId, RunId
 from supervisor.core.operator_events import ResignRequested, RestartRequested, StartRequested, StopRequested
 from supervisor.core.state import Election, ElectionPhase, Process, State
-from supervisor.pb import control_pb2, control_pb2_grpc
+from supervisor.pb import control_pb2
 
-MOST_WAIT_SECONDS = 86_400.0
 NEW_LEADER_WAIT_SECONDS = 2.0
 """How long a finished resignation looks for the next leader before it says what it sees."""
 
@@ -32,22 +31,21 @@ NOT_THE_OWNER = (
     "only the daemon's own user and root may have it judge another file: it is read in the daemon's environment"
 )
 
-_NAMES_LISTED = 12
 _NOBODY_KNOWS = views.Leader(state=views.UNKNOWN, words="unknown (removed from the file)")
 _HELD = frozenset({ElectionPhase.LEADING, ElectionPhase.STEPPING_DOWN, ElectionPhase.RESIGNING})
 
 _Chosen: TypeAlias = tuple[ElectionName | None, ProcessId | None]
 
-if TYPE_CHECKING:  # at run time the class takes no parameters
-    Context: TypeAlias = grpc.aio.ServicerContext[Message, Message]
+if TYPE_CHECKING:
+    from supervisor.control.asked import Context
 
 
-class ControlService(control_pb2_grpc.ControlServicer):
+class ControlService(MovingCalls):
     """Answers through ``Ports``."""
 
-    def __init__(self, ports: Ports, key: bytes) -> None:
-        """``key``: what a caller with the rights of the daemon's user can read, and nobody else."""
-        self._ports = ports
+    def __init__(self, ports: Ports, key: bytes, caller: Callable[[str], Caller | None] = lambda _: None) -> None:
+        """``key``: what a caller with the rights of the daemon's user can read, and nobody else. ``caller``: who is behind a peer."""
+        super().__init__(ports, caller)
         self._key = key
 
     async def Status(  # noqa: N802 # the name of the call
@@ -75,9 +73,9 @@ class ControlService(control_pb2_grpc.ControlServicer):
         state, name = self._ports.state(), request.election
         if not name:
             return None, None
-        if ElectionName(name) not in state.elections and _names_process(state, name):
-            return None, await _process(state, name, context)
-        return (await _election(state, name, context)).spec.name, None
+        if ElectionName(name) not in state.elections and asked.names_process(state, name):
+            return None, await asked.process(state, name, context)
+        return (await asked.election(state, name, context)).spec.name, None
 
     def _status(self, chosen: _Chosen, *, exits: bool) -> views.Status:
         ports, (only, process) = self._ports, chosen
@@ -134,7 +132,7 @@ class ControlService(control_pb2_grpc.ControlServicer):
         if outcome.adopted and request.HasField("wait_seconds"):
             spec = ports.state().spec
             changed = planning.subjects(planning.plan(before, spec).items) if spec is not None else frozenset()
-            wait_seconds = _limited(request.wait_seconds)
+            wait_seconds = asked.limited(request.wait_seconds)
             after = await ports.wait(lambda s: plans.converged(s, ports.now(), changed), wait_seconds)
             settled = after is not None
             found = plans.missing(after or ports.state(), ports.now(), changed)
@@ -154,10 +152,12 @@ class ControlService(control_pb2_grpc.ControlServicer):
     ) -> control_pb2.Resigned:
         """Give up the lead: over when our key of that term is gone, not before."""
         ports = self._ports
-        e = await _election(ports.state(), request.election, context)
+        e = await asked.election(ports.state(), request.election, context)
         name, token = e.spec.name, e.create_revision
         if e.phase not in _HELD or token is None:
             return self._resigned("not-held", name, None)
+        if e.phase is ElectionPhase.LEADING and ports.state().requests.paused(name) is not None:
+            return self._resigned("paused", name, token)
 
         def gone(state: State) -> bool:
             present = state.elections.get(name)
@@ -172,7 +172,7 @@ class ControlService(control_pb2_grpc.ControlServicer):
 
         if e.phase is ElectionPhase.LEADING:
             ports.post(ResignRequested(election=name))
-        wait_seconds = _limited(request.wait_seconds)
+        wait_seconds = asked.limited(request.wait_seconds)
         if await ports.wait(gone, wait_seconds) is None:
             return self._resigned("timed-out", name, token)
         await ports.wait(succeeded, NEW_LEADER_WAIT_SECONDS)
@@ -194,13 +194,13 @@ class ControlService(control_pb2_grpc.ControlServicer):
     ) -> control_pb2.Restarted:
         """Stop and start a process: over when the next child is ready, or has ended."""
         ports, state = self._ports, self._ports.state()
-        pid = await _process(state, request.process, context)
+        pid = await asked.process(state, request.process, context)
         before = state.processes[pid]
         if not condition.wanted(state, before):
             return self._restarted("not-wanted", before)
         first = RunId(state.next_run)
         ports.post(RestartRequested(process=pid))
-        wait_seconds = _limited(request.wait_seconds)
+        wait_seconds = asked.limited(request.wait_seconds)
         after = await ports.wait(lambda s: outcomes.of_restart(s, before, first) != outcomes.TIMED_OUT, wait_seconds)
         return self._restarted(outcomes.of_restart(after or ports.state(), before, first), before)
 
@@ -212,11 +212,11 @@ class ControlService(control_pb2_grpc.ControlServicer):
     ) -> control_pb2.Started:
         """Lift a stop or a give-up: over when the process is ready, or has ended."""
         ports, state = self._ports, self._ports.state()
-        pid = await _process(state, request.process, context)
+        pid = await asked.process(state, request.process, context)
         before = state.processes[pid]
         ports.post(StartRequested(process=pid))
         # Posted always: that it runs, or is halted, may have changed by the time the core is asked.
-        wait_seconds = _limited(request.wait_seconds)
+        wait_seconds = asked.limited(request.wait_seconds)
         after = await ports.wait(lambda s: outcomes.of_start(s, before) != outcomes.TIMED_OUT, wait_seconds)
         outcome = outcomes.of_start(after or ports.state(), before)
         return to_message(views.Started(outcome=outcome, process=self._shown(before)), control_pb2.Started())
@@ -226,12 +226,12 @@ class ControlService(control_pb2_grpc.ControlServicer):
     ) -> control_pb2.Stopped:
         """Stop a process and halt it: over when nothing of it is left."""
         ports, state = self._ports, self._ports.state()
-        pid = await _process(state, request.process, context)
+        pid = await asked.process(state, request.process, context)
         before = state.processes[pid]
         outcome = outcomes.before_stop(state, before)
         if not outcome:
             ports.post(StopRequested(process=pid))
-            after = await ports.wait(lambda s: outcomes.is_stopped(s, pid), _limited(request.wait_seconds))
+            after = await ports.wait(lambda s: outcomes.is_stopped(s, pid), asked.limited(request.wait_seconds))
             outcome = outcomes.TIMED_OUT if after is None else "stopped"
         return to_message(views.Stopped(outcome=outcome, process=self._shown(before)), control_pb2.Stopped())
 
@@ -247,7 +247,7 @@ class ControlService(control_pb2_grpc.ControlServicer):
     ) -> control_pb2.Observation:
         """Who leads now."""
         state = self._ports.state()
-        e = await _election(state, request.election, context)
+        e = await asked.election(state, request.election, context)
         return to_message(describe.observation(state, e, self._ports.now()), control_pb2.Observation())
 
     async def Observe(  # noqa: N802
@@ -255,7 +255,7 @@ class ControlService(control_pb2_grpc.ControlServicer):
     ) -> AsyncGenerator[control_pb2.Observation, None]:
         """Who leads, now and at every change."""
         ports = self._ports
-        chosen = [(await _election(ports.state(), name, context)).spec.name for name in request.elections]
+        chosen = [(await asked.election(ports.state(), name, context)).spec.name for name in request.elections]
         said: dict[ElectionName, _Said] = {}
         async with aclosing(ports.subscribe()) as states:
             async for state in states:
@@ -271,11 +271,11 @@ class ControlService(control_pb2_grpc.ControlServicer):
     ) -> AsyncGenerator[control_pb2.LogLines, None]:
         """What processes said, and say."""
         state = self._ports.state()
-        chosen = [await _process(state, name, context) for name in request.processes]
+        chosen = [await asked.process(state, name, context) for name in request.processes]
         heard = self._ports.logs(
             list(dict.fromkeys(chosen)) or sorted(state.processes),
             lines=max(0, request.lines) if request.HasField("lines") else None,
-            since_seconds=_limited(request.since_seconds) if request.HasField("since_seconds") else None,
+            since_seconds=asked.limited(request.since_seconds) if request.HasField("since_seconds") else None,
             follow=request.follow,
         )
         async with aclosing(heard) as pieces:
@@ -294,10 +294,10 @@ class ControlService(control_pb2_grpc.ControlServicer):
     ) -> AsyncGenerator[control_pb2.Happening, None]:
         """What happened, and happens."""
         ports = self._ports
-        names = {(await _election(ports.state(), name, context)).spec.name for name in request.elections}
-        asked = partial(past.is_asked_for, elections=names, kinds=frozenset(request.kinds))
+        names = {(await asked.election(ports.state(), name, context)).spec.name for name in request.elections}
+        wanted = partial(past.is_asked_for, elections=names, kinds=frozenset(request.kinds))
         kept = ports.happened()
-        shown = [(n, h) for n, h in kept if asked(h)]
+        shown = [(n, h) for n, h in kept if wanted(h)]
         if request.HasField("lines"):
             shown = shown[max(0, len(shown) - max(0, request.lines)) :]
         for number, happened in shown:
@@ -308,7 +308,7 @@ class ControlService(control_pb2_grpc.ControlServicer):
         async with aclosing(ports.happenings(after=kept[-1][0] if kept else 0)) as news:
             async for number, happened, more in news:
                 missed += more
-                if asked(happened):
+                if wanted(happened):
                     yield to_message(past.happening(ports.state(), number, happened, missed), control_pb2.Happening())
                     missed = 0
 
@@ -318,7 +318,7 @@ class ControlService(control_pb2_grpc.ControlServicer):
         """What is on record of an election's terms; of one that no file names any more, too."""
         told = await self._ports.history(ElectionName(request.election)) if "/" not in request.election else None
         if told is None or not told.pages:
-            await _election(self._ports.state(), request.election, context)
+            await asked.election(self._ports.state(), request.election, context)
         view = past.describe_history(request.election, told)
         return to_message(view, control_pb2.History())
 
@@ -347,48 +347,6 @@ def _news(state: State, name: ElectionName, now: Instant, said: dict[ElectionNam
     return None if last is not None and last.leader == ageless else observation
 
 
-# --- names ---------------------------------------------------------------------------------------------------------
-
-
-async def _election(state: State, name: str, context: "Context") -> Election:
-    found = state.elections.get(ElectionName(name))
-    if found is None:
-        await context.abort(grpc.StatusCode.NOT_FOUND, _not_found("election", name, state.elections))
-    return found
-
-
-def _names_process(state: State, name: str) -> bool:
-    return any(name in (str(pid), pid.name) for pid in state.processes)
-
-
-async def _process(state: State, name: str, context: "Context") -> ProcessId:
-    """By its whole name, or by the last part when that is clear."""
-    by_name = {str(pid): pid for pid in state.processes if not pid.is_hook}
-    if name in by_name:
-        return by_name[name]
-    same = [pid for pid in state.processes if pid.name == name]
-    if len(same) > 1:
-        choices = ", ".join(sorted(map(str, same)))
-        await context.abort(grpc.StatusCode.NOT_FOUND, f'more than one process is named "{name}": {choices}')
-    if not same:
-        await context.abort(grpc.StatusCode.NOT_FOUND, _not_found("process", name, by_name))
-    return same[0]
-
-
-def _not_found(kind: str, name: str, names: Iterable[str]) -> str:
-    known = sorted(names)
-    near = difflib.get_close_matches(name, known, n=1)
-    if near:
-        return f'no {kind} is named "{name}"; did you mean "{near[0]}"?'
-    some = ", ".join(known[:_NAMES_LISTED]) + (", ..." if len(known) > _NAMES_LISTED else "")
-    return f'no {kind} is named "{name}"; ' + (f"there are: {some}" if known else "there is none")
-
-
 def _same(one: bytes, other: bytes) -> bool:
     """Whether two secrets are, in a time that does not tell how far."""
     return bool(other) and len(one) == len(other) and not sum(a ^ b for a, b in zip(one, other, strict=True))
-
-
-def _limited(seconds: float) -> float:
-    """A caller's time limit as one we can keep: no less than nothing, no more than a day. NaN is nothing."""
-    return min(max(0.0, seconds), MOST_WAIT_SECONDS)

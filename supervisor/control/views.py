@@ -54,6 +54,7 @@ class Daemon:
     guardian_lost: bool
     containment: str
     stopping: str
+    drained: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +161,9 @@ class Election:
     cooldown_until: str = ""
     unfit: str = ""
     withdraw_seconds: float | None = None
+    paused: str = ""
+    priority: int = 0
+    switchover: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,6 +307,14 @@ class Resigned:
     token: int | None
     leader: Leader
     waiting_for: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How something goes that takes a while."""
+
+    text: str
+    outcome: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ Each action is answered by exactly one of the events named beside it, unless the
 
 from dataclasses import dataclass
 
-from supervisor.core.events import TermRecord
+from supervisor.core.events import Candidate, TermRecord
 from supervisor.core.names import ElectionName, Instant, LeaseId, ProcessId, RunId, SeenToken, Term, Token
 from supervisor.core.spec import EtcdSpec, LogSpec, ProbeSpec, ProcessSpec, StopTo
 
@@ -298,6 +298,42 @@ class Resign:
     """Terms long over, whose records go."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandOver:
+    """As Resign, but only while the target's key is the one of ``to``; those before it in the queue go with ours.
+
+    All in one transaction: nobody else is first in between. -> Resigned | HandOverRefused | ResignFailed.
+    """
+
+    end: Resign
+    to: Candidate
+    ahead: tuple[Candidate, ...]
+    """Candidates of nodes like ours between us and the target. They enter anew, behind it."""
+    path: str = ""
+    """Of the request below ``<namespace>.ctl/`` that is settled with it; empty: none."""
+    done: bytes = b""
+    """What that is to say."""
+
+    @property
+    def election(self) -> ElectionName:
+        """Whose office it is."""
+        return self.end.election
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteRequest:
+    """Answer a request, if it is still the one of this revision. No answer: the watch shows what stands there."""
+
+    path: str
+    value: bytes
+    revision: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskDate:
+    """Look at the wall clock. -> DateSeen."""
+
+
 # --- the daemon itself ---------------------------------------------------------------------------------------------
 
 
@@ -312,6 +348,6 @@ Action = (
     Arm | Extend | Disarm | Vacate | Spawn | Release | SignalRun | KillRun | CloseSockets | StartProbe | StopProbe
     | ConfigureLog
     | Connect | Identify | RaiseRevision | Remember | GrantLease | Renew | RevokeLease | ConfirmKeys | AskLease
-    | Campaign | Prove | CloseRecords | Chronicle | Proclaim | Resign
+    | Campaign | Prove | CloseRecords | Chronicle | Proclaim | Resign | HandOver | WriteRequest | AskDate
     | Exit
 )  # fmt: skip

@@ -4,7 +4,7 @@ Promises: pure; one sentence each, with what to do. Does not: keep a file from b
 """
 
 from supervisor.core.spec import CampaignWay, Spec
-from supervisor.core.state import Store
+from supervisor.core.store import Store
 
 MOST_CALLS = 20
 """Campaign calls that one node had better have waiting at once."""

@@ -9,7 +9,6 @@ from enum import StrEnum
 
 from supervisor.core.access import ControlSpec
 from supervisor.core.spec import (
-    LIVE_PROCESS_FIELDS,
     CampaignWay,
     ElectionSpec,
     EtcdSpec,
@@ -20,6 +19,11 @@ from supervisor.core.spec import (
 
 RECAMPAIGN_ELECTION_FIELDS = frozenset({"ttl_seconds", "lost_grace_seconds", "safety_margin_seconds"})
 """The lease and the guardian's kill-by are made of these; a term cannot change them under its own feet."""
+
+LIVE_PROCESS_FIELDS = frozenset({"ready", "health", "restart", "stop", "log", "needs", "timeout_seconds"})
+"""A change of these never restarts a child: they say how it is watched, not what it is.
+
+But for what a child learns at its start alone: where to notify, and how often (``needs_restart``)."""
 
 
 class Cost(StrEnum):

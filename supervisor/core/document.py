@@ -77,7 +77,8 @@ def build(state: State, election: Election, processes: Iterable[Process]) -> byt
     token = election.term.token if election.term is not None else None
     facts = (
         state.node, state.wall_offset_seconds, election.phase, election.since, election.won_at, token,
-        election.leave_at is not None,
+        election.leave_at is not None, election.handover,
+        state.requests.paused(election.spec.name) is not None, state.node in state.requests.drains,
     )  # fmt: skip
     known = _known.get(election.spec.name)
     if known is not None and known.facts == facts and known.spec is election.spec and _same(known.processes, processes):
@@ -117,9 +118,12 @@ def _build(state: State, election: Election, processes: tuple[Process, ...]) -> 
         "state": standing,
         "health": worst(map(process_health, processes)).value,
         "since": wall_time(state, since),
+        **({"to": election.handover.node} if election.handover is not None and standing == "stopping" else {}),
         **({"token": election.term.token} if election.term is not None and standing != "candidate" else {}),
         "processes": shown,
-        "priority": 0,
+        "priority": election.spec.priority,
+        **({"paused": True} if state.requests.paused(election.spec.name) is not None else {}),
+        **({"drained": True} if state.node in state.requests.drains else {}),
         "value": dict(election.spec.proclaim.value),
     }
     encoded = _encode(document)
@@ -154,6 +158,16 @@ def says_stopping(value: bytes) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(document, dict) and document.get("state") == "stopping" and node_of(value) is not None
+
+
+def named_next(value: bytes) -> str:
+    """Whom the leader that wrote it is handing over to; empty: whoever is next."""
+    try:
+        document = json.loads(value)
+    except (ValueError, RecursionError):
+        return ""
+    node = document.get("to") if isinstance(document, dict) else None
+    return node if isinstance(node, str) else ""
 
 
 def says_candidate(value: bytes) -> bool:

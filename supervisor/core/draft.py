@@ -12,7 +12,8 @@ from supervisor.core.actions import Action
 from supervisor.core.evolve import replace
 from supervisor.core.names import ElectionName, Instant, LeaseId, ProcessId, RunId, SeenToken
 from supervisor.core.others import LeaseSight
-from supervisor.core.state import DoomedLease, Election, Process, Session, State
+from supervisor.core.state import Election, Process, Session, State
+from supervisor.core.store import DoomedLease
 from supervisor.core.written import Written
 
 K = TypeVar("K")

@@ -12,7 +12,7 @@ step was *requested*, only what is known now. What is due without an event of it
 reload, to disarm when the last process is gone) is in ``reconcile``.
 """
 
-from supervisor.core import giveup, ledger, preparing, records, takeover, timing, tokens, waiting, wording
+from supervisor.core import giveup, ledger, preparing, records, succession, takeover, timing, tokens, waiting
 from supervisor.core.actions import Prove, Resign
 from supervisor.core.draft import Draft
 from supervisor.core.events import (
@@ -20,16 +20,10 @@ from supervisor.core.events import (
     Campaigned,
     CampaignFailed,
     Candidate,
-    Disarmed,
-    DisarmRefused,
     FirstRead,
     KillByStruck,
-    Proclaimed,
-    ProclaimFailed,
     QueueChanged,
     ReadFirstFailed,
-    Resigned,
-    ResignFailed,
 )
 from supervisor.core.evolve import replace
 from supervisor.core.names import Instant
@@ -41,9 +35,7 @@ from supervisor.core.store_events import CampaignEnded
 
 QUEUED = frozenset({ElectionPhase.FOLLOWING, ElectionPhase.PROVING})
 HELD = frozenset({ElectionPhase.LEADING, ElectionPhase.STEPPING_DOWN})
-CALM = frozenset({ElectionPhase.LEADING, ElectionPhase.FOLLOWING})
 RETRY_SECONDS = 0.2
-PROCLAIM_RETRY_SECONDS, PROCLAIM_LEAST_OFTEN_SECONDS = 1.0, 10.0
 LAST_RESIGN_SECONDS = 1.0
 """For a daemon that is ending: who waits for us starts at once when our record says that we stopped, else a TTL later."""
 
@@ -72,6 +64,7 @@ def detach(draft: Draft, e: Election, cause: str) -> Election:
             departed=e.departed,
             hooked=e.hooked,
             past=ledger.past(e),
+            answered=e.answered,
         )
     )
 
@@ -89,9 +82,14 @@ def prove(draft: Draft, e: Election) -> Election:
     """We look first; ask etcd for the proof. Asked again while leading, it brings the predecessors' records."""
     assert e.lease is not None
     assert e.create_revision is not None
+    if why := withheld(draft, e):
+        again = e.phase is ElectionPhase.FOLLOWING and e.withheld == why
+        return e if again else follow(draft, replace(e, withheld=why), f"first in the queue, but {why}")
     record = _record(draft, e, Mark.STARTED)
     draft.do(Prove(election=e.spec.name, lease=e.lease, create_revision=e.create_revision, record=record))
-    e = replace(e, asked=True, retry_at=None, on_record=True, proofs=e.proofs + 1, proof_asked_at=draft.now)
+    e = replace(
+        e, withheld="", asked=True, retry_at=None, on_record=True, proofs=e.proofs + 1, proof_asked_at=draft.now
+    )
     if e.phase is not ElectionPhase.LEADING:
         since = draft.now if e.phase is not ElectionPhase.PROVING else e.since
         session = draft.session_of(e.lease)
@@ -101,6 +99,15 @@ def prove(draft: Draft, e: Election) -> Election:
         if prepare and e.term is None and session is not None:
             e = preparing.arm(draft, e, session, last_words(draft, e))
     return draft.put_election(e)
+
+
+def withheld(draft: Draft, e: Election) -> str:
+    """Why no term may begin here; empty when it may. One that has begun, or may have, is not new."""
+    if e.on_record:
+        return ""
+    if draft.base.requests.paused(e.spec.name) is not None:
+        return "nobody moves: it is paused"
+    return "this node is drained" if draft.base.node in draft.base.requests.drains else ""
 
 
 def lead(draft: Draft, e: Election, session: Session) -> Election:
@@ -113,8 +120,9 @@ def lead(draft: Draft, e: Election, session: Session) -> Election:
             e,
             phase=ElectionPhase.LEADING,
             since=draft.now,
-            cause="won",
-            won_at=draft.now,
+            cause="won" if e.won_at is None else f"leads on: {e.unmoved}",
+            won_at=draft.now if e.won_at is None else e.won_at,
+            lost_at=None,
             asked=False,
             standby=False,
             campaign_deadline=None,
@@ -164,15 +172,8 @@ def resign(draft: Draft, e: Election, cause: str) -> Election:
     assert e.lease is not None
     assert e.create_revision is not None
     record = _record(draft, e, Mark.STOPPED) if e.on_record else b""
-    draft.do(
-        Resign(
-            election=e.spec.name,
-            lease=e.lease,
-            create_revision=e.create_revision,
-            record=record,
-            forget=e.forget,
-        )
-    )
+    end = Resign(election=e.spec.name, lease=e.lease, create_revision=e.create_revision, record=record, forget=e.forget)
+    draft.do(succession.hand_over(e, end))
     since = draft.now if e.phase is not ElectionPhase.RESIGNING else e.since
     return draft.put_election(
         replace(e, phase=ElectionPhase.RESIGNING, since=since, cause=cause, asked=True, retry_at=None)
@@ -196,9 +197,9 @@ def on_campaigned(draft: Draft, e: Election, event: Campaigned) -> None:
     refused = tokens.refusal(draft, e, event.create_revision)
     if (e := replace(e, create_revision=event.create_revision, asked=False, refused=refused)).refused:
         resign(draft, tokens.on_low(draft, e), "its token is too low")
-    elif e.queue_revision > event.create_revision and not any(_is_ours(e, c) for c in e.queue):
+    elif e.queue_revision > event.create_revision and not any(is_ours(e, c) for c in e.queue):
         key_vanished(draft, e, "our key was deleted")  # the watch was faster than this answer
-    elif _is_ours(e, event.first):
+    elif is_ours(e, event.first):
         prove(draft, e)
     else:
         _after_reading_first(draft, e, event.first)
@@ -236,7 +237,7 @@ def on_first_read(draft: Draft, e: Election, event: FirstRead) -> None:
         _after_reading_first(draft, e, event.first, event)
     elif e.phase is ElectionPhase.LEADING and e.asked:
         e = replace(e, asked=False)
-        if event.first is None or not _is_ours(e, event.first):
+        if event.first is None or not is_ours(e, event.first):
             key_vanished(draft, e, "our key was deleted")
         else:
             waiting.wait_for_predecessors(draft, e, event)
@@ -265,9 +266,9 @@ def on_queue(draft: Draft, e: Election, event: QueueChanged) -> None:
     tokens.note_leader(draft, e)
     if e.create_revision is None or event.revision < e.create_revision:
         return  # older than our key: it cannot say anything about it
-    if not any(_is_ours(e, c) for c in event.candidates):
+    if not any(is_ours(e, c) for c in event.candidates):
         key_vanished(draft, e, "our key was deleted")
-    elif e.phase is ElectionPhase.FOLLOWING and _is_ours(e, event.candidates[0]):
+    elif e.phase is ElectionPhase.FOLLOWING and is_ours(e, event.candidates[0]):
         prove(draft, e)
 
 
@@ -285,89 +286,17 @@ def on_struck(draft: Draft, e: Election, event: KillByStruck) -> None:
             step_down(draft, e, "kill-by passed", lost=True)
 
 
-def on_disarmed(draft: Draft, e: Election, event: Disarmed) -> None:
-    """Proven empty. The key goes last, and now is last."""
-    if e.phase is not ElectionPhase.STEPPING_DOWN or e.term != event.term:
-        return
-    stopped(draft, replace(e, armed=False, disarming=False, blockers=()))
-
-
-def stopped(draft: Draft, e: Election) -> None:
-    """Nothing of the term is alive and no switch is armed: give the key up, if there still is one, and say so."""
-    resign(draft, replace(e, term=None), e.cause)
-
-
-def on_disarm_refused(draft: Draft, e: Election, event: DisarmRefused) -> None:
-    """Something is still alive in there: the key stays, and ``status`` names it."""
-    if e.phase is ElectionPhase.STEPPING_DOWN and e.term == event.term:
-        retry = Instant(draft.now + RETRY_SECONDS)
-        draft.put_election(replace(e, disarming=False, blockers=event.blockers, retry_at=retry))
-
-
-def on_resigned(draft: Draft, e: Election, event: Resigned) -> None:
-    """Our key is gone because we wanted it."""
-    if e.phase is ElectionPhase.RESIGNING and e.create_revision == event.create_revision:
-        _gone(draft, e)
-
-
-def on_resign_failed(draft: Draft, e: Election, event: ResignFailed) -> None:
-    """Try until the key or its lease is gone; when ending, the lease's end takes it along.
-
-    A record alone is not worth more than a lease's time: who waits for it has stopped waiting by then.
-    """
-    if e.phase is not ElectionPhase.RESIGNING or e.create_revision != event.create_revision:
-        return
-    keyless = e.key_lost or not any(_is_ours(e, c) for c in e.queue)
-    patience = LAST_RESIGN_SECONDS if draft.base.stopping else e.spec.ttl_seconds
-    if (draft.base.stopping or keyless) and draft.now >= e.since + patience:
-        _gone(draft, e)
-    else:
-        draft.put_election(replace(e, asked=False, retry_at=Instant(draft.now + RETRY_SECONDS)))
-
-
 def on_resign_requested(draft: Draft, e: Election, _event: ResignRequested) -> None:
-    """An operator's word; only a leader has something to give up."""
-    if e.phase is ElectionPhase.LEADING and not e.leaving:
+    """An operator's word; only a leader has something to give up. Where nobody moves, nobody does."""
+    if e.phase is ElectionPhase.LEADING and not e.leaving and draft.base.requests.paused(e.spec.name) is None:
         draft.put_election(replace(e, giveups=0, withdrawals=0, leaving="resigned by an operator"))
-
-
-def on_proclaimed(draft: Draft, e: Election, event: Proclaimed) -> None:
-    """The document stands."""
-    if e.create_revision == event.create_revision and e.proclaiming is not None:
-        stands = replace(e, proclaimed=e.proclaiming, proclaiming=None, proclaim_failures=0, proclaim_retry_at=None)
-        if e.proclaiming == e.proclaimed and e.proclaim_at is None and e.phase in CALM and e.proclaimed_at is not None:
-            # The same again, and nothing has changed since: a thousand such answers are nothing to be reconciled.
-            again = wording.again_at(e, e.proclaimed_at)
-            draft.elections.put(e.spec.name, replace(stands, proclaim_at=again))
-        else:
-            draft.put_election(stands)
-
-
-def on_proclaim_failed(draft: Draft, e: Election, event: ProclaimFailed) -> None:
-    """Unknown what stands there now: write again, ever less often, for each word more is work for an etcd that is slow.
-
-    If etcd says that the key is not ours, that is the news.
-    """
-    if e.create_revision != event.create_revision:
-        return
-    failures = e.proclaim_failures + 1
-    again = Instant(
-        draft.now
-        + retry_seconds(failures, event.chance, least=PROCLAIM_RETRY_SECONDS, most=PROCLAIM_LEAST_OFTEN_SECONDS)
-    )
-    e = draft.put_election(
-        replace(
-            e, proclaimed=b"", proclaiming=None, proclaim_failures=failures, proclaim_retry_at=again, proclaim_at=again
-        )
-    )
-    if event.key_gone:
-        key_vanished(draft, e, "our key is gone or not ours any more")
 
 
 # --- helpers -------------------------------------------------------------------------------------------------------
 
 
-def _is_ours(e: Election, candidate: Candidate) -> bool:
+def is_ours(e: Election, candidate: Candidate) -> bool:
+    """Whether a candidate is us."""
     return candidate.lease == e.lease and candidate.create_revision == e.create_revision
 
 
@@ -400,7 +329,7 @@ def _confirmed_by_proof(draft: Draft, e: Election, session: Session) -> Session:
     return draft.put_session(replace(session, confirmed_at=e.proof_asked_at, confirm_at=again))
 
 
-def _gone(draft: Draft, e: Election) -> None:
+def gone(draft: Draft, e: Election) -> None:
     """No key of ours is left."""
     keyless = e.key_lost or draft.session_of(e.lease) is None
     revision = e.create_revision or 0
@@ -415,9 +344,9 @@ def _after_reading_first(draft: Draft, e: Election, first: Candidate | None, eve
     session = draft.session_of(e.lease)
     if first is None or (e.create_revision is not None and first.create_revision > e.create_revision):
         key_vanished(draft, e, "our key was deleted")
-    elif not _is_ours(e, first) and e.term is not None:
+    elif not is_ours(e, first) and e.term is not None:
         abandon(draft, e, "another key is older")
-    elif not _is_ours(e, first):
+    elif not is_ours(e, first):
         follow(draft, e, "queued behind the leader")
     elif session is None or session.lost:
         # First, but with a lease in doubt: no term begins on it. The session's next news decides.

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from supervisor.core import operator_events as oev
 from supervisor.core import store_events as sev
 from supervisor.core.names import ElectionName, Instant, LeaseId, RunId, Term, Token
+from supervisor.core.request_events import RequestEvent
 from supervisor.core.spec import Spec
 
 
@@ -445,5 +446,5 @@ Event = (
     | sev.TokenRemembered | sev.RevisionRaised | sev.PermissionsSeen | sev.GatewaySeen
     | Campaigned | CampaignFailed | sev.CampaignEnded | QueueChanged | FirstRead | ReadFirstFailed
     | KeysConfirmed | KeysUnconfirmed | LeaseSeen | LeaseUnseen | RecordsClosed | CloseRecordsFailed | sev.Chronicled
-    | Proclaimed | ProclaimFailed | Resigned | ResignFailed | Together
+    | Proclaimed | ProclaimFailed | Resigned | ResignFailed | Together | RequestEvent
 )  # fmt: skip

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from supervisor.core import document, ledger
+from supervisor.core import document, ledger, movements
 from supervisor.core import events as ev
 from supervisor.core.names import HOOK_MARK, Instant
 from supervisor.core.state import Election, ElectionPhase, Health, Process, ProcessPhase, State
@@ -25,6 +25,8 @@ class Kind(StrEnum):
 
     TERM_WON = "term-won"
     """This node leads; its processes follow."""
+    TERM_GOES_ON = "term-goes-on"
+    """A handover came to nothing when its processes had ended: the same term is led on, and they start again."""
     TERM_READY = "term-ready"
     """All that the term runs served for the first time."""
     TERM_ENDING = "term-ending"
@@ -39,6 +41,20 @@ class Kind(StrEnum):
     """This node's standby keeps it from standing."""
     TOKEN_REFUSED = "token-refused"  # noqa: S105 # a fencing token, no secret
     """This node takes no office: its token would be below one already seen."""
+    PAUSED = movements.PAUSED
+    """Nobody moves, in one election or in the fleet."""
+    RESUMED = movements.RESUMED
+    DRAINED = movements.DRAINED
+    """A node, not always this one, is to lead nothing."""
+    UNDRAINED = movements.UNDRAINED
+    SWITCHOVER = movements.SWITCHOVER
+    """A request for one has come to another stage."""
+    HANDING_OVER = movements.HANDING_OVER
+    """This node has begun to hand an election over."""
+    HANDOVER_FAILED = movements.HANDOVER_FAILED
+    """... and it came to nothing: this node leads on, or has lost the lead."""
+    WITHHELD = movements.WITHHELD
+    """This node is first in a queue and takes no office: nobody moves, or it is drained."""
     PROCESS_STARTED = "process-started"
     PROCESS_READY = "process-ready"
     PROCESS_UNHEALTHY = "process-unhealthy"
@@ -83,6 +99,7 @@ def of_step(before: State, event: ev.Event, after: State, *, now: Instant) -> li
     if after.rejected_at is not None and after.rejected_at != before.rejected_at:
         first = after.problems[0] if after.problems else ""
         found.append(_h(Kind.CONFIG_REFUSED, now, problems=len(after.problems), first=first))
+    found += (_turn(turn, now) for turn in movements.of_requests(before, after))
     if before.sessions is not after.sessions:
         for ttl, session in after.sessions.items():
             was = before.sessions.get(ttl)
@@ -103,7 +120,7 @@ def of_step(before: State, event: ev.Event, after: State, *, now: Instant) -> li
 
 def in_words(h: Happening) -> str:
     """A sentence without its subject's time: ``billing: this node leads (token 12): after term 6 of web-2: ...``."""
-    subject = h.process or h.election
+    subject = h.process or h.election or ("the fleet" if h.kind in (Kind.PAUSED, Kind.RESUMED) else "")
     text = _WORDS[h.kind](h.facts)
     token = f" (token {h.token})" if h.token is not None and not h.process else ""
     head, colon, rest = text.partition(": ")
@@ -114,6 +131,11 @@ def _h(
     kind: Kind, at: Instant, *, election: str = "", process: str = "", token: int | None = None, **facts: Fact
 ) -> Happening:
     return Happening(kind=kind, at=at, election=election, process=process, token=token, facts=facts)
+
+
+def _turn(turn: movements.Turn, now: Instant) -> Happening:
+    facts: dict[str, Fact] = dict(turn.facts)
+    return Happening(kind=Kind(turn.kind), at=now, election=turn.election, token=turn.token, facts=facts)
 
 
 def _news(event: ev.Event, now: Instant) -> Iterator[Happening]:
@@ -137,13 +159,18 @@ def _news(event: ev.Event, now: Instant) -> Iterator[Happening]:
 def _election(was: Election, e: Election | None, state: State, now: Instant) -> Iterator[Happening]:
     name = was.spec.name
     token = was.create_revision if e is None or e.create_revision is None else e.create_revision
-    if was.lost_at is not None and (e is None or e.lost_at is None):
+    over = was.lost_at is not None and (e is None or e.lost_at is None)
+    if e is not None and ledger.goes_on(was, e):
+        yield _h(Kind.TERM_GOES_ON, now, election=name, token=token, why=e.unmoved)
+    elif e is not None and e.phase is ElectionPhase.LEADING and was.phase is not ElectionPhase.LEADING:
+        yield _h(Kind.TERM_WON, now, election=name, token=token, why=ledger.why_begun(e))
+    elif was.lost_at is not None and over:
         took = round(now - was.lost_at, 3)
         yield _h(Kind.TERM_ENDED, now, election=name, token=was.create_revision, stop_seconds=took)
     if e is None:
         return
-    if e.phase is ElectionPhase.LEADING and was.phase is not ElectionPhase.LEADING:
-        yield _h(Kind.TERM_WON, now, election=name, token=token, why=ledger.why_begun(e))
+    for turn in movements.of_election(was, e):
+        yield _turn(turn, now)
     if e.waits_for and not was.waits_for:
         p = e.waits_for[0]
         yield _h(Kind.WAITING, now, election=name, token=token, for_node=p.node, for_token=p.token, detail=p.detail)
@@ -216,8 +243,26 @@ def _exit(f: Mapping[str, Fact]) -> str:
     return f"{how}{because}: {f['decision']}"
 
 
+def _asked(f: Mapping[str, Fact]) -> str:
+    whom = f["to"] or "the next healthy node"
+    by = f["by"] or "somebody"
+    match f["stage"]:
+        case "asked":
+            when = f" at {f['at']}" if "at" in f else ""
+            return f"a switchover to {whom}{when} is asked for by {by}"
+        case "accepted":
+            return f"{f.get('from', 'its leader')} hands over to {whom}"
+        case "done":
+            return (
+                f"{f.get('from', 'its leader')} has handed over to {whom}: its token is {f.get('new_token', 'unknown')}"
+            )
+        case _:
+            return f"the switchover to {whom} is {f['stage']}" + (f": {f['why']}" if "why" in f else "")
+
+
 _WORDS: Mapping[Kind, Callable[[Mapping[str, Fact]], str]] = {
     Kind.TERM_WON: lambda f: f"this node leads: {f['why']}",
+    Kind.TERM_GOES_ON: lambda f: f"this node leads on: {f['why']}",
     Kind.TERM_READY: _ready,
     Kind.TERM_ENDING: lambda f: f"{'lost' if f['lost'] else 'gives up'} the lead: {f['why']}",
     Kind.TERM_ENDED: lambda f: f"the term is over: it took {f['stop_seconds']:.3f} s to stop",
@@ -225,6 +270,14 @@ _WORDS: Mapping[Kind, Callable[[Mapping[str, Fact]], str]] = {
     Kind.WAITING: lambda f: f"starts nothing yet: {f['detail']}",
     Kind.UNFIT: lambda f: f"this node does not stand: {f['why']}",
     Kind.TOKEN_REFUSED: lambda f: f"takes no office: {f['why']}",
+    Kind.PAUSED: lambda f: f"PAUSED by {f['by'] or 'somebody'}: nobody moves, and nobody takes over",
+    Kind.RESUMED: lambda _: "resumed: leaders may move again",
+    Kind.DRAINED: lambda f: f"{f['drained']} is DRAINED by {f['by'] or 'somebody'}: it leads nothing from now on",
+    Kind.UNDRAINED: lambda f: f"{f['drained']} is not drained any more",
+    Kind.SWITCHOVER: _asked,
+    Kind.HANDING_OVER: lambda f: f"hands over to {f['to']}: {f['why']}",
+    Kind.HANDOVER_FAILED: lambda f: f"the handover to {f['to']} came to nothing: {f['why']}",
+    Kind.WITHHELD: lambda f: f"this node is first and takes no office: {f['why']}",
     Kind.PROCESS_STARTED: lambda f: f"started: pid {f['pid']}",
     Kind.PROCESS_READY: lambda _: "ready",
     Kind.PROCESS_UNHEALTHY: lambda f: f"unhealthy: {f['detail']}",

@@ -126,6 +126,12 @@ def past(e: Election) -> Past | None:
     return Past(token=e.create_revision, lost_at=e.lost_at)
 
 
+def goes_on(was: Election, e: Election) -> bool:
+    """Whether a term that was ending is led on: its handover came to nothing (``ending.go_on``)."""
+    began = e.phase is ElectionPhase.LEADING and was.phase is not ElectionPhase.LEADING
+    return began and was.won_at is not None and was.won_at == e.won_at
+
+
 def gap(state: State, e: Election) -> Gap | None:
     """How long nobody had served when this term was ready; None where nothing is known of a term before it."""
     if e.ready_at is None or e.previous is None:

@@ -11,21 +11,25 @@ from collections.abc import Mapping
 from typing import assert_never
 
 from supervisor.core import election as elections
-from supervisor.core import events as ev
 from supervisor.core import (
+    ending,
+    handover,
     ledger,
     lifecycle,
     members,
     moving,
     operator,
     ownership,
+    proclaiming,
     reconcile,
     schedule,
     session,
     sights,
     tokens,
 )
+from supervisor.core import events as ev
 from supervisor.core import operator_events as oev
+from supervisor.core import request_events as rev
 from supervisor.core import store_events as sev
 from supervisor.core.actions import Action
 from supervisor.core.draft import Draft
@@ -70,6 +74,7 @@ def step(state: State, event: ev.Event, *, now: Instant) -> tuple[State, tuple[A
             draft
         )  # the last session elsewhere went just now: leases are wanted from where we are connected
     sights.reconcile(draft)
+    handover.reconcile_dates(draft)
     reconcile.finish(draft)
     return draft.finish()
 
@@ -105,6 +110,15 @@ def _dispatch(draft: Draft, event: ev.Event) -> None:
         case ev.Together(events=events):
             for one in events:
                 _dispatch(draft, one)
+        case rev.RequestsSeen():
+            handover.on_requests(draft, event)
+        case rev.RequestsUnseen():
+            handover.on_unseen(draft, event)
+        case rev.DateSeen():
+            handover.on_date(draft, event)
+        case rev.HandOverRefused():
+            if (e := draft.elections.get(event.election)) is not None:
+                ending.on_handover_refused(draft, e, event)
         case oev.RestartRequested() | oev.StartRequested() | oev.StopRequested():
             operator.on_request(draft, event)
         case _:
@@ -192,8 +206,10 @@ def _on_session(
             ownership.on_unconfirmed(draft, event)
         case ev.LeaseSeen():
             sights.on_seen(draft, event)
+            handover.on_lease_seen(draft, event)
         case ev.LeaseUnseen():
             sights.on_unseen(draft, event)
+            handover.on_lease_unseen(draft, event)
         case _:
             assert_never(event)
 
@@ -211,9 +227,9 @@ def _on_election(
         case ev.Armed():
             elections.on_armed(draft, e, event)
         case ev.Disarmed():
-            elections.on_disarmed(draft, e, event)
+            ending.on_disarmed(draft, e, event)
         case ev.DisarmRefused():
-            elections.on_disarm_refused(draft, e, event)
+            ending.on_disarm_refused(draft, e, event)
         case ev.KillByStruck():
             elections.on_struck(draft, e, event)
         case ev.Campaigned():
@@ -229,13 +245,13 @@ def _on_election(
         case ev.ReadFirstFailed():
             elections.on_read_first_failed(draft, e, event)
         case ev.Proclaimed():
-            elections.on_proclaimed(draft, e, event)
+            proclaiming.on_proclaimed(draft, e, event)
         case ev.ProclaimFailed():
-            elections.on_proclaim_failed(draft, e, event)
+            proclaiming.on_proclaim_failed(draft, e, event)
         case ev.Resigned():
-            elections.on_resigned(draft, e, event)
+            ending.on_resigned(draft, e, event)
         case ev.ResignFailed():
-            elections.on_resign_failed(draft, e, event)
+            ending.on_resign_failed(draft, e, event)
         case oev.ResignRequested():
             elections.on_resign_requested(draft, e, event)
         case sev.Chronicled():

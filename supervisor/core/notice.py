@@ -2,7 +2,7 @@
 
 Between the last sign of the one and the first of the other lies only what cannot be done before: the proof that nothing is left,
 the key's deletion, the proof of the win, and the process's own start. So a leader that is to leave says *stopping* in its document and serves on for
-``NOTICE_SECONDS``; whoever stands behind it and reads that arms its guardian, notes its token and holds its first processes
+``NOTICE_SECONDS``; whoever stands behind it, or is named in it (``handover``), and reads that arms its guardian, notes its token and holds its first processes
 just before exec (``preparing``), at most for ``HELD_SECONDS``. The proof of the win releases them, as ever.
 
 Promises: pure; a notice is given only where somebody of ours stands behind us and something serves meanwhile, for a few elections
@@ -18,7 +18,7 @@ from supervisor.core import election as elections
 from supervisor.core.draft import Draft
 from supervisor.core.events import Candidate
 from supervisor.core.evolve import replace
-from supervisor.core.names import Instant
+from supervisor.core.names import EPOCH, Instant
 from supervisor.core.preparing import MOST_HELD, arm, can_be_held, may_prepare
 from supervisor.core.state import Election, ElectionPhase, Process
 
@@ -60,21 +60,27 @@ def _is_followed(e: Election) -> bool:
 
 def hear(draft: Draft, e: Election) -> Election:
     """While FOLLOWING: get ready when the leader leaves and we are next; let go of what was held for too long."""
+    is_next = _is_next(draft, e)
     if e.prepare:
-        if draft.now < e.held_until:
-            return e
-        return draft.put_election(replace(e, prepare=False))
-    if e.term is not None or len(e.queue) < 2 or not can_be_held(e.spec):  # the leader and we
-        return e
-    leader, second = e.queue[:2]
-    if not document.says_stopping(leader.value) or not _is_ours(e, second):
+        if not is_next:  # the leader has thought better of it, or somebody else leads
+            return draft.put_election(replace(e, prepare=False, held_until=EPOCH))
+        return e if draft.now < e.held_until else draft.put_election(replace(e, prepare=False))
+    if not is_next or not can_be_held(e.spec) or (e.term is not None and e.held_until != EPOCH):
         return e
     session = draft.session_of(e.lease)
     if session is None or draft.base.store.reachable is False or not may_prepare(draft, e, session):
         return e
     draft.prepared += 1
-    e = replace(e, prepare=True, held_until=Instant(draft.now + HELD_SECONDS))
-    return arm(draft, e, session, elections.last_words(draft, e))
+    e = draft.put_election(replace(e, prepare=True, held_until=Instant(draft.now + HELD_SECONDS)))
+    return e if e.term is not None else arm(draft, e, session, elections.last_words(draft, e))
+
+
+def _is_next(draft: Draft, e: Election) -> bool:
+    """Whether the leader says that it leaves, and we are the one it names, or the second where it names nobody; and may lead."""
+    if len(e.queue) < 2 or not document.says_stopping(e.queue[0].value) or elections.withheld(draft, e):
+        return False
+    named = document.named_next(e.queue[0].value)
+    return named == draft.base.node if named else _is_ours(e, e.queue[1])
 
 
 def _is_ours(e: Election, candidate: Candidate) -> bool:

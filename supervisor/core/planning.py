@@ -11,9 +11,10 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from supervisor.core import diff
+from supervisor.core import candidates, diff
 from supervisor.core.diff import Cost
 from supervisor.core.differences import KeyChange, differences
+from supervisor.core.evolve import replace
 from supervisor.core.names import ElectionName, ProcessId, Role
 from supervisor.core.outage import Gap, of_handover, of_restart
 from supervisor.core.spec import ElectionSpec, ProcessSpec, Spec
@@ -117,8 +118,30 @@ def _notes(state: State, old: Spec, new: Spec) -> Iterable[str]:
             "before anything of the file is in force, its etcd is asked whether it is the same cluster; if it is not, or "
             "does not answer, the whole file is refused"
         )
+    yield from _held(state, old, new)
     if state.pending is not None:
         yield "another file is about to be adopted, or refused, as soon as its etcd has answered"
+
+
+def _held(state: State, old: Spec, new: Spec) -> Iterable[str]:
+    """What keeps the file from being done at once, or moves leaders after it: pauses, drains, priorities."""
+    moved = diff.moves(old, new)
+    for name, e in state.elections.items():
+        after = new.elections.get(name)
+        if e.phase is not ElectionPhase.LEADING:
+            continue
+        if state.requests.paused(name) is not None:
+            if diff.of_election(e.spec, after, moved=moved) in (Cost.RECAMPAIGN, Cost.STOP):
+                yield f"{name} is paused: this node leads on as it is until `supervisor resume`, and its term ends then"
+        elif after is not None and after.priority != e.spec.priority:
+            best = candidates.best(state, replace(e, spec=after))
+            if best is not None:
+                yield (
+                    f"{name}: {best.node} has the higher priority then ({best.priority}): once that has been so for a while, and this "
+                    f"term is {after.priority_cooldown_seconds:g} s old, it is handed the office"
+                )
+    if state.node in state.requests.drains:
+        yield "this node is drained: it leads nothing and stands for nothing until `supervisor undrain`"
 
 
 # --- elections -------------------------------------------------------------------------------------------------------

@@ -9,27 +9,31 @@ alive and not desired is being stopped. Running it twice in a row does nothing t
 from supervisor.core import (
     diff,
     document,
+    ending,
+    handover,
     hooks,
     ledger,
     lifecycle,
     needs,
     notice,
     preparing,
+    proclaiming,
     standing,
     stopping,
     story,
     timing,
     variables,
     waiting,
-    wording,
 )
 from supervisor.core import election as elections
-from supervisor.core.actions import Campaign, Connect, Disarm, Exit, Proclaim, Vacate
+from supervisor.core.actions import Campaign, Connect, Disarm, Exit, Vacate
 from supervisor.core.draft import Draft
 from supervisor.core.evolve import replace
 from supervisor.core.names import ElectionName, Instant, ProcessId, ProcessName, Role, Term
+from supervisor.core.requests import Requests
 from supervisor.core.spec import GiveUp, ProcessSpec, Spec
-from supervisor.core.state import Election, ElectionPhase, Process, ProcessPhase, Store
+from supervisor.core.state import Election, ElectionPhase, Process, ProcessPhase
+from supervisor.core.store import Store
 
 NO_ELECTION = ElectionName("")
 OVER = frozenset({ProcessPhase.COMPLETED, ProcessPhase.GAVE_UP})
@@ -93,7 +97,8 @@ def _connect(draft: Draft) -> None:
         return
     if any(e.phase is not ElectionPhase.DETACHED for e in draft.elections.values()):
         return
-    draft.base = replace(base, store=Store(connected=base.spec.etcd, since=draft.now, versions=base.store.versions))
+    store = Store(connected=base.spec.etcd, since=draft.now, versions=base.store.versions)
+    draft.base = replace(base, store=store, requests=Requests())
     draft.do(Connect(etcd=base.spec.etcd))
     for e in draft.elections.values():
         draft.put_election(replace(e, queue=(), queue_revision=0, queue_at=None, departed=()))
@@ -106,6 +111,8 @@ def _reconcile_election(draft: Draft, e: Election) -> None:
     reason = _reason_to_leave(draft, e)
     if not reason:
         e = _adopt_live(draft, e)
+    elif e.phase is ElectionPhase.LEADING and _waits_for_resume(draft, e):
+        reason = ""
     match e.phase:
         case ElectionPhase.DETACHED:
             _detached(draft, e)
@@ -158,8 +165,11 @@ def _detached(draft: Draft, e: Election) -> None:
         return
     if wanted != e.spec:
         e = draft.put_election(replace(e, spec=wanted))
-    if not e.standby and (e.hold_until is not None or draft.now >= e.since + e.spec.ttl_seconds):
+    waits = e.hold_until is not None or drained(draft) or draft.now >= e.since + e.spec.ttl_seconds
+    if not e.standby and waits:
         e = draft.put_election(replace(e, standby=True))
+    if not base.requests.known or drained(draft):
+        return
     if not standing.may_stand(draft, e) or not _due(draft, e.hold_until) or not _due(draft, e.retry_at):
         return
     e = draft.elections[e.spec.name]
@@ -172,12 +182,17 @@ def _detached(draft: Draft, e: Election) -> None:
         _campaign(draft, replace(e, lease=session.lease, campaign_deadline=deadline, hold_until=None))
 
 
+def drained(draft: Draft) -> bool:
+    """Whether this node is to lead nothing, and so does not stand."""
+    return draft.base.node in draft.base.requests.drains
+
+
 def _campaign(draft: Draft, e: Election) -> None:
     assert e.lease is not None
     since = e.since if e.phase is ElectionPhase.CAMPAIGNING else draft.now
     lease = e.lease
     e = replace(e, phase=ElectionPhase.CAMPAIGNING, since=since, asked=True, retry_at=None)
-    written = document.build(draft.base, e, _shown(draft, e))
+    written = document.build(draft.base, e, proclaiming.shown(draft, e))
     draft.do(Campaign(election=e.spec.name, lease=lease, document=written))
     draft.put_election(
         replace(
@@ -194,27 +209,41 @@ def _queued(draft: Draft, e: Election, reason: str) -> None:
     elif e.phase is ElectionPhase.PROVING:
         if not e.asked and _due(draft, e.retry_at):
             elections.prove(draft, e)
+    elif drained(draft):
+        elections.abandon(draft, e, "drained")
+    elif e.withheld and not elections.withheld(draft, e):
+        e = replace(e, withheld="")
+        if e.leader is not None and (e.leader.lease, e.leader.create_revision) == (e.lease, e.create_revision):
+            elections.prove(draft, e)
+        else:
+            draft.put_election(e)
     elif not standing.withdrew(draft, e):
-        _proclaim(draft, notice.hear(draft, draft.elections[e.spec.name]))
+        proclaiming.proclaim(draft, notice.hear(draft, draft.elections[e.spec.name]))
 
 
 def _leading(draft: Draft, e: Election, reason: str) -> None:
     processes = _processes_of(draft, e.spec.name)
     gave_up = [p for p in processes if _led(e, p) and p.phase is ProcessPhase.GAVE_UP]
+    e = handover.reconsidered(draft, e)
     e = notice.leave(draft, e, e.leaving or reason, processes)
     if e.phase is not ElectionPhase.LEADING:
         pass
     elif failure := hooks.failure(draft, e):
         elections.give_up(draft, e, failure)
-    elif gave_up and e.spec.on_giveup is GiveUp.RESIGN:
+    elif gave_up and e.spec.on_giveup is GiveUp.RESIGN and draft.base.requests.paused(e.spec.name) is None:
         elections.give_up(draft, e, f"{gave_up[0].id} gave up")
-    else:
-        e = waiting.waited_out(draft, e)
+    elif not handover.begun(draft, e):
+        e = waiting.waited_out(draft, draft.elections[e.spec.name])
         if e.waits_for and not e.asked and _due(draft, e.retry_at):
             e = elections.prove(draft, e)
         if e.unclosed:
             e = waiting.close_records(draft, e)
-        _proclaim(draft, ledger.reconcile(draft, e))
+        proclaiming.proclaim(draft, ledger.reconcile(draft, e))
+
+
+def _waits_for_resume(draft: Draft, e: Election) -> bool:
+    """While an election is paused, no file moves its leader; the end of the daemon does."""
+    return draft.base.requests.paused(e.spec.name) is not None and not draft.base.stopping
 
 
 def _stepping_down(draft: Draft, e: Election) -> None:
@@ -225,12 +254,12 @@ def _stepping_down(draft: Draft, e: Election) -> None:
         e = draft.put_election(replace(e, vacating=True))
     if any(p.alive and p.term == e.term for p in _processes_of(draft, e.spec.name)):
         if not e.lost:
-            _proclaim(draft, e)
+            proclaiming.proclaim(draft, e)
     elif hooks.undoing(draft, e):
-        _proclaim(draft, e)
+        proclaiming.proclaim(draft, e)
     elif draft.base.guardian_lost:
         # Who could disarm is dead, and the shell has proven every containment empty.
-        elections.stopped(draft, e)
+        ending.stopped(draft, e)
     elif e.retry_at is None and not e.disarming:
         # The guardian's word is on its way, unless it finds what we do not know of: then it is asked who that is.
         draft.put_election(replace(e, retry_at=Instant(draft.now + elections.RETRY_SECONDS)))
@@ -238,25 +267,6 @@ def _stepping_down(draft: Draft, e: Election) -> None:
         assert e.term is not None
         draft.do(Disarm(term=e.term))
         draft.put_election(replace(e, disarming=True, retry_at=None))
-
-
-def _proclaim(draft: Draft, e: Election) -> None:
-    """Write the document on every change, at most once a second, and again every ``proclaim.every``."""
-    if e.create_revision is None or e.lease is None or _unchecked(draft, e):
-        return
-    if e.proclaiming is not None:
-        if e.proclaim_at is None:  # something may have changed since: looked at when the answer is here
-            draft.elections.put(e.spec.name, replace(e, proclaim_at=draft.now))
-        return
-    written = document.build(draft.base, e, _shown(draft, e))
-    last = e.proclaimed_at if e.proclaimed_at is not None else e.since
-    again = wording.due_at(e, last, draft.now, changed=written != e.proclaimed)
-    if draft.now < again:
-        if e.proclaim_at != again:
-            draft.elections.put(e.spec.name, replace(e, proclaim_at=again))
-        return
-    draft.do(Proclaim(election=e.spec.name, lease=e.lease, create_revision=e.create_revision, document=written))
-    draft.elections.put(e.spec.name, replace(e, proclaiming=written, proclaimed_at=draft.now, proclaim_at=None))
 
 
 # --- processes -----------------------------------------------------------------------------------------------------
@@ -355,7 +365,8 @@ def _desired(draft: Draft, p: Process) -> tuple[ProcessSpec, Term | None] | None
     wanted = e.spec.follower.get(p.id.name)
     if wanted is None or base.stopping or not e.standby or e.phase in elections.HELD:
         return None
-    if base.spec is not None and e.spec.name not in spec.elections:
+    drain = base.requests.drains.get(base.node)
+    if e.spec.name not in spec.elections or (drain is not None and drain.followers_stop):
         return None
     return None if not p.alive and _any_alive(draft, e, leader=True) else (wanted, None)
 
@@ -373,13 +384,7 @@ def _may_execute(e: Election) -> bool:
 
 def _clear(draft: Draft, e: Election) -> bool:
     """Whether nothing stands in the way of a leader process."""
-    return not _any_alive(draft, e, leader=False) and not _unchecked(draft, e)
-
-
-def _unchecked(draft: Draft, e: Election) -> bool:
-    """Whether we have not looked for our key since we woke."""
-    session = draft.session_of(e.lease)
-    return session is not None and session.unchecked
+    return not _any_alive(draft, e, leader=False) and not proclaiming.unchecked(draft, e)
 
 
 def _desired_etcd(draft: Draft, p: Process) -> tuple[ProcessSpec, Term | None] | None:
@@ -433,14 +438,6 @@ def _any_alive(draft: Draft, e: Election, *, leader: bool) -> bool:
 
 def _led(e: Election, p: Process) -> bool:
     return p.id.name in e.spec.leader
-
-
-def _shown(draft: Draft, e: Election) -> list[Process]:
-    """The processes a document speaks of: those of the role this node plays."""
-    leading = e.phase in elections.HELD
-    role = e.spec.leader if leading else e.spec.follower
-    ids = (ProcessId(e.spec.name, name) for name in sorted(role))
-    return [p for p in map(draft.processes.get, ids) if p is not None]
 
 
 def _due(draft: Draft, at: Instant | None) -> bool:

@@ -7,6 +7,7 @@ answers as ``next_due`` does, from the steps that it was told of.
 import heapq
 import itertools
 
+from supervisor.core import requests
 from supervisor.core.draft import Draft
 from supervisor.core.evolve import replace
 from supervisor.core.names import ElectionName, Instant, ProcessId
@@ -87,6 +88,8 @@ def _of_sessions(state: State) -> list[Instant]:
                 due.append(s.confirm_at)
     due += [d.next_at for d in state.doomed.values() if not d.asked]
     due += [s.next_at for s in state.sights.values() if not s.asked]
+    if (date := requests.date_due(state.requests)) is not None:
+        due.append(date)
     return due
 
 
@@ -102,7 +105,7 @@ def of_election(e: Election) -> Due:
             due += [e.campaign_deadline, e.withdraw_at, None if e.proclaiming is not None else e.proclaim_at]
             due.append(e.held_until if e.prepare else None)
         case ElectionPhase.LEADING | ElectionPhase.PROVING:
-            due += [e.leave_at, None if e.proclaiming is not None else e.proclaim_at]
+            due += [e.leave_at, e.move_at, None if e.proclaiming is not None else e.proclaim_at]
             due.extend(p.clear_at for p in e.waits_for)
             due.append(e.note_at)
         case _:
@@ -132,7 +135,14 @@ def touch_due(draft: Draft) -> None:
 
 def _may_be_due(e: Election, now: Instant) -> bool:
     """False for nearly all of a thousand that lead, or follow, and wait for nothing but their next word: seen at a glance."""
-    if e.phase not in _CALM or e.retry_at is not None or e.waits_for or e.leave_at is not None or e.prepare:
+    if (
+        e.phase not in _CALM
+        or e.retry_at is not None
+        or e.waits_for
+        or e.leave_at is not None
+        or e.prepare
+        or e.move_at
+    ):
         return True
     return (e.proclaim_at is not None and e.proclaim_at <= now) or not (
         e.campaign_deadline is None and e.withdraw_at is None

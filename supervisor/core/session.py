@@ -19,7 +19,8 @@ from supervisor.core.events import (
 )
 from supervisor.core.evolve import replace
 from supervisor.core.names import Instant, LeaseId
-from supervisor.core.state import DoomedLease, Election, ElectionPhase, Session
+from supervisor.core.state import Election, ElectionPhase, Session
+from supervisor.core.store import DoomedLease
 
 GRANT_TIMEOUT_SECONDS = 3.0
 MOST_PAUSE_SECONDS = 0.1

@@ -296,7 +296,7 @@ class LogSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessSpec:
-    """A declared process. The fields named in ``LIVE_PROCESS_FIELDS`` change without touching the running child."""
+    """A declared process. The fields named in ``diff.LIVE_PROCESS_FIELDS`` change without touching the running child."""
 
     id: ProcessId
     role: Role
@@ -351,12 +351,6 @@ class ProcessSpec:
         """How often a child of it is told to give a sign of life."""
         watched = self.health is not None and self.health.kind is ProbeKind.WATCHDOG
         return self.health.every_seconds if watched and self.health is not None else None
-
-
-LIVE_PROCESS_FIELDS = frozenset({"ready", "health", "restart", "stop", "log", "needs", "timeout_seconds"})
-"""A change of these never restarts a child: they say how it is watched, not what it is.
-
-But for what a child learns at its start alone: where to notify, and how often (``diff.needs_restart``)."""
 
 
 class HookKind(StrEnum):
@@ -419,6 +413,10 @@ class ElectionSpec:
     cooldown_max_seconds: float = 300.0
     """... up to this."""
     campaign_when: CampaignWhen = CampaignWhen.ALWAYS
+    priority: int = 0
+    """A healthy candidate of a higher one is handed the office ..."""
+    priority_cooldown_seconds: float = 60.0
+    """... by a leader whose term is at least so old."""
     reload: ReloadPolicy = ReloadPolicy.KEEP
     history: int = 50
     """Terms that the ledger in etcd keeps; 0: none beyond the records that takeovers need."""

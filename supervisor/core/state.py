@@ -26,8 +26,9 @@ from supervisor.core.names import (
     Token,
 )
 from supervisor.core.others import Departed, LeaseSight, Past, Predecessor
-from supervisor.core.spec import ElectionSpec, EtcdSpec, HookKind, ProcessSpec, Spec, hook_name
-from supervisor.core.store_events import EndpointSight
+from supervisor.core.requests import Handover, Requests
+from supervisor.core.spec import ElectionSpec, HookKind, ProcessSpec, Spec, hook_name
+from supervisor.core.store import DoomedLease, Store
 
 ELECTED = hook_name(HookKind.ELECTED, Role.LEADER)
 
@@ -289,6 +290,20 @@ class Election:
     """Our own last term here."""
     struck: bool = False
     """The guardian's kill-by has passed for the term: it starts nothing of it any more."""
+    withheld: str = ""
+    """First in the queue, and why it takes no office all the same: nobody moves, or the node is drained."""
+    handover: Handover | None = None
+    """While the term is being handed over, until our key is gone."""
+    answered: str = ""
+    """The last request for a switchover that was answered."""
+    preferred: tuple[Token, Instant] | None = None
+    """While LEADING: the candidate of higher priority that could take over, and since when it could without a break."""
+    unmoved: str = ""
+    """Why the last handover came to nothing; empty once one did not."""
+    move_hold: Instant = EPOCH
+    """No movement of our own wish before: the last one came to nothing."""
+    move_at: Instant | None = None
+    """When to look again whether one is due."""
     hooked: Mapping[ProcessName, str] = field(default_factory=dict)
     """By hook: what it was last run for, and with what success (``hooks``)."""
 
@@ -363,41 +378,6 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DoomedLease:
-    """A lease we have given up and want gone, so that its keys do not stand in anybody's way."""
-
-    lease: LeaseId
-    asked: bool = False
-    next_at: Instant = EPOCH
-    until: Instant = EPOCH
-    """Past it (a TTL and some) we leave the rest to etcd's own expiry."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Store:
-    """What we know of etcd."""
-
-    connected: EtcdSpec | None = None
-    """The etcd that Connect last named."""
-    reachable: bool | None = None
-    """None: not known yet."""
-    since: Instant = EPOCH
-    confirmed_at: Instant | None = None
-    """When the watch last answered: until then every queue was as it is held here. None: never yet."""
-    detail: str = ""
-    cluster: str = ""
-    """The id of the cluster, in hex; empty: not known yet."""
-    endpoints: tuple[EndpointSight, ...] = ()
-    """Each endpoint, every name looked up, as last seen."""
-    missing: tuple[str, ...] = ()
-    """Ranges of keys that etcd's user may not read and write."""
-    gateway: str = ""
-    """Why etcd's HTTP gateway would refuse the guardian; empty: it would not, as far as is known."""
-    versions: frozenset[str] = frozenset()
-    """Every version of etcd met so far: each is warned of once."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """Everything."""
 
@@ -420,6 +400,8 @@ class State:
     store: Store = field(default_factory=Store)
     seen: Mapping[str, SeenToken] = field(default_factory=dict)
     """The highest token seen of each election, by its name in etcd."""
+    requests: Requests = field(default_factory=Requests)
+    """What is asked of nodes, ours among them, in the etcd we are connected to."""
     raising: bool = False
     """The local etcd's revision is being raised."""
     sessions: Mapping[int, Session] = field(default_factory=dict)

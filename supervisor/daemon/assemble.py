@@ -129,7 +129,8 @@ class Daemon:
             self._facts,
             self._logs,
             self._record,
-            lambda text: self.say(Level.INFO, text),
+            say=lambda text: self.say(Level.INFO, text),
+            write_request=self._write_request,
         )
 
     def say(self, level: Level, message: str) -> None:
@@ -173,7 +174,7 @@ class Daemon:
         code = 70
         try:
             async with asyncio.TaskGroup() as group:
-                self._store = StoreCalls(group, self.loop.post, clock=clock.now, on_endpoints=self._link.store)
+                self._store = StoreCalls(group, self.loop.post, now=clock.now, on_endpoints=self._link.store)
                 background = [
                     group.create_task(self._link.run(), name="guardian link"),
                     group.create_task(self._children.probes.run(), name="probes"),
@@ -235,6 +236,11 @@ class Daemon:
     ) -> ExecResult:
         assert self._children is not None
         return await self._children.run_errand(spec, variables, timeout_seconds)
+
+    async def _write_request(self, path: str, value: bytes | None, revision: int | None) -> str:
+        if self._store is None:
+            return "the supervisor has only begun to start; try again"
+        return await self._store.write_request(path, value, revision)
 
     # --- signals
 

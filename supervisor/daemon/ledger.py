@@ -96,7 +96,11 @@ class LedgerFile:
 def turns(before: State, was: Election, e: Election | None, after: State) -> Iterator[dict[str, object]]:
     """What became of a term of ours in one step."""
     token = was.create_revision if e is None or e.term is None else e.term.token
-    if e is not None and e.phase is ElectionPhase.LEADING and was.phase is not ElectionPhase.LEADING:
+    over = was.lost_at is not None and (e is None or e.lost_at is None)
+    if e is not None and ledger.goes_on(was, e):
+        over = False
+        yield {"token": token, "mark": "started", "lost": "", "cause": ""}
+    elif e is not None and e.phase is ElectionPhase.LEADING and was.phase is not ElectionPhase.LEADING:
         assert e.won_at is not None
         yield {
             "token": token,
@@ -111,6 +115,6 @@ def turns(before: State, was: Election, e: Election | None, after: State) -> Ite
         yield {"token": token, "ready": ledger.wall(after, e.ready_at), **known}
     if e is not None and e.lost_at is not None and was.lost_at is None:
         yield {"token": token, "lost": ledger.wall(after, e.lost_at), "cause": e.cause[:200]}
-    if was.lost_at is not None and (e is None or e.lost_at is None):
+    if over:
         since = after.started_at if e is None else e.since
         yield {"token": was.create_revision, "mark": "stopped", "ended": ledger.wall(before, since)}

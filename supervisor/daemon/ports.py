@@ -1,7 +1,7 @@
 """The daemon as the control API sees it (``control.ports.Ports``)."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from functools import partial
 
@@ -20,6 +20,8 @@ from supervisor.processes.rendering import stamp
 
 ADOPT_TIMEOUT_SECONDS = 10.0
 
+WriteRequest = Callable[[str, bytes | None, int | None], Coroutine[None, None, str]]
+
 
 class DaemonPorts:
     """Loop, file and facts behind one front."""
@@ -32,7 +34,9 @@ class DaemonPorts:
         facts: Callable[[], Facts],
         logs: LogCapture,
         record: Record,
+        *,
         say: Callable[[str], None],
+        write_request: WriteRequest,
     ) -> None:
         self._loop = loop
         self._reloader = reloader
@@ -41,6 +45,7 @@ class DaemonPorts:
         self._logs = logs
         self._record = record
         self._say = say
+        self._write = write_request
 
     @property
     def facts(self) -> Facts:
@@ -62,6 +67,14 @@ class DaemonPorts:
     def post(self, event: Event) -> None:
         """Queue an event."""
         self._loop.post(event)
+
+    def wall(self) -> float:
+        """The date."""
+        return clock.wall()
+
+    async def write_request(self, path: str, value: bytes | None, revision: int | None) -> str:
+        """See ``StoreCalls.write_request``."""
+        return await self._write(path, value, revision)
 
     async def wait(self, predicate: Callable[[State], bool], timeout_seconds: float) -> State | None:
         """The first state that fits, or None."""

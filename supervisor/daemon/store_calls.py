@@ -5,16 +5,19 @@ to be closed that are asked for in one turn of the loop share their transactions
 """
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Callable, Coroutine
 
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
+from supervisor.core import request_events as rev
 from supervisor.core import store_events as sev
 from supervisor.core.history import Page
 from supervisor.core.names import ElectionName, Instant
 from supervisor.core.spec import EtcdSpec
-from supervisor.etcd.election import Candidacy, Claim, Closing, Ending, Word
+from supervisor.daemon import clock
+from supervisor.etcd.election import Candidacy, Claim, Closing, Ending, Succession, Word
 from supervisor.etcd.errors import KeyNotOurs, LeaseNotFound, StoreError, Unreachable
 from supervisor.etcd.ledger import Entry
 from supervisor.etcd.store import EtcdStore
@@ -36,13 +39,13 @@ class StoreCalls:
         group: asyncio.TaskGroup,
         post: Post,
         *,
-        clock: Callable[[], Instant],
+        now: Callable[[], Instant],
         on_endpoints: Callable[[EtcdSpec, tuple[str, ...]], None],
     ) -> None:
         """``on_endpoints`` is told where etcd's members are whenever that is found to have changed."""
         self._group = group
         self._post = post
-        self._clock = clock
+        self._clock = now
         self._on_endpoints = on_endpoints
         self._store: EtcdStore | None = None
         self._running: asyncio.Task[None] | None = None
@@ -63,7 +66,7 @@ class StoreCalls:
             if isinstance(event, sev.EndpointsSeen):
                 self._on_endpoints(etcd, store.endpoints)
 
-        self._store = store = EtcdStore(etcd, clock=self._clock, on_event=hear)
+        self._store = store = EtcdStore(etcd, clock=self._clock, on_event=hear, wall=clock.wall)
         self._on_endpoints(etcd, store.endpoints)
         self._running = self._group.create_task(self._store.run(), name="etcd watch")
         if old is not None and task is not None:
@@ -119,6 +122,12 @@ class StoreCalls:
                 self._words.append(action)
             case ac.Resign():
                 self._begin(self._resign(self._live(), action))
+            case ac.HandOver():
+                self._begin(self._hand_over(self._live(), action))
+            case ac.WriteRequest(path=path, value=value, revision=revision):
+                self._begin(self._answer(self._live(), path, value, revision))
+            case ac.AskDate():
+                asyncio.get_running_loop().call_soon(lambda: self._post(rev.DateSeen(wall_seconds=clock.wall())))
             case _:
                 return False
         return True
@@ -308,3 +317,35 @@ class StoreCalls:
             self._post(ev.ResignFailed(election=a.election, create_revision=revision, detail=str(error)))
         else:
             self._post(ev.Resigned(election=a.election, create_revision=revision))
+
+    async def _hand_over(self, store: EtcdStore, a: ac.HandOver) -> None:
+        end, revision = a.end, a.end.create_revision
+        ending = Ending(
+            election=a.election, lease=end.lease, create_revision=revision, record=end.record, forget=end.forget
+        )
+        succession = Succession(end=ending, to=a.to, ahead=a.ahead, path=a.path, done=a.done)
+        try:
+            done = await store.hand_over(succession, timeout_seconds=WRITE_TIMEOUT_SECONDS)
+        except StoreError as error:
+            self._post(ev.ResignFailed(election=a.election, create_revision=revision, detail=str(error)))
+            return
+        if done:
+            self._post(ev.Resigned(election=a.election, create_revision=revision))
+        else:
+            detail = "the target left the queue in the last moment"
+            self._post(rev.HandOverRefused(election=a.election, create_revision=revision, detail=detail))
+
+    async def _answer(self, store: EtcdStore, path: str, value: bytes, revision: int) -> None:
+        """Nobody is lost who does not hear of it: whoever asked waits for a time only."""
+        with contextlib.suppress(StoreError):
+            await store.write_request(path, value, revision or None, timeout_seconds=WRITE_TIMEOUT_SECONDS)
+
+    async def write_request(self, path: str, value: bytes | None, revision: int | None) -> str:
+        """For an operator. Why it was not written; empty when it was."""
+        if self._store is None:
+            return "no etcd is connected yet"
+        try:
+            written = await self._store.write_request(path, value, revision, timeout_seconds=WRITE_TIMEOUT_SECONDS)
+        except StoreError as error:
+            return str(error)
+        return "" if written else "somebody else asked for something at the same moment; look, and try again"

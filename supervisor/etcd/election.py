@@ -78,6 +78,19 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Succession:
+    """The end of a term in favour of one candidate."""
+
+    end: Ending
+    to: Candidate
+    ahead: tuple[Candidate, ...]
+    """Whose keys go with ours."""
+    path: str = ""
+    """Of the request that is settled with it; empty: none."""
+    done: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Closing:
     """Records of one election's terms, with what they are to say; no more than one transaction takes."""
 
@@ -178,6 +191,30 @@ class Elections:
             operations.append(rpc_pb2.RequestOp(request_delete_range=old))
         request = rpc_pb2.TxnRequest(success=operations)
         await self._txn(request, verb=f"resign of {end.election}", timeout_seconds=timeout_seconds)
+
+    async def hand_over(self, s: Succession, *, timeout_seconds: float) -> bool:
+        """As ``resign``, but only while the target's key is there; those ahead of it go with ours, each only if it is the one meant.
+
+        False: nothing was done, for the target is gone and our key is not. True: ours is gone, by this or before; its record
+        says so. Raises any ``StoreError``.
+        """
+        end, own = s.end, self._key(s.end.election, s.end.lease)
+        mine = _created(own, end.create_revision)
+        gone = rpc_pb2.RequestOp(request_delete_range=rpc_pb2.DeleteRangeRequest(key=own))
+        record = TermRecord(token=end.create_revision, value=end.record)
+        ended = [self._overwrite(end.election, record)] if end.record else []
+        operations = [gone, *ended, *(_delete_if(c) for c in s.ahead)]
+        for token in end.forget[:MOST_FORGOTTEN]:
+            old = rpc_pb2.DeleteRangeRequest(key=keys.record(self._namespace, end.election, token))
+            operations.append(rpc_pb2.RequestOp(request_delete_range=old))
+        if s.path:
+            key = keys.requests_prefix(self._namespace) + s.path.encode()
+            operations.append(rpc_pb2.RequestOp(request_put=rpc_pb2.PutRequest(key=key, value=s.done)))
+        there = rpc_pb2.RequestOp(request_txn=rpc_pb2.TxnRequest(compare=[mine], failure=ended))
+        compare = [mine, _created(s.to.key.encode(), s.to.create_revision)]
+        request = rpc_pb2.TxnRequest(compare=compare, success=operations, failure=[there])
+        reply = await self._txn(request, verb=f"handover of {end.election}", timeout_seconds=timeout_seconds)
+        return reply.succeeded or not reply.responses[0].response_txn.succeeded
 
     async def close_records(self, batch: Sequence[Closing], *, timeout_seconds: float) -> list[StoreError | None]:
         """Write over records, those that are still there; for each closing None, or what failed it."""
@@ -300,6 +337,14 @@ def _created(key: bytes, create_revision: Token) -> rpc_pb2.Compare:
     return rpc_pb2.Compare(
         result=rpc_pb2.Compare.EQUAL, target=rpc_pb2.Compare.CREATE, key=key, create_revision=create_revision
     )
+
+
+def _delete_if(c: Candidate) -> rpc_pb2.RequestOp:
+    """A later key of the same name is another candidacy, and stays."""
+    key = c.key.encode()
+    delete = rpc_pb2.RequestOp(request_delete_range=rpc_pb2.DeleteRangeRequest(key=key))
+    meant = _created(key, c.create_revision)
+    return rpc_pb2.RequestOp(request_txn=rpc_pb2.TxnRequest(compare=[meant], success=[delete]))
 
 
 def _campaigned(c: Candidacy, reply: rpc_pb2.TxnResponse) -> Campaigned:

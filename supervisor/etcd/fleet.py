@@ -12,6 +12,7 @@ from typing import Final
 
 from supervisor.core.events import Candidate
 from supervisor.core.names import ElectionName, LeaseId
+from supervisor.core.request_events import Entry
 from supervisor.core.spec import EtcdSpec
 from supervisor.etcd import keys
 from supervisor.etcd.channel import Channels
@@ -45,6 +46,8 @@ class Fleet:
     """Oldest first: the first leads. Empty for one that only has a past (records of terms)."""
     leases: Mapping[LeaseId, LeaseLeft | None]
     """None: not known."""
+    requests: tuple[Entry, ...]
+    """What is asked of nodes: switchovers, pauses, drains."""
     problems: tuple[str, ...]
     """What could not be read, and why."""
 
@@ -68,11 +71,14 @@ class _Reader:
         namespace = self._channels.namespace
         prefix = keys.namespace_prefix(namespace) if only is None else keys.election_prefix(namespace, only)
         records = asyncio.create_task(self._recorded(only))
+        asked = asyncio.create_task(self._requests())
         try:
             queues, header = await self._queues(prefix)
             queues |= {name: () for name in await records if name not in queues}
+            requests = await asked
         finally:
             records.cancel()
+            asked.cancel()
         leaders = [queue[0].lease for queue in queues.values() if queue]
         others = [c.lease for queue in queues.values() for c in queue[1:]]
         leases = await self._leases(lease for lease in dict.fromkeys([*leaders, *others]) if lease)
@@ -84,6 +90,7 @@ class _Reader:
                 for name, queue in sorted(queues.items())
             },
             leases=leases,
+            requests=requests,
             problems=tuple(self._problems),
         )
 
@@ -109,6 +116,18 @@ class _Reader:
         except PermissionDenied as error:
             self._problems.append(f"elections without a candidate are not shown: {error}")
         return found
+
+    async def _requests(self) -> tuple[Entry, ...]:
+        prefix = keys.requests_prefix(self._channels.namespace)
+        found: list[Entry] = []
+        try:
+            async for _, page in self._pages(prefix, PAGE_KEYS, keys_only=False):
+                for kv in page:
+                    path = kv.key.removeprefix(prefix).decode(errors="replace")
+                    found.append(Entry(path=path, value=kv.value, revision=kv.mod_revision))
+        except PermissionDenied as error:
+            self._problems.append(f"pauses, drains and switchovers are not shown: {error}")
+        return tuple(found)
 
     async def _pages(
         self, prefix: bytes, size: int, *, keys_only: bool

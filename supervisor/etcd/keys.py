@@ -70,6 +70,11 @@ def election_of(namespace: str, key: bytes) -> ElectionName | None:
     return ElectionName(name) if name and slash else None
 
 
+def requests_prefix(namespace: str) -> bytes:
+    """Where requests to nodes lie."""
+    return f"{namespace}.ctl/".encode()
+
+
 def range_end(prefix: bytes) -> bytes:
     """The first key beyond all keys with this prefix: the prefix with its last byte raised (ours end in a slash)."""
     return prefix[:-1] + bytes((prefix[-1] + 1,))

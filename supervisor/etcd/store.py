@@ -12,10 +12,10 @@ from supervisor.core.history import Page
 from supervisor.core.names import ElectionName, Instant, LeaseId, Token
 from supervisor.core.spec import CampaignWay, EtcdSpec
 from supervisor.core.store_events import CampaignEnded
-from supervisor.etcd import ledger
+from supervisor.etcd import ledger, requests
 from supervisor.etcd.campaigns import CampaignCalls
 from supervisor.etcd.channel import Channels
-from supervisor.etcd.election import Candidacy, Claim, Closing, Elections, Ending, Word
+from supervisor.etcd.election import Candidacy, Claim, Closing, Elections, Ending, Succession, Word
 from supervisor.etcd.errors import LeaseNotFound, StoreError
 from supervisor.etcd.gateway import GatewayWatch
 from supervisor.etcd.lease import Grant, LeaseKeeper, Look, Renewal
@@ -27,8 +27,15 @@ from supervisor.etcd.watch import QueueWatch
 class EtcdStore:
     """Everything that goes to one etcd."""
 
-    def __init__(self, spec: EtcdSpec, *, clock: Callable[[], Instant], on_event: Callable[[Event], None]) -> None:
-        """``clock``: CLOCK_BOOTTIME. ``on_event`` is called from ``run``. ``ValueError`` without endpoints."""
+    def __init__(
+        self,
+        spec: EtcdSpec,
+        *,
+        clock: Callable[[], Instant],
+        on_event: Callable[[Event], None],
+        wall: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        """``clock``: CLOCK_BOOTTIME; ``wall``: the date. ``on_event`` is called from ``run``. ``ValueError`` without endpoints."""
         self._channels = Channels(spec, on_event)
         # Where etcd knows no users there is nothing to be denied; where it does and we name none, everything says so.
         self._asks_who_we_are = spec.auth is not None or (spec.tls is not None and spec.tls.cert is not None)
@@ -43,6 +50,7 @@ class EtcdStore:
             on_event(event)
 
         self._watch = QueueWatch(self._channels, hear)
+        self._requests = requests.RequestWatch(self._channels, on_event, wall)
         self._rounds = Rounds(self._channels, on_event)
         tls = spec.tls if spec.tls is not None and spec.tls.cert is not None else None
         self._gateway = None if tls is None else GatewayWatch(self._channels, tls, on_event)
@@ -56,6 +64,7 @@ class EtcdStore:
             if self._gateway is not None:
                 group.create_task(self._gateway.run(), name="the HTTP gateway")
             group.create_task(self._watch.run(), name="watch of the queues")
+            group.create_task(self._requests.run(), name="watch of the requests")
 
     @property
     def endpoints(self) -> tuple[str, ...]:
@@ -128,6 +137,19 @@ class EtcdStore:
         if self._calls is not None:
             self._calls.end(end.election, end.lease)
         await self._elections.resign(end, timeout_seconds=timeout_seconds)
+
+    async def hand_over(self, s: Succession, *, timeout_seconds: float) -> bool:
+        """See ``Elections.hand_over``. The call that entered us ends only when our key is gone: else it would take the key along."""
+        done = await self._elections.hand_over(s, timeout_seconds=timeout_seconds)
+        if done and self._calls is not None:
+            self._calls.end(s.end.election, s.end.lease)
+        return done
+
+    async def write_request(
+        self, path: str, value: bytes | None, revision: int | None, *, timeout_seconds: float
+    ) -> bool:
+        """See ``requests.write``."""
+        return await requests.write(self._channels, path, value, revision, timeout_seconds=timeout_seconds)
 
     def end_calls(self) -> list[CampaignEnded]:
         """End every Campaign call that still blocks, and tell what that means."""

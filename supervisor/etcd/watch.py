@@ -11,8 +11,8 @@ Does not: prove anything. What a watch shows is a hint to ask for a proof.
 import asyncio
 import random
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import grpc
 import grpc.aio
@@ -38,6 +38,18 @@ PAGE_KEYS = 1000
 """Keys listed by one Range: a member answers others between the pages of a large namespace."""
 
 
+class View(Protocol):
+    """What is made of lists and watch events."""
+
+    def replace(self, found: Iterable[kv_pb2.KeyValue], revision: int, /) -> Sequence[Event]:
+        """A list of the whole range."""
+        ...
+
+    def apply(self, events: Iterable[kv_pb2.Event], /) -> Sequence[Event]:
+        """Watch events, in order."""
+        ...
+
+
 class QueueWatch:
     """Follows every queue of a namespace and whether etcd can be reached at all."""
 
@@ -48,12 +60,15 @@ class QueueWatch:
         *,
         quiet_seconds: float = QUIET_SECONDS,
         answer_seconds: float = ANSWER_SECONDS,
+        view: View | None = None,
+        prefix: bytes = b"",
     ) -> None:
+        """``view`` and ``prefix``: of another range than the queues'."""
         self._channels = channels
         self._on_event = on_event
         self._patience = (quiet_seconds, answer_seconds)
-        self._queues = Queues(channels.namespace)
-        self._prefix = keys.namespace_prefix(channels.namespace)
+        self._view: View = view or Queues(channels.namespace)
+        self._prefix = prefix or keys.namespace_prefix(channels.namespace)
         self._trouble: type[StoreError] | None = StoreError
         """What was last reported: None for reachable; at first something that no error is, so that either is news."""
         self._failures = 0
@@ -71,7 +86,7 @@ class QueueWatch:
             else:
                 pause = FIRST_PAUSE_SECONDS
                 self._reached(endpoint)
-                for change in self._queues.replace(found, revision):
+                for change in self._view.replace(found, revision):
                     self._on_event(change)
                 await self._follow(endpoint, call, revision + 1)
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 # so that a fleet does not come back as one
@@ -125,7 +140,7 @@ class QueueWatch:
         try:
             while True:
                 response = await self._next(endpoint, call, start)
-                for change in self._queues.apply(response.events):
+                for change in self._view.apply(response.events):
                     self._on_event(change)
                 self._confirm()
         except Undecided as error:

@@ -47,7 +47,7 @@ class Reason(_message.Message):
     def __init__(self, kind: _Optional[str] = ..., subject: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
 
 class Daemon(_message.Message):
-    __slots__ = ("node", "pid", "version", "started_at", "uptime_seconds", "loop_lag_seconds", "guardian_pid", "guardian_lost", "containment", "stopping")
+    __slots__ = ("node", "pid", "version", "started_at", "uptime_seconds", "loop_lag_seconds", "guardian_pid", "guardian_lost", "containment", "stopping", "drained")
     NODE_FIELD_NUMBER: _ClassVar[int]
     PID_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -58,6 +58,7 @@ class Daemon(_message.Message):
     GUARDIAN_LOST_FIELD_NUMBER: _ClassVar[int]
     CONTAINMENT_FIELD_NUMBER: _ClassVar[int]
     STOPPING_FIELD_NUMBER: _ClassVar[int]
+    DRAINED_FIELD_NUMBER: _ClassVar[int]
     node: str
     pid: int
     version: str
@@ -68,7 +69,8 @@ class Daemon(_message.Message):
     guardian_lost: bool
     containment: str
     stopping: str
-    def __init__(self, node: _Optional[str] = ..., pid: _Optional[int] = ..., version: _Optional[str] = ..., started_at: _Optional[str] = ..., uptime_seconds: _Optional[float] = ..., loop_lag_seconds: _Optional[float] = ..., guardian_pid: _Optional[int] = ..., guardian_lost: bool = ..., containment: _Optional[str] = ..., stopping: _Optional[str] = ...) -> None: ...
+    drained: str
+    def __init__(self, node: _Optional[str] = ..., pid: _Optional[int] = ..., version: _Optional[str] = ..., started_at: _Optional[str] = ..., uptime_seconds: _Optional[float] = ..., loop_lag_seconds: _Optional[float] = ..., guardian_pid: _Optional[int] = ..., guardian_lost: bool = ..., containment: _Optional[str] = ..., stopping: _Optional[str] = ..., drained: _Optional[str] = ...) -> None: ...
 
 class Config(_message.Message):
     __slots__ = ("source", "generation", "loaded_age_seconds", "problems", "rejected_age_seconds", "hash", "last_good", "unkept")
@@ -149,7 +151,7 @@ class Session(_message.Message):
     def __init__(self, ttl_seconds: _Optional[int] = ..., state: _Optional[str] = ..., lease: _Optional[str] = ..., granted_seconds: _Optional[int] = ..., seconds_left: _Optional[float] = ..., confirmed_age_seconds: _Optional[float] = ..., failures: _Optional[int] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class Election(_message.Message):
-    __slots__ = ("name", "role", "phase", "since_seconds", "cause", "token", "lease", "lease_seconds_left", "key", "queue_position", "queue_length", "queue_age_seconds", "leader", "health", "blockers", "waiting_for", "processes", "cooldown_seconds", "cooldown_until", "unfit", "withdraw_seconds")
+    __slots__ = ("name", "role", "phase", "since_seconds", "cause", "token", "lease", "lease_seconds_left", "key", "queue_position", "queue_length", "queue_age_seconds", "leader", "health", "blockers", "waiting_for", "processes", "cooldown_seconds", "cooldown_until", "unfit", "withdraw_seconds", "paused", "priority", "switchover")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
@@ -171,6 +173,9 @@ class Election(_message.Message):
     COOLDOWN_UNTIL_FIELD_NUMBER: _ClassVar[int]
     UNFIT_FIELD_NUMBER: _ClassVar[int]
     WITHDRAW_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    PAUSED_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    SWITCHOVER_FIELD_NUMBER: _ClassVar[int]
     name: str
     role: str
     phase: str
@@ -192,7 +197,10 @@ class Election(_message.Message):
     cooldown_until: str
     unfit: str
     withdraw_seconds: float
-    def __init__(self, name: _Optional[str] = ..., role: _Optional[str] = ..., phase: _Optional[str] = ..., since_seconds: _Optional[float] = ..., cause: _Optional[str] = ..., token: _Optional[int] = ..., lease: _Optional[str] = ..., lease_seconds_left: _Optional[float] = ..., key: _Optional[str] = ..., queue_position: _Optional[int] = ..., queue_length: _Optional[int] = ..., queue_age_seconds: _Optional[float] = ..., leader: _Optional[_Union[Leader, _Mapping]] = ..., health: _Optional[str] = ..., blockers: _Optional[_Iterable[str]] = ..., waiting_for: _Optional[str] = ..., processes: _Optional[_Iterable[str]] = ..., cooldown_seconds: _Optional[float] = ..., cooldown_until: _Optional[str] = ..., unfit: _Optional[str] = ..., withdraw_seconds: _Optional[float] = ...) -> None: ...
+    paused: str
+    priority: int
+    switchover: str
+    def __init__(self, name: _Optional[str] = ..., role: _Optional[str] = ..., phase: _Optional[str] = ..., since_seconds: _Optional[float] = ..., cause: _Optional[str] = ..., token: _Optional[int] = ..., lease: _Optional[str] = ..., lease_seconds_left: _Optional[float] = ..., key: _Optional[str] = ..., queue_position: _Optional[int] = ..., queue_length: _Optional[int] = ..., queue_age_seconds: _Optional[float] = ..., leader: _Optional[_Union[Leader, _Mapping]] = ..., health: _Optional[str] = ..., blockers: _Optional[_Iterable[str]] = ..., waiting_for: _Optional[str] = ..., processes: _Optional[_Iterable[str]] = ..., cooldown_seconds: _Optional[float] = ..., cooldown_until: _Optional[str] = ..., unfit: _Optional[str] = ..., withdraw_seconds: _Optional[float] = ..., paused: _Optional[str] = ..., priority: _Optional[int] = ..., switchover: _Optional[str] = ...) -> None: ...
 
 class Leader(_message.Message):
     __slots__ = ("state", "words", "node", "key", "token", "lease", "value", "proclaimed_state", "proclaimed_health", "proclaimed_since", "ours", "foreign", "source", "age_seconds", "leading")
@@ -445,6 +453,52 @@ class Resigned(_message.Message):
     leader: Leader
     waiting_for: str
     def __init__(self, outcome: _Optional[str] = ..., token: _Optional[int] = ..., leader: _Optional[_Union[Leader, _Mapping]] = ..., waiting_for: _Optional[str] = ...) -> None: ...
+
+class SwitchoverRequest(_message.Message):
+    __slots__ = ("election", "to", "at_seconds", "wait_seconds", "cancel")
+    ELECTION_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
+    AT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_FIELD_NUMBER: _ClassVar[int]
+    election: str
+    to: str
+    at_seconds: float
+    wait_seconds: float
+    cancel: bool
+    def __init__(self, election: _Optional[str] = ..., to: _Optional[str] = ..., at_seconds: _Optional[float] = ..., wait_seconds: _Optional[float] = ..., cancel: bool = ...) -> None: ...
+
+class PauseRequest(_message.Message):
+    __slots__ = ("election", "resume", "wait_seconds")
+    ELECTION_FIELD_NUMBER: _ClassVar[int]
+    RESUME_FIELD_NUMBER: _ClassVar[int]
+    WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    election: str
+    resume: bool
+    wait_seconds: float
+    def __init__(self, election: _Optional[str] = ..., resume: bool = ..., wait_seconds: _Optional[float] = ...) -> None: ...
+
+class DrainRequest(_message.Message):
+    __slots__ = ("node", "undrain", "followers_stop", "force", "wait_seconds")
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    UNDRAIN_FIELD_NUMBER: _ClassVar[int]
+    FOLLOWERS_STOP_FIELD_NUMBER: _ClassVar[int]
+    FORCE_FIELD_NUMBER: _ClassVar[int]
+    WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    node: str
+    undrain: bool
+    followers_stop: bool
+    force: bool
+    wait_seconds: float
+    def __init__(self, node: _Optional[str] = ..., undrain: bool = ..., followers_stop: bool = ..., force: bool = ..., wait_seconds: _Optional[float] = ...) -> None: ...
+
+class Progress(_message.Message):
+    __slots__ = ("text", "outcome")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    outcome: str
+    def __init__(self, text: _Optional[str] = ..., outcome: _Optional[str] = ...) -> None: ...
 
 class RestartRequest(_message.Message):
     __slots__ = ("process", "wait_seconds")

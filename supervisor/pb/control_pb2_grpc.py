@@ -60,6 +60,21 @@ class ControlStub(object):
                 request_serializer=supervisor_dot_pb_dot_control__pb2.ResignRequest.SerializeToString,
                 response_deserializer=supervisor_dot_pb_dot_control__pb2.Resigned.FromString,
                 _registered_method=True)
+        self.Switchover = channel.unary_stream(
+                '/supervisor.v1.Control/Switchover',
+                request_serializer=supervisor_dot_pb_dot_control__pb2.SwitchoverRequest.SerializeToString,
+                response_deserializer=supervisor_dot_pb_dot_control__pb2.Progress.FromString,
+                _registered_method=True)
+        self.Pause = channel.unary_stream(
+                '/supervisor.v1.Control/Pause',
+                request_serializer=supervisor_dot_pb_dot_control__pb2.PauseRequest.SerializeToString,
+                response_deserializer=supervisor_dot_pb_dot_control__pb2.Progress.FromString,
+                _registered_method=True)
+        self.Drain = channel.unary_stream(
+                '/supervisor.v1.Control/Drain',
+                request_serializer=supervisor_dot_pb_dot_control__pb2.DrainRequest.SerializeToString,
+                response_deserializer=supervisor_dot_pb_dot_control__pb2.Progress.FromString,
+                _registered_method=True)
         self.Restart = channel.unary_unary(
                 '/supervisor.v1.Control/Restart',
                 request_serializer=supervisor_dot_pb_dot_control__pb2.RestartRequest.SerializeToString,
@@ -142,6 +157,27 @@ class ControlServicer(object):
 
     def Resign(self, request, context):
         """Gives up the lead of an election; returns when our key is gone, or when the time is up.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Switchover(self, request, context):
+        """Hands an election over to a named node, or to the next healthy one; tells how it goes until it is done, or the time is up.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Pause(self, request, context):
+        """Pauses an election or the fleet, or ends the pause; tells until every node has said that it knows.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Drain(self, request, context):
+        """Has a node lead nothing, or ends that; tells until it leads and stands for nothing, or the time is up.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -239,6 +275,21 @@ def add_ControlServicer_to_server(servicer, server):
                     servicer.Resign,
                     request_deserializer=supervisor_dot_pb_dot_control__pb2.ResignRequest.FromString,
                     response_serializer=supervisor_dot_pb_dot_control__pb2.Resigned.SerializeToString,
+            ),
+            'Switchover': grpc.unary_stream_rpc_method_handler(
+                    servicer.Switchover,
+                    request_deserializer=supervisor_dot_pb_dot_control__pb2.SwitchoverRequest.FromString,
+                    response_serializer=supervisor_dot_pb_dot_control__pb2.Progress.SerializeToString,
+            ),
+            'Pause': grpc.unary_stream_rpc_method_handler(
+                    servicer.Pause,
+                    request_deserializer=supervisor_dot_pb_dot_control__pb2.PauseRequest.FromString,
+                    response_serializer=supervisor_dot_pb_dot_control__pb2.Progress.SerializeToString,
+            ),
+            'Drain': grpc.unary_stream_rpc_method_handler(
+                    servicer.Drain,
+                    request_deserializer=supervisor_dot_pb_dot_control__pb2.DrainRequest.FromString,
+                    response_serializer=supervisor_dot_pb_dot_control__pb2.Progress.SerializeToString,
             ),
             'Restart': grpc.unary_unary_rpc_method_handler(
                     servicer.Restart,
@@ -422,6 +473,87 @@ class Control(object):
             '/supervisor.v1.Control/Resign',
             supervisor_dot_pb_dot_control__pb2.ResignRequest.SerializeToString,
             supervisor_dot_pb_dot_control__pb2.Resigned.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Switchover(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/supervisor.v1.Control/Switchover',
+            supervisor_dot_pb_dot_control__pb2.SwitchoverRequest.SerializeToString,
+            supervisor_dot_pb_dot_control__pb2.Progress.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Pause(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/supervisor.v1.Control/Pause',
+            supervisor_dot_pb_dot_control__pb2.PauseRequest.SerializeToString,
+            supervisor_dot_pb_dot_control__pb2.Progress.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Drain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/supervisor.v1.Control/Drain',
+            supervisor_dot_pb_dot_control__pb2.DrainRequest.SerializeToString,
+            supervisor_dot_pb_dot_control__pb2.Progress.FromString,
             options,
             channel_credentials,
             insecure,

@@ -189,6 +189,10 @@ def _elections(m: Moment) -> Iterator[Metric]:
     tokens = [((name,), e.term.token) for name, e in elections.items() if e.term is not None]
     yield _family("fencing_token", "Of the term that this node holds", ("election",), tokens)
     queues = [((name,), len(e.queue)) for name, e in elections.items()]
+    paused = [((name,), m.state.requests.paused(name) is not None) for name in elections]
+    yield _family("paused", "1 while nobody moves in the election, and nobody takes over", ("election",), paused)
+    drained = m.state.node in m.state.requests.drains
+    yield _family("drained", "1 while this node is to lead nothing", (), [((), drained)])
     yield _family("candidates", "Keys in the queue, as the watch last showed it", ("election",), queues)
 
 

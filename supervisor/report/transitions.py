@@ -15,6 +15,7 @@ from supervisor.core.names import HOOK_MARK, grant_line
 from supervisor.core.spec import LogTarget, ProbeKind, ProcessKind
 from supervisor.core.state import Election, ElectionPhase, Health, LastExit, Process, ProcessPhase, State
 from supervisor.core.written import written
+from supervisor.report import movement
 from supervisor.report.logline import Level, LogLine
 
 
@@ -23,6 +24,8 @@ def lines(before: State, event: ev.Event, after: State) -> list[LogLine]:
     said = list(_daemon(before, event, after))
     if before.store.endpoints is not after.store.endpoints:
         said += _endpoints(before, after)
+    if before.requests is not after.requests:
+        said += movement.of_requests(before, after)
     given_up: list[LogLine] = []
     for name in written(before.elections, after.elections):
         was, e = before.elections.get(name), after.elections.get(name)
@@ -35,6 +38,7 @@ def lines(before: State, event: ev.Event, after: State) -> list[LogLine]:
             said += _takeover(was, e)
             said += _tokens(was, e)
             said += _standing(was, e)
+            said += movement.of_election(was, e)
     for pid in written(before.processes, after.processes):
         was_p, p = before.processes.get(pid), after.processes.get(pid)
         if p is not None and was_p is not p:

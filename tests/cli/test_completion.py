@@ -44,6 +44,9 @@ def test_names_come_from_the_daemon(serve: Serve) -> None:
     assert complete("restart", socket=socket, incomplete="billing/") == ["billing/api", "billing/migrate"]
     assert "exporter" in complete("status", socket=socket)
     assert "search" in complete("status", socket=socket)
+    assert complete("switchover", socket=socket) == ["billing", "search"]
+    assert "web-1" in complete("switchover", "billing", "--to", socket=socket)
+    assert complete("drain", socket=socket, incomplete="web-1") == ["web-1"]
     assert complete("--socket", str(socket), "leader", socket=Path("/nobody")) == ["billing", "search"]
 
 

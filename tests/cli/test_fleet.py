@@ -1,5 +1,6 @@
 """``status --fleet``: from etcd alone, whoever wrote there."""
 
+import asyncio
 import json
 import os
 from pathlib import Path
@@ -7,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from supervisor.cli import main
-from supervisor.core.names import ElectionName, LeaseId, Token
+from supervisor.core import requests
+from supervisor.core.evolve import replace
+from supervisor.core.names import ElectionName, LeaseId, NodeName, Token
+from supervisor.core.requests import Stage, Switchover
 from supervisor.core.spec import EtcdSpec
 from supervisor.etcd import fleet, keys
 from supervisor.etcd.channel import Channels
@@ -68,8 +72,6 @@ async def filled(store: Store) -> tuple[LeaseId, LeaseId]:
 
 async def test_everything_is_there(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     one, _ = await filled(store)
-    import asyncio
-
     assert await asyncio.to_thread(store.show, "--json") == 1  # "old" is led by nobody
     found = json.loads(capsys.readouterr().out)
     assert (found["schema_version"], found["source"], found["namespace"]) == (1, "etcd", store.namespace)
@@ -96,8 +98,6 @@ async def test_everything_is_there(store: Store, capsys: pytest.CaptureFixture[s
 
 
 async def test_for_people(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    import asyncio
-
     await filled(store)
     assert await asyncio.to_thread(store.show) == 1
     out = capsys.readouterr().out
@@ -178,3 +178,27 @@ def test_etcdctls_environment_is_heard(store: Store, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("ETCDCTL_ENDPOINTS", store.etcd.endpoint)
     assert main.run(["status", "--fleet", "--namespace", store.namespace]) == 0
     assert main.run(["status", "--socket", "/nobody"]) == 3  # what etcdctl is told is no mistake of ours
+
+
+async def test_what_is_asked_of_nodes_is_shown(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    one = await store.lease()
+    await store.stand("billing", one, document("web-1", "leading"))
+    prefix = keys.requests_prefix(store.namespace)
+    wish = Switchover(id="1", to=NodeName("web-2"), at=2.0e9, until=2.1e9, by="web-1 (uid 0 pid 7)")
+    await store.stand("", LeaseId(0), requests.written(wish).decode(), key=prefix + b"switchover/billing")
+    old = replace(wish, stage=Stage.DONE)
+    await store.stand("", LeaseId(0), requests.written(old).decode(), key=prefix + b"switchover/mail")
+    assert await asyncio.to_thread(store.show) == 0, "a wish for later is no trouble"
+    assert "switchover: to web-2 at 2033-05-18T03:33:20Z, asked for by web-1 (uid 0 pid 7)" in capsys.readouterr().out
+    await store.stand("", LeaseId(0), requests.paused_now("me", 1.6e9).decode(), key=prefix + b"pause")
+    drained = requests.drained_now("me", 1.6e9, followers_stop=False, force=False)
+    await store.stand("", LeaseId(0), drained.decode(), key=prefix + b"drain/web-2")
+    assert await asyncio.to_thread(store.show, "billing") == 1
+    out = capsys.readouterr().out
+    assert "PAUSED by me since 2020-09-13T12:26:40Z" in out
+    assert "DRAINED by me" in out
+    assert await asyncio.to_thread(store.show, "--json") == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["pauses"] == [{"election": None, "by": "me", "since": "2020-09-13T12:26:40Z"}]
+    assert [d["node"] for d in found["drains"]] == ["web-2"]
+    assert [(s["election"], s["stage"], s["to"]) for s in found["switchovers"]] == [("billing", "asked", "web-2")]

@@ -40,6 +40,7 @@ def test_help_lists_every_verb_and_each_has_its_own(say: Said) -> None:
     code, out, _ = say("--help")
     assert code == 0
     verbs = ["run", "check", "schema", "status", "elect", "leader", "observe", "plan", "reload", "resign"]
+    verbs += ["switchover", "pause", "resume", "drain", "undrain"]
     verbs += [
         "start",
         "stop",

@@ -189,6 +189,8 @@ OF_AN_ELECTION: Mapping[str, Case] = {
     "Election.on_giveup": case("resign", "stay"),
     "Election.cooldown": case("10s..5m", "1s"),
     "Election.campaign_when": case("always", "healthy"),
+    "Election.priority": case("0", "50"),
+    "Election.priority_cooldown": case("1m", "5m"),
     "Election.reload": case("keep", "resign"),
     "Election.history": case("10", "20"),
     "Proclaim.every": case("10s", "20s"),

@@ -13,7 +13,7 @@ SHAPE = {
     "unknown key": ("¤elektions: {}\n" + PROCESS, "unknown key 'elektions'; did you mean 'elections'?"),
     "unknown key without a likeness": (PROCESS + "¤q7: 1", "unknown key 'q7'; write one of: node, etcd, elections"),
     "unknown key in a process": (PROCESS + "    ¤enviroment: {}", "did you mean 'environment'?"),
-    "not yet: priority": ("elections: {a: {¤priority: 5}}", "'priority' is not supported by this version; remove it"),
+    "a priority that is none": ("elections: {a: {priority: ¤high}}", "'high' is not a whole number"),
     "a hook of the other role": (
         "elections: {a: {follower: {hooks: {¤elected: [x]}}}}",
         "unknown key 'elected'; write one of: leader_changed, gave_up",

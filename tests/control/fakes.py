@@ -34,6 +34,9 @@ class FakePorts:
         self.ring = Ring(kept=20)
         self.told_of: list[ElectionName] = []
         self.asked: list[tuple[tuple[str, ...], int | None, float | None, bool]] = []
+        self.date = 1.7e9
+        self.written: list[tuple[str, bytes | None, int | None]] = []
+        self.refuses = ""
         self.observers = 0
         self.waiting = 0
         self._state = state
@@ -54,6 +57,13 @@ class FakePorts:
         if self._answer is not None:
             answer = self._answer
             asyncio.get_running_loop().call_soon(lambda: self.become(answer(self._state, event)))
+
+    def wall(self) -> float:
+        return self.date
+
+    async def write_request(self, path: str, value: bytes | None, revision: int | None) -> str:
+        self.written.append((path, value, revision))
+        return self.refuses
 
     def become(self, state: State) -> None:
         """The daemon made a step."""

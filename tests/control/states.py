@@ -27,8 +27,8 @@ from supervisor.core.state import (
     ProcessPhase,
     Session,
     State,
-    Store,
 )
+from supervisor.core.store import Store
 from supervisor.core.store_events import EndpointSight
 
 NOW = Instant(10_000.0)

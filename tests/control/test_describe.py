@@ -19,8 +19,8 @@ from supervisor.core.state import (
     ProcessPhase,
     Session,
     State,
-    Store,
 )
+from supervisor.core.store import Store
 from supervisor.report.transitions import exit_in_words
 from tests.control import states
 from tests.control.states import NOW, ago

@@ -12,7 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
 from supervisor.core import operator_events as oev
-from supervisor.core.names import ElectionName, ProcessId, Role, RunId
+from supervisor.core import requests
+from supervisor.core.names import ElectionName, NodeName, ProcessId, Role, RunId
 from supervisor.core.spec import (
     CampaignWhen,
     HookKind,
@@ -39,10 +40,23 @@ FAULTS = [
     ac.Campaign,
     ac.Prove,
     ac.Resign,
+    ac.HandOver,
     ac.RevokeLease,
     ac.Spawn,
 ]
-MUTES = [ac.Renew, ac.GrantLease, ac.Campaign, ac.Prove, ac.Resign, ac.Arm, ac.Remember, ac.Release, ac.Proclaim]
+MUTES = [
+    ac.Renew,
+    ac.GrantLease,
+    ac.Campaign,
+    ac.Prove,
+    ac.Resign,
+    ac.Arm,
+    ac.Remember,
+    ac.Release,
+    ac.Proclaim,
+    ac.AskLease,
+    ac.HandOver,
+]
 
 NOTIFY = ProbeSpec(kind=ProbeKind.NOTIFY)
 WATCHDOG = ProbeSpec(kind=ProbeKind.WATCHDOG, failures=1, action=UnhealthyAction.RESTART)
@@ -87,6 +101,7 @@ class Fleet(RuleBasedStateMachine):
     def begin(self) -> None:
         self.store = FakeStore()
         self.shown = -1
+        self.wishes = 0
         two = self.world(name="two", store=self.store, next_lease=0x2000)
         self.nodes = [self.world(name="one", store=self.store), two]
         for node in self.nodes:
@@ -101,6 +116,7 @@ class Fleet(RuleBasedStateMachine):
             for node in self.nodes:
                 for name in list(self.store.keys):
                     node.show_queue(name)
+                node.show_requests()
                 node.post(ev.Ticked())
 
     def expire(self) -> None:
@@ -188,6 +204,23 @@ class Fleet(RuleBasedStateMachine):
             self.nodes[which].load(VARIANTS[variant])
             self.share()
 
+    @rule(what=st.sampled_from(["switchover", "pause", "resume", "drain", "undrain"]), force=st.booleans())
+    def ask(self, what: str, force: bool) -> None:
+        """People ask for movement, or for none. Both nodes bear one name: a drain means both."""
+        match what:
+            case "switchover":
+                self.wishes += 1
+                asked = requests.Switchover(id=str(self.wishes), to=NodeName(""), at=None, until=2e9, by="a test")
+                self.store.ask(requests.switchover_path(JOB), requests.written(asked))
+            case "pause":
+                self.store.ask("pause", requests.paused_now("a test", 1.6e9))
+            case "drain":
+                value = requests.drained_now("a test", 1.6e9, followers_stop=force, force=force)
+                self.store.ask("drain/one", value)
+            case _:
+                self.store.ask("pause" if what == "resume" else "drain/one", None)
+        self.share()
+
     @rule(which=st.integers(0, 1))
     def resign(self, which: int) -> None:
         self.nodes[which].post(oev.ResignRequested(election=JOB))
@@ -216,6 +249,7 @@ class Fleet(RuleBasedStateMachine):
         """The faults end; within a few TTLs somebody leads and works."""
         if not hasattr(self, "nodes"):
             return
+        self.store.requests.clear()
         for node in self.nodes:
             node.stubborn = node.blind = False
             node.hook_code = 0

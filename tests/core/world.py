@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
-from supervisor.core import machine, schedule, timing
+from supervisor.core import happenings, machine, schedule, timing
+from supervisor.core import request_events as rev
 from supervisor.core import store_events as sev
 from supervisor.core.document import process_health
 from supervisor.core.names import (
@@ -124,6 +125,8 @@ class FakeStore:
     """Granted seconds, and when it runs out."""
     records: dict[str, dict[Token, bytes]] = field(default_factory=dict)
     ledger: dict[str, dict[Token, bytes]] = field(default_factory=dict)
+    requests: dict[str, tuple[bytes, int]] = field(default_factory=dict)
+    """What stands below ``.ctl/``, and the revision of its last change."""
     raft_term: int = 2
     stale_looks: bool = False
     """Questions after leases are answered by a leader that froze, in its old term, from what it knew: they are about to end."""
@@ -134,6 +137,14 @@ class FakeStore:
         for lease in dead:
             self.end_lease(lease)
         return bool(dead)
+
+    def ask(self, path: str, value: bytes | None) -> None:
+        """Somebody asks for something, or takes it back."""
+        self.revision += 1
+        if value is None:
+            self.requests.pop(path, None)
+        else:
+            self.requests[path] = (value, self.revision)
 
     def end_lease(self, lease: LeaseId) -> list[str]:
         """A lease and its keys go; in which elections."""
@@ -156,6 +167,7 @@ class World:
     now: float = 1000.0
     state: State = field(init=False)
     log: list[str] = field(default_factory=list)
+    happened: list[happenings.Happening] = field(default_factory=list)
     children: dict[RunId, Child] = field(default_factory=dict)
     armed: dict[Term, tuple[LeaseId, float]] = field(default_factory=dict)
     proven: set[tuple[ElectionName, Token]] = field(default_factory=set)
@@ -189,6 +201,7 @@ class World:
     """The watch shows nothing new, and does not know it."""
     opened_by_reload: set[Term] = field(default_factory=set)
     """Terms that began without the hook *elected*."""
+    wall_offset: float = 1.6e9
     checked: int = 0
     exit_code: int | None = None
     tokens: dict[ElectionName, int] = field(default_factory=dict)
@@ -241,6 +254,7 @@ class World:
             if isinstance(one, sev.TokenRemembered):
                 self.remembered.add((one.election, one.token))
         self.state, todo = machine.step(before, event, now=Instant(self.now))
+        self.happened += happenings.of_step(before, event, self.state, now=Instant(self.now))
         self.log.append(f"{self.now:9.3f} > {_show(event)}")
         self.log += [f"{'':9} < {_show(action)}" for action in todo]
         for action in todo:
@@ -418,10 +432,12 @@ class World:
             records[token] = value
 
     def _on_proclaim(self, a: ac.Proclaim) -> None:
-        self.store.keys[a.election] = [
-            replace(c, value=a.document) if c.create_revision == a.create_revision else c
-            for c in self.store.keys.get(a.election, [])
-        ]
+        queue = self.store.keys.get(a.election, [])
+        for n, c in enumerate(queue):
+            if c.create_revision == a.create_revision and c.value != a.document:
+                queue[n] = replace(c, value=a.document)
+                self.store.revision += 1
+                self.show_queue(a.election)
         self.pending.append(ev.Proclaimed(election=a.election, create_revision=a.create_revision))
 
     def _on_resign(self, a: ac.Resign) -> None:
@@ -460,6 +476,64 @@ class World:
         self.show_queue(name)
         return candidate
 
+    def _on_connect(self, _a: ac.Connect) -> None:
+        self.show_requests()
+
+    def show_requests(self) -> None:
+        """The watch of requests reports."""
+        if not self.blind:
+            entries = tuple(rev.Entry(path=p, value=v, revision=r) for p, (v, r) in self.store.requests.items())
+            self.pending.append(rev.RequestsSeen(entries=entries, wall_seconds=self.wall()))
+
+    def wall(self) -> float:
+        """The date."""
+        return self.now + self.wall_offset
+
+    def ask(self, path: str, value: bytes | None) -> None:
+        """Somebody asks for something, and this node sees it."""
+        self.store.ask(path, value)
+        self.show_requests()
+        while self.pending:
+            self._step(self.pending.popleft())
+
+    def _on_askdate(self, _a: ac.AskDate) -> None:
+        self.pending.append(rev.DateSeen(wall_seconds=self.wall()))
+
+    def _on_writerequest(self, a: ac.WriteRequest) -> None:
+        there = self.store.requests.get(a.path)
+        if there is not None and a.revision in (0, there[1]):
+            self.store.ask(a.path, a.value)
+            self.show_requests()
+
+    def _on_handover(self, a: ac.HandOver) -> None:
+        end = a.end
+        term = Term(a.election, end.create_revision)
+        assert not any(c.term == term for c in self.children.values()), "handed over above the living"
+        assert term not in self.armed, "handed over before the guardian was disarmed"
+        if ac.HandOver in self.failing:
+            failed = ev.ResignFailed(election=a.election, create_revision=end.create_revision, detail="timed out")
+            self.pending.append(failed)
+            return
+        queue = self.store.keys.get(a.election, [])
+        there = {c.create_revision for c in queue}
+        if end.create_revision in there and a.to.create_revision not in there:
+            refused = rev.HandOverRefused(election=a.election, create_revision=end.create_revision, detail="it left")
+            self.pending.append(refused)
+            return
+        if end.record:
+            self._overwrite(a.election, end.create_revision, end.record)
+        if end.create_revision in there:
+            gone = {end.create_revision, *(c.create_revision for c in a.ahead)}
+            self.store.keys[a.election] = [c for c in queue if c.create_revision not in gone]
+            assert self.store.keys[a.election][0].create_revision == a.to.create_revision, "it lands elsewhere"
+            assert not any(c.value == b"other" for c in a.ahead), "a stranger's key was deleted"
+            self.store.revision += 1
+            if a.path:
+                self.store.ask(a.path, a.done)
+            self.show_queue(a.election)
+            self.show_requests()
+        self.pending.append(ev.Resigned(election=a.election, create_revision=end.create_revision))
+
     def show_queue(self, name: str) -> None:
         """The watch reports."""
         if self.blind:
@@ -470,7 +544,8 @@ class World:
         )
 
     def _on_arm(self, a: ac.Arm) -> None:
-        assert a.term.token > self.tokens.get(a.term.election, 0), "a token did not rise"
+        again = a.term.token == self.tokens.get(a.term.election, 0) and a.term not in self.armed
+        assert again or a.term.token > self.tokens.get(a.term.election, 0), "a token did not rise"
         self.tokens[a.term.election] = a.term.token
         self.armed[a.term] = (a.lease, a.margin_seconds)
         self.deadlines[a.lease] = max(a.lease_deadline, self.deadlines.get(a.lease, 0.0))
@@ -668,6 +743,7 @@ def share(*worlds: World) -> None:
         for world in worlds:
             for name in list(world.store.keys):
                 world.show_queue(name)
+            world.show_requests()
             world.post(ev.Ticked())
 
 

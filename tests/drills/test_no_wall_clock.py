@@ -10,10 +10,12 @@ PACKAGE = Path(__file__).parent.parent.parent / "supervisor"
 FOR_PEOPLE = {
     "cli/fleet.py": "the age of what etcd says, beside the date in a document",
     "cli/history.py": "the time between two dates of the ledger",
+    "cli/moving.py": "the date at which an operator wants something",
     "cli/observe.py": "the time stamp of a line that it prints itself",
     "control/past.py": "an instant as a date",
     "core/document.py": "the instant since when, in the proclaimed document",
     "core/ledger.py": "instants as dates, and back: a gap between two nodes is marked as by their clocks",
+    "core/requests.py": "a date at which an operator wants something, and until when",
     "daemon/assemble.py": "the time stamp of a log line",
     "daemon/clock.py": "the offset that turns an instant into a date",
     "daemon/keeper.py": "the date at which a file was adopted",

@@ -11,8 +11,10 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from supervisor.core.actions import HandOver
 from supervisor.core.events import Candidate, FirstRead, TermRecord
 from supervisor.core.names import ElectionName, LeaseId, Token, candidate_key
+from supervisor.core.request_events import Entry
 from supervisor.core.spec import DEFAULT_NAMESPACE
 from tests.simulation.kernel import Kernel
 
@@ -49,6 +51,11 @@ class Etcd:
         """When each key went, and by whose hand."""
         self.endings: Counter[str] = Counter()
         self.watchers: list[Callable[[ElectionName, Queue, int], None]] = []
+        self.requests: dict[str, tuple[bytes, int]] = {}
+        """Below ``.ctl/``, with the revision of the last change."""
+        self.request_watchers: list[Callable[[], None]] = []
+        self.handed: dict[tuple[ElectionName, Token], Token] = {}
+        """To which key the office of each went that was handed over."""
         self.deferred: list[Callable[[], object]] = []
         """Writes that came while there was no quorum, to be carried out when there is."""
         self.stale: dict[LeaseId, tuple[int, float]] | None = None
@@ -188,6 +195,40 @@ class Etcd:
         """Records of terms long over go to the ledger, which no winner reads."""
         for record in records:
             self.records.get(election, {}).pop(record.token, None)
+
+    def hand_over(self, a: HandOver) -> bool:
+        """Whether our key is gone; False: the target's is, and nothing was done."""
+        end, name = a.end, a.election
+        there = self.has(name, end.create_revision)
+        if there and not self.has(name, a.to.create_revision):
+            return False
+        if end.record:
+            self.close(name, (TermRecord(token=end.create_revision, value=end.record),))
+        if there:
+            for c in a.ahead:
+                self.delete(name, c.create_revision, "stepped aside")
+            self.handed[name, end.create_revision] = a.to.create_revision
+            self.delete(name, end.create_revision, "handed over")
+            if a.path:
+                self.write_request(a.path, a.done, None)
+        return True
+
+    def write_request(self, path: str, value: bytes | None, revision: int | None) -> bool:
+        """Put it, or take it back, if what is there is of this revision."""
+        if revision is not None and self.requests.get(path, (b"", 0))[1] != revision:
+            return False
+        self.revision += 1
+        if value is None:
+            self.requests.pop(path, None)
+        else:
+            self.requests[path] = (value, self.revision)
+        for watcher in self.request_watchers:
+            watcher()
+        return True
+
+    def entries(self) -> tuple[Entry, ...]:
+        """All requests."""
+        return tuple(Entry(path=p, value=v, revision=r) for p, (v, r) in self.requests.items())
 
     def close(self, election: ElectionName, records: tuple[TermRecord, ...]) -> None:
         """Write over those that are there."""

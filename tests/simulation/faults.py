@@ -365,7 +365,7 @@ def _post(run: Run, f: Fault, event: ev.Event) -> None:
 
 def _reload(run: Run, f: Fault) -> None:
     machine = run.machines[f.node]
-    machine.spec = changed(machine.spec, run.plan.spec, f.chance)
+    machine.spec = changed(machine.spec, machine.base, f.chance)
     if machine.daemon is not None and not machine.daemon.dead:
         machine.daemon.load()
 

@@ -7,7 +7,9 @@ Every invariant speaks of children as they really are, in true time, not as anyb
 3. leader children of one election never live on two machines at once;
 4. the tokens of an election's terms rise;
 5. when a key or a lease is given up by our own hand, nothing of its term is alive;
-6. after the last fault every election comes to rest: one leader, its processes running, and no move any more.
+6. an office that is handed over begins next at the target, or the target has left; who knows of a pause, or of its own drain, begins
+   no term; leaders are moved for a priority no more often than the cool-down allows;
+7. after the last fault every election comes to rest: one leader, its processes running, and no move any more.
 
 Of 3 one thing is excused, because nothing can promise it: daemon and guardian of a machine both stopped past the term's
 kill-by. Such overlaps are counted, and the later token must still be the higher one.
@@ -16,10 +18,12 @@ kill-by. Such overlaps are counted, and the later token must still be the higher
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from supervisor.core.actions import Release
-from supervisor.core.names import ElectionName, LeaseId, Role, Term
+from supervisor.core import candidates
+from supervisor.core.actions import HandOver, Release
+from supervisor.core.names import ElectionName, LeaseId, Role, Term, Token
 from supervisor.core.spec import ProcessKind
 from supervisor.core.state import ElectionPhase, ProcessPhase, State
 from tests.simulation.etcd import Etcd
@@ -51,6 +55,9 @@ class Judge:
         self.alive: dict[ElectionName, list[tuple[Machine, Child]]] = {}
         self.last: dict[ElectionName, tuple[Machine, Term, float]] = {}
         """The newest term that had a child; when it first had one."""
+        self.machines: list[Machine] = []
+        self.preferred: dict[ElectionName, tuple[Token, float]] = {}
+        """The last term that was handed over for a priority, and when."""
         self.moves = 0
         self.seen: Counter[str] = Counter()
         self.gaps: dict[str, list[float]] = {}
@@ -142,6 +149,7 @@ class Judge:
         if before[0] is machine:
             return
         self.seen["failovers"] += 1
+        self._landed(machine, term, before[1])
         gone_at, why = self.etcd.gone.get((term.election, before[1].token), (None, ""))
         if gone_at is not None:
             self.gaps.setdefault(why, []).append(self.kernel.now - gone_at)
@@ -158,9 +166,52 @@ class Judge:
         if e is None or e.phase is not ElectionPhase.LEADING or before.elections[name].phase is ElectionPhase.LEADING:
             return
         self.seen["led"] += 1
+        self._begins(name, state, self.machines)
         for waited in e.waits_for:
             _, why = self.etcd.gone.get((name, waited.token), (0.0, "not gone"))
             self.seen[f"waited after: {why}"] += 1
+
+    # --- movement
+
+    def asked(self, machine: Machine, before: State, state: State) -> None:
+        """A core was told of requests: from now on it begins no term where it must not."""
+        self.seen["requests"] += before.requests != state.requests
+        for name in state.elections:
+            if state.requests.paused(name) is not None or state.node in state.requests.drains:
+                machine.forbidden.setdefault(name, machine.local())
+            else:
+                machine.forbidden.pop(name, None)
+
+    def _begins(self, name: ElectionName, state: State, machines: Iterable[Machine]) -> None:
+        e = state.elections[name]
+        machine = next(m for m in machines if m.name == state.node)
+        since = machine.forbidden.get(name)
+        last = self.last.get(name)
+        same = last is not None and last[1] == e.term  # a handover that came to nothing: nothing new begins
+        if since is not None and e.proofs == 1 and e.proof_asked_at > since and not same:
+            self.broken(f"{machine.name} begins {e.term} though it was told that it must not")
+
+    def hands_over(self, a: HandOver, state: State) -> None:
+        """A transaction is asked for."""
+        e = state.elections[a.election]
+        self.seen["handovers"] += 1
+        assert e.handover is not None
+        if e.handover.request is not None or e.handover.cause == "drained":
+            return
+        self.seen["handovers by priority"] += 1
+        last = self.preferred.get(a.election)
+        cooldown = 0.99 * e.spec.priority_cooldown_seconds
+        if last is not None and last[0] != a.end.create_revision and self.kernel.now < last[1] + cooldown:
+            self.broken(f"{a.election} is moved for a priority {self.kernel.now - last[1]:.1f} s after the last time")
+        self.preferred[a.election] = (a.end.create_revision, self.kernel.now)
+
+    def _landed(self, machine: Machine, term: Term, before: Term) -> None:
+        """The office that was handed over is where it was to go, unless that one has left."""
+        target = self.etcd.handed.get((term.election, before.token))
+        if target is None or term.token == target:
+            self.seen["landed"] += target is not None
+        elif (term.election, target) not in self.etcd.gone:
+            self.broken(f"{before} was handed over to {target}, and {term} of {machine.name} begins")
 
     def released(self, machine: Machine, a: Release, state: State) -> None:
         """A held child is let go: its term is proven, armed, remembered and nobody's successor any more."""
@@ -202,6 +253,11 @@ class Judge:
                         return f"{p.id} is {p.phase} on {m.name}"
                 if e.phase is ElectionPhase.LEADING:
                     leaders.append(m)
+                    asked = m.daemon.state.requests.switchovers.get(name)
+                    chosen = asked is not None and e.term is not None and asked.token == e.term.token
+                    better = (s.priority > e.spec.priority for _, s in candidates.fit(m.daemon.state, e))
+                    if e.handover is not None or (not chosen and any(better)):
+                        return f"{m.name} leads {name}, and is to hand it over"
                     alive = {c.spec.id.name for m2, c in self.alive.get(name, []) if m2 is m and c.term == e.term}
                     if alive != {n for n, p in e.spec.leader.items() if p.kind is ProcessKind.SERVICE}:
                         return f"{m.name} leads {name} and runs {sorted(alive)}"

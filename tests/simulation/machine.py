@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
 from supervisor.core import machine as core
+from supervisor.core import request_events as rev
 from supervisor.core import store_events as sev
 from supervisor.core.names import Home, Instant, NodeName, RunId
 from supervisor.core.schedule import next_due
@@ -22,7 +23,7 @@ from supervisor.daemon.store_calls import READ_TIMEOUT_SECONDS, WRITE_TIMEOUT_SE
 from supervisor.etcd import hedge
 from tests.simulation.guardian import DIE_SECONDS, Child, Guardian
 from tests.simulation.kernel import Actor, Kernel
-from tests.simulation.network import Link, Watch
+from tests.simulation.network import WALL, Link, Watch
 
 if TYPE_CHECKING:
     from tests.simulation.judge import Judge
@@ -40,8 +41,23 @@ class Machine(Actor):
     """As an actor it is what its children run on: it stops when it is suspended."""
 
     __slots__ = (
-        "boots", "children", "clock_rate", "clock_zero", "daemon", "guarded_since", "guardian", "guardian_back", "judge",
-        "link", "name", "powered", "spec", "starting", "unguarded_from",
+        "base",
+        "boots",
+        "children",
+        "clock_rate",
+        "clock_zero",
+        "daemon",
+        "forbidden",
+        "guarded_since",
+        "guardian",
+        "guardian_back",
+        "judge",
+        "link",
+        "name",
+        "powered",
+        "spec",
+        "starting",
+        "unguarded_from",
     )  # fmt: skip
 
     def __init__(self, name: str, kernel: Kernel, link: Link, judge: Judge, spec: Spec) -> None:
@@ -49,7 +65,10 @@ class Machine(Actor):
         self.name = name
         self.link = link
         self.judge = judge
-        self.spec = spec
+        self.spec = self.base = spec
+        """As somebody's hand has left it, and as it was."""
+        self.forbidden: dict[str, float] = {}
+        """Elections in which this daemon knows that it must begin no term, since when (its clock)."""
         self.clock_rate = 1.0 + (kernel.random() - 0.5) * 4e-4
         self.clock_zero = 1000.0 + 100000.0 * kernel.random()
         self.boots = 1
@@ -260,6 +279,7 @@ class Daemon(Actor):
         self.asked: dict[RunId, bool] = {}
         """Runs asked for and not proven empty, as far as we have heard; True once we know that they were started."""
         now = Instant(machine.local())
+        machine.forbidden.clear()
         home = Home(boot=f"boot-{machine.name}-{machine.boots}", mark="mark-" + machine.name)
         self.state = core.initial(NodeName(machine.name), now=now, home=home)
         self.exit_code: int | None = None
@@ -313,6 +333,8 @@ class Daemon(Actor):
         self.machine.judge.stepped()
         if isinstance(event, ev.FirstRead):
             self.machine.judge.told(event.election, before, self.state)
+        elif isinstance(event, rev.RequestsSeen):
+            self.machine.judge.asked(self.machine, before, self.state)
         for action in actions:
             PERFORM[type(action)](self, action)
 
@@ -565,6 +587,41 @@ class Daemon(Actor):
             WRITE_TIMEOUT_SECONDS,
         )
 
+    def connect(self, _a: ac.Connect) -> None:
+        """The watch is there already; what it has shown of requests, it shows again, as a new one would."""
+        self.watch.repeat()
+
+    def hand_over(self, a: ac.HandOver) -> None:
+        machine, etcd, revision = self.machine, self.link.etcd, a.end.create_revision
+        machine.judge.hands_over(a, self.state)
+
+        def apply() -> bool:
+            machine.judge.key_given_up(machine, f"{a.election}#{revision}")
+            return etcd.hand_over(a)
+
+        self._call(
+            apply,
+            lambda done: (
+                ev.Resigned(election=a.election, create_revision=revision)
+                if done
+                else rev.HandOverRefused(election=a.election, create_revision=revision, detail="it left")
+            ),
+            lambda: ev.ResignFailed(election=a.election, create_revision=revision, detail="no"),
+            WRITE_TIMEOUT_SECONDS,
+        )
+
+    def write_request(self, a: ac.WriteRequest) -> None:
+        etcd = self.link.etcd
+        self.link.call(
+            lambda: etcd.write_request(a.path, a.value, a.revision or None),
+            lambda _: None,
+            lambda: None,
+            WRITE_TIMEOUT_SECONDS,
+        )
+
+    def date(self, _a: ac.AskDate) -> None:
+        self.post(rev.DateSeen(wall_seconds=WALL + self.kernel.now))
+
     def _hedged(
         self,
         apply: Callable[[], T],
@@ -615,9 +672,10 @@ def _same(one: object, other: object) -> bool:
 PERFORM: dict[type, Callable[..., None]] = {
     ac.Arm: Daemon.arm, ac.Extend: Daemon.extend, ac.Disarm: Daemon.disarm, ac.Vacate: Daemon.vacate, ac.Spawn: Daemon.spawn, ac.Release: Daemon.release,
     ac.SignalRun: Daemon.signal, ac.KillRun: Daemon.kill, ac.Exit: Daemon.exit,
-    ac.StartProbe: Daemon.nothing, ac.StopProbe: Daemon.nothing, ac.ConfigureLog: Daemon.nothing, ac.CloseSockets: Daemon.nothing, ac.Connect: Daemon.nothing,
+    ac.StartProbe: Daemon.nothing, ac.StopProbe: Daemon.nothing, ac.ConfigureLog: Daemon.nothing, ac.CloseSockets: Daemon.nothing, ac.Connect: Daemon.connect,
     ac.Remember: Daemon.remember, ac.Identify: Daemon.nothing, ac.RaiseRevision: Daemon.nothing,
     ac.GrantLease: Daemon.grant, ac.Renew: Daemon.renew, ac.RevokeLease: Daemon.revoke, ac.Campaign: Daemon.campaign,
     ac.Prove: Daemon.prove, ac.ConfirmKeys: Daemon.confirm, ac.AskLease: Daemon.look,
     ac.CloseRecords: Daemon.close_records, ac.Chronicle: Daemon.chronicle, ac.Proclaim: Daemon.proclaim, ac.Resign: Daemon.resign,
+    ac.HandOver: Daemon.hand_over, ac.WriteRequest: Daemon.write_request, ac.AskDate: Daemon.date,
 }  # fmt: skip

@@ -11,9 +11,9 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from unittest.mock import patch
 
+from supervisor.core import candidates, ending, handover, losing, ownership, reconcile, session, stopping, takeover
 from supervisor.core import election as elections
 from supervisor.core import events as ev
-from supervisor.core import losing, ownership, reconcile, session, stopping, takeover
 from supervisor.core.actions import Disarm, Spawn
 from supervisor.core.draft import Draft
 from supervisor.core.names import Instant, LeaseId, RunId, Term
@@ -104,7 +104,7 @@ def release_before_dead() -> AbstractContextManager[object]:
     """A term that is over resigns at once, while its processes are still being stopped."""
 
     def stepping_down(draft: Draft, e: Election) -> None:
-        elections.stopped(draft, e)
+        ending.stopped(draft, e)
 
     return patch.object(reconcile, "_stepping_down", stepping_down)
 
@@ -199,6 +199,26 @@ def pre_stop_outside() -> AbstractContextManager[object]:
     return patch.object(stopping, "Spawn", outside)
 
 
+def nobody_steps_aside() -> AbstractContextManager[object]:
+    """A handover leaves those between where they are, so that the first of them leads."""
+    return patch.object(candidates, "ahead", lambda _e, _c: ())
+
+
+def pause_ignored() -> AbstractContextManager[object]:
+    """Who is first leads, whatever is asked of nodes."""
+    return patch.object(elections, "withheld", lambda _draft, _e: "")
+
+
+def priority_at_once() -> AbstractContextManager[object]:
+    """A leader hands over to whoever has the higher priority, however young its own term is."""
+    begun = handover._prefer
+
+    def prefer(draft: Draft, e: Election) -> None:
+        begun(draft, replace(e, won_at=Instant(0.0)))
+
+    return patch.object(handover, "_prefer", prefer)
+
+
 class _Both:
     """Two patches as one."""
 
@@ -232,5 +252,8 @@ MUTANTS: dict[str, Mutant] = {
         deposed_leader_believed,
         strike_ignored,
         pre_stop_outside,
+        nobody_steps_aside,
+        pause_ignored,
+        priority_at_once,
     )
 }

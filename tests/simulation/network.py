@@ -12,12 +12,15 @@ from typing import TypeVar
 
 from supervisor.core.events import Event, QueueChanged, StoreReachable
 from supervisor.core.names import ElectionName
+from supervisor.core.request_events import RequestsSeen
 from tests.simulation.etcd import Etcd, Queue
 from tests.simulation.kernel import Kernel
 
 T = TypeVar("T")
 
 LIST_TIMEOUT_SECONDS = 3.0
+WALL = 1_600_000_000.0
+"""The date when the simulation begins."""
 
 
 class Link:
@@ -104,6 +107,9 @@ class Link:
             answer(result)
 
 
+News = QueueChanged | RequestsSeen
+
+
 class Watch:
     """The namespace as one daemon is shown it."""
 
@@ -116,12 +122,13 @@ class Watch:
         self._open = False
         self._listing = False
         self._last = 0.0
-        self._early: list[QueueChanged] = []
-        self._buffer: list[QueueChanged] = []
+        self._early: list[News] = []
+        self._buffer: list[News] = []
         self._known: set[ElectionName] = set()
         self.hung = 0
         self.closed = False
         link.etcd.watchers.append(self.changed)
+        link.etcd.request_watchers.append(self.asked)
         self._list()
 
     def close(self) -> None:
@@ -129,6 +136,7 @@ class Watch:
         if not self.closed:
             self.closed = True
             self._link.etcd.watchers.remove(self.changed)
+            self._link.etcd.request_watchers.remove(self.asked)
 
     def changed(self, election: ElectionName, queue: Queue, revision: int) -> None:
         """Etcd tells every stream."""
@@ -140,11 +148,29 @@ class Watch:
         else:
             self._send(event)
 
-    def _send(self, event: QueueChanged) -> None:
+    def asked(self) -> None:
+        """Of requests, too. One watch for both: that they hang apart shows nothing that loss does not."""
+        if not self._open:
+            return
+        event = self._requests()
+        if self._listing:
+            self._early.append(event)
+        else:
+            self._send(event)
+
+    def repeat(self) -> None:
+        """Whoever connects is told of all requests."""
+        if self._open and not self._listing:
+            self._send(self._requests())
+
+    def _requests(self) -> RequestsSeen:
+        return RequestsSeen(entries=self._link.etcd.entries(), wall_seconds=WALL + self._kernel.now)
+
+    def _send(self, event: News) -> None:
         self._last = max(self._last, self._kernel.now + self._link.late + self._link.latency())
         self._kernel.at(self._last, self._arrived, self._stream, event)
 
-    def _arrived(self, stream: int, event: QueueChanged) -> None:
+    def _arrived(self, stream: int, event: News) -> None:
         if stream != self._stream or self.closed:
             return
         if self.hung or self._link.cut_down or self._buffer:
@@ -152,7 +178,11 @@ class Watch:
                 self._kernel.at(self._kernel.now + 1.0 + 3.0 * self._kernel.random(), self._look, stream)
             self._buffer.append(event)
             return
-        self._known.add(event.election)
+        self._show(event)
+
+    def _show(self, event: News) -> None:
+        if isinstance(event, QueueChanged):
+            self._known.add(event.election)
         self._post(event)
 
     def _look(self, stream: int) -> None:
@@ -166,8 +196,7 @@ class Watch:
         else:
             held, self._buffer = self._buffer, []
             for event in held:
-                self._known.add(event.election)
-                self._post(event)
+                self._show(event)
 
     def break_off(self) -> None:
         """GOAWAY, compaction, a member that ended, a silence: list and watch again."""
@@ -185,19 +214,20 @@ class Watch:
             return
         self._link.call(self._read, self._listed, self._not_listed, LIST_TIMEOUT_SECONDS, once=True)
 
-    def _read(self) -> tuple[int, int, dict[ElectionName, Queue]]:
+    def _read(self) -> tuple[int, int, dict[ElectionName, Queue], RequestsSeen]:
         self._stream += 1
         self._open = self._listing = True
         self._buffer, self._early = [], []
-        return self._stream, self._link.etcd.revision, dict(self._link.etcd.queues)
+        return self._stream, self._link.etcd.revision, dict(self._link.etcd.queues), self._requests()
 
-    def _listed(self, found: tuple[int, int, dict[ElectionName, Queue]]) -> None:
-        stream, revision, queues = found
+    def _listed(self, found: tuple[int, int, dict[ElectionName, Queue], RequestsSeen]) -> None:
+        stream, revision, queues, requests = found
         if stream != self._stream or self.closed:
             return
         self._listing = False
         self._last = self._kernel.now
         self._post(StoreReachable(endpoint="http://store:2379"))
+        self._post(requests)
         for election in self._known | set(queues):
             self._post(QueueChanged(election=election, candidates=queues.get(election, ()), revision=revision))
         self._known = set(queues)

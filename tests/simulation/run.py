@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 from supervisor.core.names import NodeName
-from tests.simulation import faults, lives
+from tests.simulation import faults, lives, movers
 from tests.simulation.etcd import Etcd
 from tests.simulation.faults import Plan
 from tests.simulation.judge import Judge, ViolationError
@@ -55,10 +55,13 @@ class Run:
         for n in range(plan.nodes):
             name = f"node-{n}"
             link = Link(self.kernel, self.etcd)
-            machine = Machine(name, self.kernel, link, self.judge, replace(plan.spec, node=NodeName(name)))
+            desired = movers.ranked(plan.seed, n, replace(plan.spec, node=NodeName(name)))
+            machine = Machine(name, self.kernel, link, self.judge, desired)
             self.links.append(link)
             self.machines.append(machine)
             self.kernel.at(0.5 * random(), machine.start)
+        self.judge.machines = self.machines
+        movers.ask(self)
         for fault in plan.faults:
             self.kernel.at(fault.at, faults.begin, self, fault)
         if plan.lively:
@@ -80,13 +83,14 @@ class Run:
     def _heal(self) -> None:
         for machine, link in zip(self.machines, self.links, strict=True):
             link.noise = False
-            machine.spec = replace(self.plan.spec, node=machine.spec.node)
+            machine.spec = machine.base
             machine.power_on()
             if machine.daemon is None or machine.daemon.dead:
                 machine.start_later(0.1)
             else:
                 machine.daemon.load()
         lives.start_all(self)
+        movers.take_back(self)
 
     def _rest(self) -> None:
         kernel, ttl = self.kernel, self.plan.ttl

@@ -26,6 +26,9 @@ FOUND: dict[str, tuple[tuple[int | None, int], ...]] = {
     "deposed-leader-believed": ((8, 1339), (8, 1607)),
     "strike-ignored": ((12, 1), (12, 2), (12, 6)),
     "pre-stop-outside": ((None, 4), (None, 31), (None, 34)),
+    "nobody-steps-aside": ((None, 2), (None, 4), (None, 7), (None, 11)),
+    "pause-ignored": ((None, 2), (None, 7), (None, 11), (None, 17)),
+    "priority-at-once": ((None, 49), (None, 65)),
 }
 """Where each mutant is looked for: recipe (None: everything) and seed. Enough to be found however chance falls elsewhere."""
 

@@ -59,6 +59,11 @@ class Node:
         argv = [*COMMAND, verb, *arguments, "--socket", str(self.socket)]
         return subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
 
+    def begin(self, verb: str, *arguments: str) -> "subprocess.Popen[str]":
+        """A verb that goes on beside the test."""
+        argv = [*COMMAND, verb, *arguments, "--socket", str(self.socket)]
+        return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
     def status(self) -> dict[str, Any]:
         """``status --json``, as it answers now."""
         found = json.loads(self.run("status", "--json").stdout)
