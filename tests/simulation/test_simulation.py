@@ -24,7 +24,7 @@ FOUND: dict[str, tuple[tuple[int | None, int], ...]] = {
     "renewal-suffices": ((3, 2), (3, 4), (3, 6)),
     "any-end-is-natural": ((None, 2), (None, 6), (None, 19)),
     "deposed-leader-believed": ((8, 1339), (8, 1607)),
-    "strike-ignored": ((12, 1), (12, 2), (12, 6)),
+    "strike-ignored": ((12, 60), (12, 87), (12, 94), (12, 97)),
     "pre-stop-outside": ((None, 4), (None, 31), (None, 34)),
     "nobody-steps-aside": ((None, 2), (None, 4), (None, 7), (None, 11)),
     "pause-ignored": ((None, 2), (None, 7), (None, 11), (None, 17)),
