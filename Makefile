@@ -12,7 +12,7 @@ SEEDS ?= 10000
 FIRST_SEED ?= 1
 CORES ?= $(shell nproc)
 
-.PHONY: help venv demo test check format proto man docs-reference drills bench soak clean
+.PHONY: help venv demo test check format proto man docs docs-reference drills bench soak clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,9 @@ proto: venv ## regenerate supervisor/pb from protos/
 
 docs-reference: venv ## rewrite docs/reference from the code
 	$(BIN)/python docs/generate.py
+
+docs: venv ## the site, into build/site: every link checked, nothing fetched when it is read
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 drills: venv ## break a real fleet ROUNDS times by SEED, and judge it (root)
 	$(BIN)/python -m tests.drills --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
