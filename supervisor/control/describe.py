@@ -62,10 +62,10 @@ def status(
         schema_version=views.SCHEMA_VERSION,
         condition=condition.condition(reasons),
         reasons=reasons,
-        daemon=_daemon(state, facts, now, loop_lag_seconds),
+        daemon=daemon(state, facts, now, loop_lag_seconds),
         config=_config(state, facts, now),
-        store=_store(state, facts, now),
-        sessions=tuple(_session(s, now) for ttl, s in sorted(state.sessions.items()) if only is None or ttl in ttls),
+        store=store(state, facts, now),
+        sessions=tuple(session(s, now) for ttl, s in sorted(state.sessions.items()) if only is None or ttl in ttls),
         elections=tuple(election(state, e, now) for e in chosen),
         processes=tuple(process(state, p, now, troubles.get(p.id), exits=exits) for p in shown),
     )
@@ -83,7 +83,7 @@ def _of_process(whole: views.Status, name: str) -> views.Status:
     )
 
 
-def _daemon(state: State, facts: Facts, now: Instant, loop_lag_seconds: float) -> views.Daemon:
+def daemon(state: State, facts: Facts, now: Instant, loop_lag_seconds: float) -> views.Daemon:
     return views.Daemon(
         node=state.node,
         pid=facts.pid,
@@ -111,7 +111,7 @@ def _config(state: State, facts: Facts, now: Instant) -> views.Config:
     )
 
 
-def _store(state: State, facts: Facts, now: Instant) -> views.Store:
+def store(state: State, facts: Facts, now: Instant) -> views.Store:
     store, connected = state.store, state.store.connected
     etcd = connected or (state.spec.etcd if state.spec else None)
     local = state.spec.local_etcd is not None if state.spec else facts.local_etcd
@@ -135,7 +135,7 @@ def _endpoint(e: EndpointSight) -> views.Endpoint:
     return views.Endpoint(endpoint=e.endpoint, state=state, detail=e.detail, version=e.version, failures=e.failures)
 
 
-def _session(s: Session, now: Instant) -> views.Session:
+def session(s: Session, now: Instant) -> views.Session:
     held = s.lease is not None
     return views.Session(
         ttl_seconds=s.ttl_seconds,

@@ -52,7 +52,7 @@ class QueueWatch:
         self._channels = channels
         self._on_event = on_event
         self._patience = (quiet_seconds, answer_seconds)
-        self._queues = Queues(channels.namespace)
+        self.queues = Queues(channels.namespace)
         self._prefix = keys.namespace_prefix(channels.namespace)
         self._trouble: type[StoreError] | None = StoreError
         """What was last reported: None for reachable; at first something that no error is, so that either is news."""
@@ -71,7 +71,7 @@ class QueueWatch:
             else:
                 pause = FIRST_PAUSE_SECONDS
                 self._reached(endpoint)
-                for change in self._queues.replace(found, revision):
+                for change in self.queues.replace(found, revision):
                     self._on_event(change)
                 await self._follow(endpoint, call, revision + 1)
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 # so that a fleet does not come back as one
@@ -125,7 +125,7 @@ class QueueWatch:
         try:
             while True:
                 response = await self._next(endpoint, call, start)
-                for change in self._queues.apply(response.events):
+                for change in self.queues.apply(response.events):
                     self._on_event(change)
                 self._confirm()
         except Undecided as error:
