@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from supervisor.report import http
-from supervisor.report.http import Answer, HttpServer
+from supervisor.report.http import Answer, HttpServer, Request
 from tests.ports import free_ports
 
 
-async def echo(path: str, query: str) -> Answer:
-    return Answer(status=200, body=f"{path}|{query}".encode())
+async def echo(request: Request) -> Answer:
+    return Answer(status=200, body=f"{request.path}|{request.query}".encode())
 
 
 @pytest.fixture
