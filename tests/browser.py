@@ -10,11 +10,12 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 START_SECONDS = 60.0
@@ -40,6 +41,7 @@ class Browser:
         self._size = (width, height)
         self._number = 0
         self._found: list[dict[str, Any]] = []
+        self._open = ExitStack()
 
     def __enter__(self) -> Self:
         path = program()
@@ -53,11 +55,12 @@ class Browser:
                 start_new_session=True,
             )
         try:
-            self._socket = self._connect()
+            self._socket = self._open.enter_context(connect(self._address(), max_size=None))
             for domain in ("Page", "Runtime", "Log", "Network"):
                 self.call(f"{domain}.enable")
             self.look(*self._size)
         except BaseException:
+            self._open.close()
             self._end()
             raise
         return self
@@ -65,7 +68,7 @@ class Browser:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._socket.close()
+        self._open.close()
         self._end()
 
     def _end(self) -> None:
@@ -76,8 +79,8 @@ class Browser:
             self._process.kill()
             self._process.wait()
 
-    def _connect(self) -> ClientConnection:
-        """To the window: its address is asked of the browser's own."""
+    def _address(self) -> str:
+        """Of the window: asked of the browser's own."""
         written = self._home / "profile" / "DevToolsActivePort"
         deadline = time.monotonic() + START_SECONDS
         while not (written.exists() and len(words := written.read_text().split()) == 2):
@@ -94,7 +97,7 @@ class Browser:
                     break
                 assert time.monotonic() < deadline, "the browser has no window"
                 time.sleep(0.05)
-        return connect(f"ws://127.0.0.1:{port}/devtools/page/{pages[0]}", max_size=None)
+        return f"ws://127.0.0.1:{port}/devtools/page/{pages[0]}"
 
     def call(self, method: str, **parameters: object) -> dict[str, Any]:
         """One command, and its result."""
