@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -93,7 +94,8 @@ def test_a_browser_sees_a_failover_and_a_daemon_that_died_and_came_back(
     browser.until(f"{LINK}.startsWith('last heard')", "that the daemon is not heard any more")
     row = browser.text("li[data-name=job] button")
     assert "unknown (was two)" in row
-    assert "healthy" not in browser.text("#elections")
+    shown = browser.text("#elections").replace("was healthy", "").replace("was leading", "")
+    assert not {"healthy", "leads", "leading"} & set(shown.split())
     assert "Nothing here is known to be so now" in browser.text("#notices")
     two.start()
     browser.until(f"{LINK} === 'live'", "the next daemon", 60.0)
@@ -254,3 +256,34 @@ def test_who_reads_slowly_holds_nobody_up(node: Make, text: str, tmp_path: Path)
             return b"event: hello" in said
 
     until(served, "there is room again")
+
+
+@pytest.mark.timeout(180)
+def test_an_etcd_that_is_gone_and_a_daemon_that_is_frozen_are_not_taken_for_the_present(
+    node: Make, tmp_path: Path, browser: Browser, fresh_etcd: EtcdServer
+) -> None:
+    (port,) = free_ports(1)
+    file = f'{at(port)}etcd: {{endpoints: ["{fresh_etcd.endpoint}"]}}\nelections:\n  job: {{ttl: 5s}}\n'
+    one = node("one", file)
+    until(lambda: ask(port, "/")[0] == 200, "the page")
+    browser.open(f"http://127.0.0.1:{port}/")
+    browser.until(leader_is("one"), "the leader")
+    fresh_etcd.kill()
+    browser.until("document.getElementById('etcd').innerText === 'etcd not reached'", "that etcd is gone")
+    browser.until(
+        "document.querySelector('li[data-name=job] button').innerText.includes('unknown (was one)')", "unknown"
+    )
+    assert browser.text("#link") == "live"
+    assert "unreachable" in browser.text("#notices")
+    fresh_etcd.start()
+    browser.until(leader_is("one"), "the leader again", 60.0)
+    one.daemon.send_signal(signal.SIGSTOP)
+    try:
+        browser.until(f"{LINK}.startsWith('last heard')", "that it says nothing")
+        assert "it is connected, and says nothing" in browser.text("#notices")
+        assert "unknown" in browser.text("li[data-name=job] button")
+    finally:
+        one.daemon.send_signal(signal.SIGCONT)
+    browser.until(f"{LINK} === 'live'", "that it goes on", 60.0)
+    browser.until(leader_is("one"), "the leader", 60.0)
+    assert browser.complaints() == []
