@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from supervisor.control import feed as feeding
+from supervisor.control import page_parts
 from supervisor.control.feed import Feed
 from supervisor.control.ports import Heard
 from supervisor.core.events import Candidate
@@ -257,6 +258,6 @@ async def test_a_bug_of_ours_is_told_and_ends_the_stream(monkeypatch: pytest.Mon
     def broken(*_: object) -> bytes:
         raise ValueError("a bug")
 
-    monkeypatch.setattr(feeding.page_parts, "node", broken)
+    monkeypatch.setattr(page_parts, "node", broken)
     assert [read(m)[0] async for m in feed.changes()] == ["hello"]
     assert "a bug" in ports.said[0]
