@@ -115,6 +115,16 @@ print(*sorted({{name.partition(".")[0] for name in set(sys.modules) - before}}))
     assert not loaded & set(unwanted)
 
 
+def test_what_the_file_has_to_ask_for_is_loaded_then_and_not_before() -> None:
+    asked_for = ("daemon.web", "control.feed", "control.page_parts", "report.page", "report.http", "report.metrics")
+    code = "import sys, supervisor.daemon.assemble; print(*sys.modules)"
+    environment = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "supervisor.daemon.outside" in loaded
+    assert not loaded & {f"supervisor.{name}" for name in asked_for}
+
+
 def test_step_has_one_caller() -> None:
     callers = [name_of(p) for p in MODULES if "machine.step(" in p.read_text()]
     assert callers == ["supervisor.daemon.loop"]

@@ -23,7 +23,7 @@ from supervisor.config import (
 from supervisor.config.outside_values import ALL
 from supervisor.core.birth import Capabilities, CgroupSpec, SocketKind, SocketSpec
 from supervisor.core.names import ElectionName, NodeName, ProcessId, ProcessName, Role
-from supervisor.core.outside import MetricsSpec, NotifySpec, WebhookSpec
+from supervisor.core.outside import MetricsSpec, NotifySpec, WebhookSpec, WebSpec
 from supervisor.core.spec import (
     AuthSpec,
     ElectionSpec,
@@ -81,8 +81,19 @@ def spec(file: schema.File, node: NodeName) -> Spec:
         metrics=None
         if file.metrics is None
         else MetricsSpec(host=file.metrics.address[0], port=file.metrics.address[1]),
+        web=None if file.web is None else _web(file.web),
         notify={name: _notify(name, n) for name, n in (file.notify or {}).items()},
         control=control_schema.spec(file.control),
+    )
+
+
+def _web(web: outside_schema.Web) -> WebSpec:
+    host, port = web.address
+    return WebSpec(
+        host=host,
+        port=port,
+        logs=_or(web.logs, default=False),
+        names=tuple(dict.fromkeys(name.lower() for name in web.names or ())),
     )
 
 

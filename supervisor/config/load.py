@@ -17,6 +17,7 @@ from supervisor.config import (
     includes,
     instances,
     mistakes,
+    outside_relations,
     overlays,
     permissions,
     reading,
@@ -91,7 +92,7 @@ def load(
         files=reader.paths(),
         directories=tuple(dict.fromkeys(d.absolute() for d in reader.directories)),
         nodes=tuple(listed),
-        warnings=grace.warnings(root, spec),
+        warnings=(*grace.warnings(root, spec), *outside_relations.warnings(root, spec)),
         kept=Kept(files=reader.kept),
     )
 

@@ -43,6 +43,29 @@ class Metrics:
 
 
 @section
+class Web:
+    """``web``: the page for a browser (docs/web.md). It changes nothing, and has no password."""
+
+    address: Annotated[tuple[str, int], single(outside_values.listening)]
+    """Where: `host:port`; it may be that of `metrics`. Whoever reaches it sees the fleet: outside of this machine, put a reverse
+    proxy that asks who calls in front of a loopback address. The new address answers before the old one stops.
+
+    Class: live. Default: required. Example: 127.0.0.1:9978"""
+
+    logs: Annotated[bool, single(values.switch)] | None = None
+    """Whether the page shows what processes write themselves: the last of their logs, and what they say in status and probes. It
+    may hold secrets.
+
+    Class: live. Default: off. Example: on"""
+
+    names: Annotated[list[Annotated[str, single(values.domain)]], Before(some)] | None = None
+    """Host names under which a browser may ask for the page, beside addresses and `localhost`: that of a reverse proxy which
+    passes it on. Any other is refused, so that no website can point its own name here and read the page.
+
+    Class: live. Default: none. Example: [supervisor.example.org]"""
+
+
+@section
 class Webhook:
     """``webhook`` of a notification; a text alone is its URL."""
 

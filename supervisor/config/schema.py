@@ -375,6 +375,11 @@ class File:
 
     Class: as its keys. Default: nowhere. Example: {address: 127.0.0.1:9977}"""
 
+    web: outside_schema.Web | None = None
+    """Where the read-only page for a browser is.
+
+    Class: as its keys. Default: nowhere. Example: {address: 127.0.0.1:9978}"""
+
     notify: Annotated[dict[NameKey, outside_schema.ANotify], OrNothing] | None = None
     """Whom to tell of what happens, by names of your own.
 

@@ -29,7 +29,7 @@ def condition(reasons: tuple[views.Reason, ...]) -> str:
 
 def reasons(state: State, now: Instant, *, only: ElectionName | None = None) -> tuple[views.Reason, ...]:
     """Why this node is not healthy; ``only`` leaves the other elections and the always processes out."""
-    found = [*_of_daemon(state), *_of_store(state, now), *movement.reasons(state)]
+    found = [*of_node(state, now)]
     for name in sorted(state.elections):
         if only is None or name == only:
             found += _of_election(state, state.elections[name], now)
@@ -38,6 +38,11 @@ def reasons(state: State, now: Instant, *, only: ElectionName | None = None) -> 
         if only is None or pid.election == only:
             found += _of_process(state, state.processes[pid], now)
     return tuple(found)
+
+
+def of_node(state: State, now: Instant) -> tuple[views.Reason, ...]:
+    """Those of them that are of no election and no process."""
+    return (*_of_daemon(state), *_of_store(state, now), *movement.reasons(state))
 
 
 def settled(state: State, now: Instant) -> bool:

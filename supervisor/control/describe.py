@@ -62,10 +62,10 @@ def status(
         schema_version=views.SCHEMA_VERSION,
         condition=condition.condition(reasons),
         reasons=reasons,
-        daemon=_daemon(state, facts, now, loop_lag_seconds),
-        config=_config(state, facts, now),
-        store=_store(state, facts, now),
-        sessions=tuple(_session(s, now) for ttl, s in sorted(state.sessions.items()) if only is None or ttl in ttls),
+        daemon=daemon(state, facts, now, loop_lag_seconds),
+        config=config(state, facts, now),
+        store=store(state, facts, now),
+        sessions=tuple(session(s, now) for ttl, s in sorted(state.sessions.items()) if only is None or ttl in ttls),
         elections=tuple(election(state, e, now) for e in chosen),
         processes=tuple(process(state, p, now, troubles.get(p.id), exits=exits) for p in shown),
     )
@@ -83,7 +83,8 @@ def _of_process(whole: views.Status, name: str) -> views.Status:
     )
 
 
-def _daemon(state: State, facts: Facts, now: Instant, loop_lag_seconds: float) -> views.Daemon:
+def daemon(state: State, facts: Facts, now: Instant, loop_lag_seconds: float) -> views.Daemon:
+    """The program that answers."""
     return views.Daemon(
         node=state.node,
         pid=facts.pid,
@@ -99,7 +100,8 @@ def _daemon(state: State, facts: Facts, now: Instant, loop_lag_seconds: float) -
     )
 
 
-def _config(state: State, facts: Facts, now: Instant) -> views.Config:
+def config(state: State, facts: Facts, now: Instant) -> views.Config:
+    """The file in force, and what is wrong with the last one."""
     return views.Config(
         source=state.source,
         generation=state.generation,
@@ -112,21 +114,22 @@ def _config(state: State, facts: Facts, now: Instant) -> views.Config:
     )
 
 
-def _store(state: State, facts: Facts, now: Instant) -> views.Store:
-    store, connected = state.store, state.store.connected
+def store(state: State, facts: Facts, now: Instant) -> views.Store:
+    """Etcd."""
+    seen, connected = state.store, state.store.connected
     etcd = connected or (state.spec.etcd if state.spec else None)
     local = state.spec.local_etcd is not None if state.spec else facts.local_etcd
-    met = sorted({e.version for e in store.endpoints})
+    met = sorted({e.version for e in seen.endpoints})
     return views.Store(
         used=condition.uses_store(state),
         endpoints=(etcd.endpoints if etcd else ()) or facts.endpoints,
         namespace=leaders.namespace(state),
         local=local,
-        reachable={True: "yes", False: "no", None: views.UNKNOWN}[store.reachable],
-        since_seconds=None if connected is None else _since(store.since, now),
-        detail=store.detail,
-        cluster=store.cluster,
-        members=tuple(map(_endpoint, store.endpoints)),
+        reachable={True: "yes", False: "no", None: views.UNKNOWN}[seen.reachable],
+        since_seconds=None if connected is None else _since(seen.since, now),
+        detail=seen.detail,
+        cluster=seen.cluster,
+        members=tuple(map(_endpoint, seen.endpoints)),
         warnings=() if local else tuple(filter(None, map(versions.warning, met))),
     )
 
@@ -136,7 +139,8 @@ def _endpoint(e: EndpointSight) -> views.Endpoint:
     return views.Endpoint(endpoint=e.endpoint, state=state, detail=e.detail, version=e.version, failures=e.failures)
 
 
-def _session(s: Session, now: Instant) -> views.Session:
+def session(s: Session, now: Instant) -> views.Session:
+    """One lease."""
     held = s.lease is not None
     return views.Session(
         ttl_seconds=s.ttl_seconds,

@@ -40,7 +40,7 @@ def own_key(state: State, e: Election) -> str:
 def leader(state: State, e: Election, now: Instant, *, most_characters: int | None = None) -> views.Leader:
     """The leader; its value is cut to ``most_characters``."""
     session, held = session_of(state, e), _held(e)
-    if held is not None and session is not None and now < session.lease_deadline:
+    if held is not None and session is not None and leads_by_lease(state, e, now):
         leading = leadership.is_under_way(state, e, now)
         return _known(state, e, held, BY_LEASE, now - session.sent_at, most_characters, leading=leading)
     age = queue_age_seconds(state, e, now)
@@ -53,6 +53,12 @@ def leader(state: State, e: Election, now: Instant, *, most_characters: int | No
     if e.leader is None:
         return views.Leader(state=views.NONE, words="none", source=BY_WATCH, age_seconds=age)
     return _known(state, e, e.leader, BY_WATCH, age, most_characters)
+
+
+def leads_by_lease(state: State, e: Election, now: Instant) -> bool:
+    """Whether our own lease proves at this moment that our key is the first."""
+    session = session_of(state, e)
+    return session is not None and now < session.lease_deadline and _held(e) is not None
 
 
 def queue_age_seconds(state: State, e: Election, now: Instant) -> float | None:

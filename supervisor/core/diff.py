@@ -136,7 +136,9 @@ def diff(old: Spec | None, new: Spec) -> tuple[Change, ...]:
             keys = tuple(k for k in keys if k not in ("leader", "follower"))
         changes.append(Change(cost=cost, what=f"election {name}", keys=keys))
     changes += [
-        Change(cost=Cost.LIVE, what=what) for what in ("metrics", "notify") if getattr(old, what) != getattr(new, what)
+        Change(cost=Cost.LIVE, what=what)
+        for what in ("metrics", "web", "notify")
+        if getattr(old, what) != getattr(new, what)
     ]
     changes += _process_changes(old, new)
     return tuple(changes)

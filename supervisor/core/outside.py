@@ -16,6 +16,18 @@ class MetricsSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WebSpec:
+    """The read-only page for a browser."""
+
+    host: str
+    port: int
+    logs: bool = False
+    """Whether it shows what processes write themselves: their logs, and their words in status and probes."""
+    names: tuple[str, ...] = ()
+    """Under which it may be asked for, beside addresses and localhost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookSpec:
     """An HTTP request for each event: its JSON is the body."""
 

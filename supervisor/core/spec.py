@@ -12,7 +12,7 @@ from enum import StrEnum
 from supervisor.core.access import ControlSpec
 from supervisor.core.birth import Capabilities, CgroupSpec, IoPriority, Scheduling, SocketSpec
 from supervisor.core.names import HOOK_MARK, ElectionName, NodeName, ProcessId, ProcessName, Role
-from supervisor.core.outside import MetricsSpec, NotifySpec
+from supervisor.core.outside import MetricsSpec, NotifySpec, WebSpec
 
 DEFAULT_NAMESPACE = "/supervisor"
 DEFAULT_TTL_SECONDS = 10
@@ -436,6 +436,7 @@ class Spec:
     processes: Mapping[ProcessName, ProcessSpec] = field(default_factory=dict)
     """The always processes."""
     metrics: MetricsSpec | None = None
+    web: WebSpec | None = None
     notify: Mapping[str, NotifySpec] = field(default_factory=dict)
     control: ControlSpec | None = None
     local_etcd: ProcessSpec | None = None

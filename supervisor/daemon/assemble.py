@@ -23,6 +23,7 @@ from supervisor.core import events as ev
 from supervisor.core import machine
 from supervisor.core.history import Page
 from supervisor.core.names import ElectionName, Home, NodeName
+from supervisor.core.outside import WebSpec
 from supervisor.core.spec import ProcessSpec, Spec
 from supervisor.core.state import State
 from supervisor.daemon import clock
@@ -47,6 +48,7 @@ from supervisor.report.systemd import Notifier
 
 if TYPE_CHECKING:
     from supervisor.daemon.errand import Errand
+    from supervisor.daemon.web import Web
     from supervisor.report.metrics import Moment
 
 ETCD_UNREACHABLE_EXIT_CODE = 69
@@ -106,14 +108,16 @@ class Daemon:
             state_dir,
             state=lambda: self.loop.state,
             moment=self._moment,
+            page=self._page,
             say=self.say,
             errand=self._run_errand,
             history=self._read_history,
         )
-        self._control = ControlServer(self._front(file, node, root_only=root_only), socket_path)
+        self._ports = self._front(file, node, root_only=root_only)
+        self._control = ControlServer(self._ports, socket_path)
 
     def _front(self, file: Path, node: str | None, *, root_only: bool) -> DaemonPorts:
-        """What the control socket shows of all of it."""
+        """What the control socket, and the page, show of all of it."""
         proposals = Proposals(
             file,
             node=node,
@@ -324,6 +328,11 @@ class Daemon:
             longest_gap_seconds=self.loop.longest_gap_seconds,
             log_lines_lost={str(pid): lost.lines for pid, lost in self._logs.losses().items()},
         )
+
+    def _page(self, spec: WebSpec) -> "Web":
+        from supervisor.daemon.web import Web  # noqa: PLC0415 # only where it is asked for
+
+        return Web(spec, self._ports, lambda: None if self._store is None else self._store.queues)
 
     def _facts(self) -> Facts:
         ready, spec = self._launched.ready, self.loop.state.spec

@@ -18,7 +18,7 @@ from supervisor.core import events as ev
 from supervisor.core import happenings
 from supervisor.core.history import Page
 from supervisor.core.names import ElectionName
-from supervisor.core.outside import NotifySpec
+from supervisor.core.outside import NotifySpec, WebSpec
 from supervisor.core.spec import ProcessSpec
 from supervisor.core.state import State
 from supervisor.daemon import clock
@@ -32,6 +32,7 @@ from supervisor.processes.webhook import post
 from supervisor.report.logline import Level
 
 if TYPE_CHECKING:
+    from supervisor.daemon.web import Web
     from supervisor.report.metrics import Moment
 
 RunErrand = Callable[[ProcessSpec, tuple[tuple[str, str], ...], float], Awaitable[ExecResult]]
@@ -46,6 +47,7 @@ class Record:
         *,
         state: Callable[[], State],
         moment: "Callable[[], Moment]",
+        page: "Callable[[WebSpec], Web]",
         say: Callable[[Level, str], None],
         errand: RunErrand,
         history: Callable[[ElectionName], Awaitable[tuple[Page, ...]]],
@@ -58,7 +60,9 @@ class Record:
         self._running = asyncio.get_running_loop()
         self._file = LedgerFile(state_dir, self._warn_from_thread)
         self.ring = Ring()
-        self.outside = Outside(moment, say=lambda text: say(Level.INFO, text), warn=lambda text: say(Level.WARN, text))
+        self.outside = Outside(
+            moment, page, say=lambda text: say(Level.INFO, text), warn=lambda text: say(Level.WARN, text)
+        )
         self._notices = Notices(
             run=self._run, post=post, describe=self._describe, warn=lambda text: say(Level.WARN, text)
         )

@@ -20,6 +20,7 @@ from supervisor.daemon import clock
 from supervisor.etcd.election import Candidacy, Claim, Closing, Ending, Succession, Word
 from supervisor.etcd.errors import KeyNotOurs, LeaseNotFound, StoreError, Unreachable
 from supervisor.etcd.ledger import Entry
+from supervisor.etcd.queues import Queues
 from supervisor.etcd.store import EtcdStore
 
 READ_TIMEOUT_SECONDS = 1.0
@@ -277,6 +278,11 @@ class StoreCalls:
             except StoreError as error:
                 problem = str(error)
         self._post(sev.Chronicled(election=a.election, token=a.token, problem=problem))
+
+    @property
+    def queues(self) -> Queues | None:
+        """Every queue that the watch saw; None before etcd is used."""
+        return None if self._store is None else self._store.queues
 
     async def history(self, election: ElectionName) -> tuple[Page, ...]:
         """What is on record in etcd of an election's terms. Raises any ``StoreError``."""

@@ -18,6 +18,9 @@ class Queues:
     def __init__(self, namespace: str) -> None:
         self._namespace = namespace
         self._queues: dict[ElectionName, dict[bytes, Candidate]] = {}
+        self._changes = 0
+        self.marks: dict[ElectionName, int] = {}
+        """Of each election that has a candidate, another number after each change."""
 
     def replace(self, found: Iterable[kv_pb2.KeyValue], revision: int) -> list[QueueChanged]:
         """A list of the whole namespace: every queue in it, and those that were there before and are empty now."""
@@ -50,11 +53,16 @@ class Queues:
         return election
 
     def _changed(self, election: ElectionName, revision: int) -> QueueChanged:
-        queue = self._queues.get(election, {})
-        if not queue:
+        self._changes += 1
+        self.marks[election] = self._changes
+        if not self._queues.get(election):
             self._queues.pop(election, None)
-        candidates = tuple(sorted(queue.values(), key=lambda c: (c.create_revision, c.key)))
-        return QueueChanged(election=election, candidates=candidates, revision=revision)
+            self.marks.pop(election)
+        return QueueChanged(election=election, candidates=self.of(election), revision=revision)
+
+    def of(self, election: ElectionName) -> tuple[Candidate, ...]:
+        """One queue as it was last seen; empty when nobody stands."""
+        return tuple(sorted(self._queues.get(election, {}).values(), key=lambda c: (c.create_revision, c.key)))
 
 
 def candidate(kv: kv_pb2.KeyValue) -> Candidate:

@@ -19,6 +19,7 @@ from supervisor.etcd.election import Candidacy, Claim, Closing, Elections, Endin
 from supervisor.etcd.errors import LeaseNotFound, StoreError
 from supervisor.etcd.gateway import GatewayWatch
 from supervisor.etcd.lease import Grant, LeaseKeeper, Look, Renewal
+from supervisor.etcd.queues import Queues
 from supervisor.etcd.raising import raise_revision
 from supervisor.etcd.rounds import Rounds, identify
 from supervisor.etcd.watch import QueueWatch
@@ -49,7 +50,8 @@ class EtcdStore:
                 self._calls.hear(event)
             on_event(event)
 
-        self._watch = QueueWatch(self._channels, hear)
+        self._queues = Queues(self._channels.namespace)
+        self._watch = QueueWatch(self._channels, hear, view=self._queues)
         self._requests = requests.RequestWatch(self._channels, on_event, wall)
         self._rounds = Rounds(self._channels, on_event)
         tls = spec.tls if spec.tls is not None and spec.tls.cert is not None else None
@@ -70,6 +72,11 @@ class EtcdStore:
     def endpoints(self) -> tuple[str, ...]:
         """Where the members are that are known now, every name looked up: for the guardian."""
         return tuple(address.dialled for address in self._channels.directory.addresses)
+
+    @property
+    def queues(self) -> Queues:
+        """Every queue of the namespace as the watch last saw it, also of elections that this node knows nothing of."""
+        return self._queues
 
     async def identify(self, *, timeout_seconds: float) -> str:
         """See ``rounds.identify``."""

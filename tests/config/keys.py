@@ -220,7 +220,7 @@ OF_ETCD = ("Etcd.endpoints", "Etcd.discovery_srv", "Etcd.discovery_srv_name", "E
            "Tls.ca", "Tls.cert", "Tls.key", "Tls.server_name", "Auth.user", "Auth.password_file")  # fmt: skip
 
 OF_THE_OUTSIDE = (
-    "Metrics.address", "Notify.events", "Notify.webhook", "Notify.elections", "Notify.command", "Notify.user",
+    "Metrics.address", "Web.address", "Web.logs", "Web.names", "Notify.events", "Notify.webhook", "Notify.elections", "Notify.command", "Notify.user",
     "Notify.timeout", "Notify.retries", "Notify.backoff", "Webhook.url", "Webhook.headers", "Webhook.ca",
 )  # fmt: skip
 """Nothing that runs looks at them: ``tests/system/test_metrics`` and ``test_notify`` change them while a term goes on."""

@@ -1,4 +1,4 @@
-"""``metrics`` and ``notify``: what they ask for, and what is wrong with them."""
+"""``metrics``, ``web`` and ``notify``: what they ask for, and what is wrong with them."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from supervisor.config.load import load
 from supervisor.config.problems import ConfigError
 from supervisor.core import diff
-from supervisor.core.outside import MetricsSpec, NotifySpec, WebhookSpec
+from supervisor.core.outside import MetricsSpec, NotifySpec, WebhookSpec, WebSpec
 from supervisor.core.spec import Spec
 
 REST = "\nprocesses: {one: {command: /bin/true}}\n"
@@ -84,3 +84,29 @@ def test_a_change_is_live_and_named(tmp_path: Path) -> None:
     before = read(tmp_path, "notify: {a: {events: all, command: /bin/x}}")
     after = read(tmp_path, "metrics: {address: 127.0.0.1:1}")
     assert [str(change) for change in diff.diff(before, after)] == ["live metrics", "live notify"]
+
+
+def test_a_page_shows_no_logs_and_has_no_names_unless_the_file_says_so(tmp_path: Path) -> None:
+    assert read(tmp_path, "web: {address: 127.0.0.1:9978}").web == WebSpec(host="127.0.0.1", port=9978)
+    text = "web: {address: '[::1]:9978', logs: on, names: [Fleet.example.org, fleet.example.org.]}"
+    wanted = WebSpec(host="[::1]", port=9978, logs=True, names=("fleet.example.org",))
+    assert read(tmp_path, text).web == wanted
+
+
+@pytest.mark.parametrize(
+    ("address", "warned"),
+    [("127.0.0.1:1", False), ("localhost:1", False), ("127.8.0.1:1", False), ("'[::1]:1'", False), ("0.0.0.0:1", True),
+     ("10.0.0.1:1", True), ("'[::]:1'", True), ("web-1.example.org:1", True)],
+)  # fmt: skip
+def test_a_page_that_more_than_this_machine_reaches_is_warned_of(address: str, warned: bool, tmp_path: Path) -> None:
+    file = tmp_path / "file.yaml"
+    file.write_text(f"processes: {{p: {{command: /bin/true}}}}\nweb: {{address: {address}}}\n")
+    warnings = load(file, environ={}, node="one", hostname="h").warnings
+    assert [w.line for w in warnings] == ([2] if warned else [])
+    assert all("without a password" in str(w) and "reverse proxy" in w.remedy for w in warnings)
+
+
+def test_a_change_of_the_page_is_live(tmp_path: Path) -> None:
+    before = read(tmp_path, "web: {address: 127.0.0.1:1}")
+    after = read(tmp_path, "web: {address: 127.0.0.1:1, logs: on}")
+    assert [str(change) for change in diff.diff(before, after)] == ["live web"]
