@@ -6,7 +6,7 @@ Does not: decide: whether a node resigns or a process restarts is the core's aff
 """
 
 import difflib
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 
 from supervisor.control import condition, describe, leaders, outcomes, past, plans, views, watching
 from supervisor.control.convert import to_message
+from supervisor.control.guard import LONGEST_WORD
 from supervisor.control.ports import Ports
 from supervisor.core import document, planning
 from supervisor.core.names import ElectionName, Instant, ProcessId, RunId
@@ -31,6 +32,9 @@ NEW_LEADER_WAIT_SECONDS = 2.0
 NOT_THE_OWNER = (
     "only the daemon's own user and root may have it judge another file: it is read in the daemon's environment"
 )
+
+MOST_NAMES = 10_000
+"""In one call: each is looked for while everything else waits."""
 
 _NAMES_LISTED = 12
 _NOBODY_KNOWS = views.Leader(state=views.UNKNOWN, words="unknown (removed from the file)")
@@ -255,7 +259,8 @@ class ControlService(control_pb2_grpc.ControlServicer):
     ) -> AsyncGenerator[control_pb2.Observation, None]:
         """Who leads, now and at every change."""
         ports = self._ports
-        chosen = [(await _election(ports.state(), name, context)).spec.name for name in request.elections]
+        asked = await _named(request.elections, context)
+        chosen = [(await _election(ports.state(), name, context)).spec.name for name in asked]
         said: dict[ElectionName, _Said] = {}
         async with aclosing(ports.subscribe()) as states:
             async for state in states:
@@ -271,7 +276,7 @@ class ControlService(control_pb2_grpc.ControlServicer):
     ) -> AsyncGenerator[control_pb2.LogLines, None]:
         """What processes said, and say."""
         state = self._ports.state()
-        chosen = [await _process(state, name, context) for name in request.processes]
+        chosen = [await _process(state, name, context) for name in await _named(request.processes, context)]
         heard = self._ports.logs(
             list(dict.fromkeys(chosen)) or sorted(state.processes),
             lines=max(0, request.lines) if request.HasField("lines") else None,
@@ -294,7 +299,8 @@ class ControlService(control_pb2_grpc.ControlServicer):
     ) -> AsyncGenerator[control_pb2.Happening, None]:
         """What happened, and happens."""
         ports = self._ports
-        names = {(await _election(ports.state(), name, context)).spec.name for name in request.elections}
+        wanted = await _named(request.elections, context)
+        names = {(await _election(ports.state(), name, context)).spec.name for name in wanted}
         asked = partial(past.is_asked_for, elections=names, kinds=frozenset(request.kinds))
         kept = ports.happened()
         shown = [(n, h) for n, h in kept if asked(h)]
@@ -316,7 +322,9 @@ class ControlService(control_pb2_grpc.ControlServicer):
         self, request: control_pb2.HistoryRequest, context: "Context"
     ) -> control_pb2.History:
         """What is on record of an election's terms; of one that no file names any more, too."""
-        told = await self._ports.history(ElectionName(request.election)) if "/" not in request.election else None
+        name = request.election
+        nameable = 0 < len(name) <= LONGEST_WORD and "/" not in name and "\0" not in name
+        told = await self._ports.history(ElectionName(name)) if nameable else None
         if told is None or not told.pages:
             await _election(self._ports.state(), request.election, context)
         view = past.describe_history(request.election, told)
@@ -350,6 +358,14 @@ def _news(state: State, name: ElectionName, now: Instant, said: dict[ElectionNam
 # --- names ---------------------------------------------------------------------------------------------------------
 
 
+async def _named(names: Sequence[str], context: "Context") -> list[str]:
+    """What a caller has listed, each once."""
+    if len(names) > MOST_NAMES:
+        text = f"{len(names)} names in one call, and it takes {MOST_NAMES}; name none for all"
+        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, text)
+    return list(dict.fromkeys(names))
+
+
 async def _election(state: State, name: str, context: "Context") -> Election:
     found = state.elections.get(ElectionName(name))
     if found is None:
@@ -377,6 +393,8 @@ async def _process(state: State, name: str, context: "Context") -> ProcessId:
 
 def _not_found(kind: str, name: str, names: Iterable[str]) -> str:
     known = sorted(names)
+    if len(name) > LONGEST_WORD:  # it would be compared with all others, letter by letter, while every renewal waits
+        return f"no {kind} has a name of {len(name)} characters"
     near = difflib.get_close_matches(name, known, n=1)
     if near:
         return f'no {kind} is named "{name}"; did you mean "{near[0]}"?'

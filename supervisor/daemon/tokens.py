@@ -19,7 +19,7 @@ from supervisor.core import actions as ac
 from supervisor.core import store_events as sev
 from supervisor.core import tokens
 from supervisor.core.events import Event
-from supervisor.core.names import SeenToken, Token
+from supervisor.core.names import LARGEST_TOKEN, SeenToken, Token
 
 FILE_NAME = "tokens"
 PATIENCE_SECONDS = 0.5
@@ -133,6 +133,10 @@ def _notes(text: bytes) -> Iterator[tuple[str, SeenToken]]:
     for line in text.splitlines():
         try:
             found = json.loads(line)
-            yield str(found["election"]), SeenToken(token=Token(int(found["token"])), cluster=str(found["cluster"]))
-        except (ValueError, KeyError, TypeError):
+            token = int(found["token"])
+            if (
+                0 < token <= LARGEST_TOKEN
+            ):  # a larger one can be nobody's, and would keep this node from office for ever
+                yield str(found["election"]), SeenToken(token=Token(token), cluster=str(found["cluster"]))
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             continue
