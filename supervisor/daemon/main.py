@@ -29,7 +29,7 @@ def run(orders: Orders, *, errand: "Errand | None" = None) -> int:
     """Be the daemon, for one command only if there is an errand; returns the exit code."""
     file, node, socket, state_dir = orders.file, orders.node, orders.socket, orders.state_dir
     try:
-        state_dir.mkdir(parents=True, exist_ok=True)
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         held = [lock.acquire(socket), lock.acquire(state_dir / "daemon")]
     except (lock.AlreadyRunning, lock.LockRefused) as error:
         print(f"supervisor: {error}", file=sys.stderr)

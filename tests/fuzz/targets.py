@@ -8,6 +8,7 @@ when it was written and read again. Does not: mutate anything (``__main__`` and 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import functools
 import json
@@ -25,7 +26,7 @@ from supervisor.cli import answers, render, sheet
 from supervisor.cli.text import as_json
 from supervisor.config.load import load
 from supervisor.config.loaded import LastGood, NotKeptError
-from supervisor.config.problems import ConfigError
+from supervisor.config.problems import ConfigError, Problem
 from supervisor.control import describe, documents, past, views
 from supervisor.control.convert import to_message, to_view
 from supervisor.control.door import Door
@@ -41,7 +42,7 @@ from supervisor.core.spec import HttpSpec, SyslogFormat
 from supervisor.daemon import tokens
 from supervisor.daemon.handover import Orders
 from supervisor.daemon.ledger import LedgerFile
-from supervisor.etcd import ledger, nospace
+from supervisor.etcd import ledger, local, nospace
 from supervisor.etcd.queues import Queues
 from supervisor.guardian import protocol
 from supervisor.guardian.setup import SetupError, prepare
@@ -83,7 +84,7 @@ def loop() -> asyncio.AbstractEventLoop:
 def scratch() -> Path:
     """A directory of this process, removed when it ends."""
     kept = tempfile.TemporaryDirectory(prefix="fuzz")
-    loop.kept = kept  # type: ignore[attr-defined] # for as long as the process lives
+    atexit.register(kept.cleanup)
     return Path(kept.name)
 
 
@@ -93,23 +94,22 @@ def scratch() -> Path:
 def config(data: bytes) -> None:
     """A configuration file: a Spec, or problems that name a place and a remedy and can be shown."""
     path = scratch() / "file.yaml"
+    problems: tuple[Problem, ...] = ()
     try:
-        loaded = load(path, environ={"A": "a", "PATH": "/bin"}, hostname="host", content=data)
+        assert load(path, environ={"A": "a", "PATH": "/bin"}, hostname="host", content=data).spec.node
     except ConfigError as error:
-        assert error.problems
-        for problem in error.problems:
-            assert problem.message
-            assert problem.line >= 1
-            shown(harmless.line(str(problem)))
-            shown(harmless.line(problem.shown().replace("\n", "")))
-    else:
-        assert loaded.spec.node
+        problems = error.problems or (Problem(file="", line=0, column=0, message="", remedy=""),)
+    for problem in problems:
+        assert problem.message
+        assert problem.line >= 1
+        shown(harmless.line(str(problem)))
+        shown(harmless.line(problem.shown().replace("\n", "")))
 
 
 # --- the control socket --------------------------------------------------------------------------------------------
 
 
-class Aborted(Exception):
+class AbortedError(Exception):
     """A call was ended with a code: an answer, too."""
 
 
@@ -123,7 +123,7 @@ class _Context:
             grpc.StatusCode.INVALID_ARGUMENT,
         ), f"{code}: {details}"
         assert len(details) < 8000, "longer than the trailer of a call may be"
-        raise Aborted(details)
+        raise AbortedError(details)
 
     def peer(self) -> str:
         return "unix-abstract:fuzz"
@@ -147,7 +147,7 @@ def control(data: bytes) -> None:
         request = kind.FromString(data[1:])
     except DecodeError:
         return
-    with contextlib.suppress(Aborted):
+    with contextlib.suppress(AbortedError):
         loop().run_until_complete(_call(method, request))
 
 
@@ -311,6 +311,8 @@ def files(data: bytes) -> None:
     kept = LedgerFile(scratch(), lambda _: None).read(_JOB)
     view = past.describe_history("search", Ledger(pages=kept, detail="etcd is away"))
     to_message(view, control_pb2.History())
+    (scratch() / "ports.json").write_bytes(data)
+    assert all(isinstance(port, int) for port in local._remembered(scratch() / "ports.json"))  # noqa: SLF001 # likewise
     found = parse_environment_file(data.decode("utf-8", "replace"))
     assert not any("\0" in value for value in found.variables.values())
     text = data.replace(b"\0", b"").decode("utf-8", "surrogateescape")
