@@ -32,6 +32,8 @@ _PREFIX: Final = "unix-abstract:"
 MOST_CONNECTIONS: Final = 256
 DESCRIPTORS_FOR_EACH: Final = 8
 """Of the daemon's limit: a connection takes three, and a term needs its own."""
+ACCEPTED_AT_ONCE: Final = 8
+WAITING: Final = 512
 STRANGERS: Final = 4
 """Connections of a user who may do nothing."""
 STRANGER_SECONDS: Final = 5.0
@@ -67,7 +69,9 @@ class Door:
     async def open(self, listening: socket.socket) -> None:
         """Take connections from a socket that is bound already."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_unix_server(lambda: _Side(self), sock=listening, backlog=512)
+        # asyncio accepts as many in one go as it says may wait: each has a descriptor before it can be refused.
+        self._server = await loop.create_unix_server(lambda: _Side(self), sock=listening, backlog=ACCEPTED_AT_ONCE)
+        listening.listen(WAITING)
 
     def close(self) -> None:
         """Take no more."""
