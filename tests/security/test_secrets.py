@@ -37,7 +37,7 @@ def file(text: str, home: Path, port: int) -> str:
     extra = f"""\
 metrics: {{address: 127.0.0.1:{port}}}
 notify:
-  hook: {{events: [won, lost], webhook: {{url: "{hook}", headers: {{Authorization: "Bearer {SECRETS["webhook-header"]}"}}}}}}
+  hook: {{events: all, webhook: {{url: "{hook}", headers: {{Authorization: "Bearer {SECRETS["webhook-header"]}"}}}}}}
 processes:
   other:
     command: [sh, -c, 'sleep 1000']
