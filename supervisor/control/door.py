@@ -27,6 +27,7 @@ from supervisor.core.access import Access, Caller
 
 _SO_PEERGROUPS: Final = 59
 _MOST_GROUPS: Final = 65_536
+_LAST_TURNS: Final = 4
 _PREFIX: Final = "unix-abstract:"
 
 MOST_CONNECTIONS: Final = 256
@@ -56,6 +57,7 @@ class Door:
             8, min(MOST_CONNECTIONS, soft // DESCRIPTORS_FOR_EACH if soft > 0 else MOST_CONNECTIONS)
         )
         self._by_user: Counter[int] = Counter()
+        self._ended = False
         self.refused = 0
         """Connections that were hung up on."""
         self._secret = os.urandom(8).hex()
@@ -80,6 +82,7 @@ class Door:
 
     async def end(self, seconds: float = 0.5) -> None:
         """See off who is still there, when gRPC has ended: what was said to them is delivered, if they take it in time."""
+        self._ended = True
         for side in list(self._sides):
             side.finish()
         try:
@@ -90,6 +93,7 @@ class Door:
         except TimeoutError:
             for side in list(self._sides):
                 side.drop()
+        for _ in range(_LAST_TURNS):  # who was accepted in the last moment is made known, hung up on, and closed
             await asyncio.sleep(0)
 
     def caller(self, peer: str) -> Caller | None:
@@ -140,6 +144,8 @@ class Door:
     def come(self, side: "_Side") -> None:
         """Somebody is there."""
         self._sides.add(side)
+        if self._ended:
+            side.drop()
 
     def gone(self, side: "_Side") -> None:
         """A caller has hung up, or we have."""

@@ -257,17 +257,21 @@ def output(data: bytes) -> None:
         assert neutralise(text) == text
     for line in Rendering(process="p", json=True).render(0.0, "stderr", block).split(b"\n")[:-1]:
         json.loads(line)
-    for line in printable(block, 10):
-        shown(line.replace("\t", ""))
+    for last in printable(block, 10):
+        shown(last.replace("\t", ""))
     sender = Sender(process="p", stream="stdout", pid=1, variables={"SUPERVISOR_NODE": "n"})
-    for each in (Journal(), *(Syslog(facility="daemon", format=f, host="h") for f in SyslogFormat)):
+    protocols: tuple[Journal | Syslog, ...] = (
+        Journal(),
+        *(Syslog(facility="daemon", format=f, host="h") for f in SyslogFormat),
+    )
+    for each in protocols:
         each.render(0.0, sender, block)
-    text = data.decode("utf-8", "surrogateescape")
-    line = LogLine(level=Level.INFO, message=text, fields={"a": text})
-    shown(render_line(line, WALL, journal=False))
-    once = harmless.line(text)
+    decoded = data.decode("utf-8", "surrogateescape")
+    told = LogLine(level=Level.INFO, message=decoded, fields={"a": decoded})
+    shown(render_line(told, WALL, journal=False))
+    once = harmless.line(decoded)
     assert harmless.line(once) == once
-    assert not set("<>\"'").intersection(harmless.html(text))
+    assert not set("<>\"'").intersection(harmless.html(decoded))
 
 
 # --- HTTP ----------------------------------------------------------------------------------------------------------

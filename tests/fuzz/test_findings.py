@@ -19,7 +19,7 @@ def call(name: str, /, **fields: object) -> bytes:
     number = METHODS.index(name)
     kind = control_pb2.DESCRIPTOR.services_by_name["Control"].methods_by_name[name].input_type.name
     message = getattr(control_pb2, kind)(**fields)
-    return bytes([number]) + message.SerializeToString()
+    return bytes([number, *message.SerializeToString()])
 
 
 @pytest.mark.parametrize("path", INPUTS, ids=lambda p: "/".join(p.parts[-3:]))

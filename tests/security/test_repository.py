@@ -19,7 +19,7 @@ LICENCES = re.compile(r"\b(Apache|MIT|BSD|ISC|PSF|Python Software Foundation)\b"
 def licence(name: str) -> str:
     """What a distribution says of its licence."""
     told = importlib.metadata.metadata(name)
-    words = [told.get("License-Expression") or "", told.get("License") or ""]
+    words = [*(told.get_all("License-Expression") or ()), *(told.get_all("License") or ())]
     words += [c for c in told.get_all("Classifier") or [] if c.startswith("License")]
     return " ".join(words)[:300]
 
@@ -38,7 +38,7 @@ def closure() -> set[str]:
 
 
 def test_no_file_of_the_repository_holds_what_looks_like_a_secret() -> None:
-    from detect_secrets import SecretsCollection
+    from detect_secrets.core.secrets_collection import SecretsCollection
     from detect_secrets.settings import transient_settings
 
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split(
