@@ -12,7 +12,10 @@ SEEDS ?= 10000
 FIRST_SEED ?= 1
 CORES ?= $(shell nproc)
 
-.PHONY: help venv demo test check format proto man docs docs-reference drills bench soak clean
+SECONDS ?= 60
+TARGETS ?=
+
+.PHONY: help venv demo test fuzz audit check format proto man docs docs-reference drills bench soak clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -29,6 +32,13 @@ demo: venv ## three nodes, one leader, a kill -9, a takeover
 
 test: venv ## everything, real etcd included
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
+
+fuzz: venv ## every parser (or TARGETS=...) for SECONDS each, led by coverage where atheris can be had
+	@$(BIN)/pip install -q -e '.[fuzz]' || echo "no atheris here: inputs are changed blindly"
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --jobs $(CORES) $(TARGETS)
+
+audit: venv ## known vulnerabilities of what users get; says so when nobody could be asked
+	$(BIN)/python -m tests.security.audit
 
 check: venv ## lint, format, strict types, generated code current
 	$(BIN)/ruff check .

@@ -64,6 +64,11 @@ def state_directory(environ: Mapping[str, str], uid: int) -> Path:
     return Path(own) / ".local/state/supervisor"
 
 
+def own_file(path: str | Path, flags: int) -> int:
+    """An ``opener`` for files of the state directory: ours alone, and never through a link that somebody else has put there."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+
 def problem_of_shared_place(directory: Path, uid: int) -> str:
     """Why an existing directory cannot be trusted with our socket; empty when it can.
 

@@ -5,14 +5,13 @@ what is read. Does not: translate or wrap.
 """
 
 import json
-import re
 
-_DANGEROUS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+from supervisor.core import harmless
 
 
 def safe(text: str) -> str:
-    r"""One line without control characters: those become ``\n``, ``\x1b``, ``\u202e``; everything else stays."""
-    return _DANGEROUS.sub(lambda match: _escaped(match.group()), text)
+    """One line, as ``harmless.line`` has it."""
+    return harmless.line(text)
 
 
 def safe_lines(text: str) -> str:
@@ -20,14 +19,8 @@ def safe_lines(text: str) -> str:
     return "\n".join(map(safe, text.split("\n")))
 
 
-def _escaped(character: str) -> str:
-    short = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(character)
-    code = ord(character)
-    return short or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
-
-
 def as_json(value: object, *, indent: int | None = None) -> str:
     """JSON, readable: letters of every script stay letters, dangerous characters are escaped as JSON escapes them."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
     # A raw newline stands between values, never inside a string: json escapes those.
-    return _DANGEROUS.sub(lambda m: m.group() if m.group() == "\n" else f"\\u{ord(m.group()):04x}", text)
+    return harmless.HARMFUL.sub(lambda m: m.group() if m.group() == "\n" else f"\\u{ord(m.group()):04x}", text)

@@ -4,12 +4,13 @@ Promises: a name that does not exist is NOT_FOUND, with the nearest that does. D
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import grpc
 from google.protobuf.message import Message
 
+from supervisor.control.guard import LONGEST_WORD
 from supervisor.core.names import ElectionName, ProcessId
 from supervisor.core.state import Election, State
 
@@ -17,7 +18,17 @@ if TYPE_CHECKING:  # at run time the class takes no parameters
     Context: TypeAlias = grpc.aio.ServicerContext[Message, Message]
 
 MOST_WAIT_SECONDS: Final = 86_400.0
+MOST_NAMES: Final = 10_000
+"""In one call: each is looked for while everything else waits."""
 _NAMES_LISTED: Final = 12
+
+
+async def named(names: Sequence[str], context: "Context") -> list[str]:
+    """What a caller has listed, each once."""
+    if len(names) > MOST_NAMES:
+        text = f"{len(names)} names in one call, and it takes {MOST_NAMES}; name none for all"
+        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, text)
+    return list(dict.fromkeys(names))
 
 
 async def election(state: State, name: str, context: "Context") -> Election:
@@ -54,6 +65,8 @@ def limited(seconds: float) -> float:
 
 def _not_found(kind: str, name: str, names: Iterable[str]) -> str:
     known = sorted(names)
+    if len(name) > LONGEST_WORD:  # it would be compared with all others, letter by letter, while every renewal waits
+        return f"no {kind} has a name of {len(name)} characters"
     near = difflib.get_close_matches(name, known, n=1)
     if near:
         return f'no {kind} is named "{name}"; did you mean "{near[0]}"?'

@@ -12,7 +12,10 @@ Promises: gives ``views`` and raises nothing but the errors above; every call ha
 """
 
 import errno
+import os
+import re
 import socket as sockets
+import stat
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -40,6 +43,8 @@ NOT_THE_OWNER: Final = (
 
 LAST_WORD_SECONDS: Final = 15.0
 """What a movement that was told of as done may still take until the new leader is seen."""
+_KEY_BYTES: Final = 64
+_KEY: Final = re.compile(rb"[0-9a-f]{64}")
 
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", -1),  # thousands of elections in one status
@@ -83,7 +88,7 @@ class Client:
     def __init__(self, socket: Path, *, answer_seconds: float = ANSWER_SECONDS) -> None:
         self._socket = socket
         self._answer_seconds = answer_seconds
-        self.pid = _knock(socket, answer_seconds)
+        self.pid, self._server_uid = _knock(socket, answer_seconds)
         self._channel = grpc.insecure_channel("unix:" + quote(str(socket.absolute())), options=_OPTIONS)
         self._stub = control_pb2_grpc.ControlStub(self._channel)
 
@@ -131,10 +136,21 @@ class Client:
             return to_view(views.Planned, self._stub.Plan(request, timeout=READING_SECONDS))
 
     def _key(self) -> str:
+        """What shows that we may read what the daemon's user may.
+
+        It is sent to whoever serves the socket. So it must be that daemon's own, and a key: where others can put both in place, a
+        link to a file of ours would have us send that.
+        """
+        path = key_path(self._socket)
         try:
-            return key_path(self._socket).read_text(encoding="ascii")
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            with os.fdopen(descriptor, "rb") as file:
+                status, found = os.fstat(descriptor), file.read(_KEY_BYTES + 1)
         except OSError as error:
-            raise NotPermitted(f"{NOT_THE_OWNER} ({key_path(self._socket)}: {error.strerror})") from None
+            raise NotPermitted(f"{NOT_THE_OWNER} ({path}: {error.strerror})") from None
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != self._server_uid or not _KEY.fullmatch(found):
+            raise NotPermitted(f"{path} is not the key of who serves {self._socket}: it is not sent")
+        return found.decode("ascii")
 
     def reload(self, wait_seconds: float | None, token: str = "") -> views.Reloaded:
         """Have the file read again, or what a plan has read adopted; with ``wait_seconds`` wait for what changed to converge."""
@@ -295,14 +311,14 @@ def is_stopped(pid: int | None) -> bool:
     return stat.rpartition(")")[2].split()[0] in ("T", "t")
 
 
-def _knock(socket: Path, timeout_seconds: float) -> int | None:
-    """Connect once, for errors that say what is wrong (gRPC's do not). Gives the daemon's pid."""
+def _knock(socket: Path, timeout_seconds: float) -> tuple[int | None, int]:
+    """Connect once, for errors that say what is wrong (gRPC's do not). Gives the daemon's pid and user."""
     remedy = "start one with `supervisor run`, or name its socket with --socket or $SUPERVISOR_SOCKET"
     with sockets.socket(sockets.AF_UNIX) as probe:
         probe.settimeout(timeout_seconds)
         try:
             probe.connect(str(socket))
-            pid = probe.getsockopt(sockets.SOL_SOCKET, sockets.SO_PEERCRED, 12)
+            peer = probe.getsockopt(sockets.SOL_SOCKET, sockets.SO_PEERCRED, 12)
         except (TimeoutError, BlockingIOError):  # the latter when the queue of connections is full
             raise NotAnswering(f"the supervisor at {socket} accepts no connection; its log may say why") from None
         except PermissionError:
@@ -314,4 +330,4 @@ def _knock(socket: Path, timeout_seconds: float) -> int | None:
             if error.errno in (errno.ECONNREFUSED, errno.ECONNRESET):
                 raise NotRunning(f"no supervisor is running here: nobody serves {socket}; {remedy}") from None
             raise BadSocket(f"{socket} cannot be a control socket: {error.strerror or error}") from None
-    return int.from_bytes(pid[:4], sys.byteorder) or None
+    return int.from_bytes(peer[:4], sys.byteorder) or None, int.from_bytes(peer[4:8], sys.byteorder)

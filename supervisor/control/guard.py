@@ -30,6 +30,10 @@ HARMLESS: Final = frozenset(
     {"Status", "WatchStatus", "Plan", "Leader", "Observe", "Logs", "Events", "History", "Version"}
 )
 """Calls that change nothing."""
+UNTOLD: Final = frozenset({"wait_seconds", "key", "content"})
+"""Of a request: what is of no interest in the log, and what is secret."""
+LONGEST_WORD: Final = 200
+"""Of what a caller has sent, in a line of the log or an answer: he may send megabytes, and often."""
 _NOBODY: Final = Caller(uid=-1, pid=0, groups=frozenset())
 
 
@@ -100,7 +104,8 @@ def _stream(method: str, inner: "Stream", guarding: _Guard) -> "Stream":
 
 def _line(method: str, request: Message, caller: Caller, *, refused: bool) -> str:
     """``control: Resign election=billing, by root (uid 0), pid 4711 (supervisor)``."""
-    said = "".join(f" {field.name}={value}" for field, value in request.ListFields() if field.name != "wait_seconds")
+    told = ((field.name, value) for field, value in request.ListFields() if field.name not in UNTOLD)
+    said = "".join(f" {name}={str(value)[:LONGEST_WORD]}" for name, value in told)
     by = f"by {_user(caller.uid)}, pid {caller.pid}{_program(caller.pid)}"
     return f"control: {method}{said}, {by}" + (": refused" if refused else "")
 

@@ -24,7 +24,7 @@ from urllib.parse import quote
 import grpc
 
 from supervisor.control.door import Door
-from supervisor.control.guard import group_id, guard
+from supervisor.control.guard import group_id, guard, of_caller
 from supervisor.control.ports import Ports
 from supervisor.control.service import ControlService
 from supervisor.core.access import ControlSpec
@@ -41,6 +41,11 @@ MOST_REQUEST_BYTES: Final = 10_100_000
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", MOST_REQUEST_BYTES),
     ("grpc.so_reuseport", 0),
+    # Of one connection: nobody alone has all of MOST_CALLS.
+    ("grpc.max_concurrent_streams", MOST_CALLS // 8),
+    # Who connects and says nothing is seen off.
+    ("grpc.server_handshake_timeout_ms", 10_000),
+    ("grpc.max_metadata_size", 8192),
 )
 
 
@@ -65,7 +70,7 @@ class ControlServer:
         """Listen, then show the socket. Its directory exists and the lock is held. Raises ServeError."""
         server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=MOST_CALLS)
         key = os.urandom(32).hex().encode()
-        door = Door(self._inner / "s")
+        door = Door(self._inner / "s", may=lambda caller: of_caller(caller, self._spec()))
         service = guard(ControlService(self._ports, key, door.caller), self._ports, door)
         control_pb2_grpc.add_ControlServicer_to_server(service, server)
         outer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -90,6 +95,10 @@ class ControlServer:
         status = self._path.lstat()
         self._identity = (status.st_dev, status.st_ino)
         self._server, self._door = server, door
+
+    def _spec(self) -> ControlSpec | None:
+        spec = self._ports.state().spec
+        return spec.control if spec is not None else None
 
     def admit(self, access: ControlSpec | None) -> str:
         """Open the socket to others than before. What could not be done, in words; empty when it was."""

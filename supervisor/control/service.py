@@ -255,7 +255,8 @@ class ControlService(MovingCalls):
     ) -> AsyncGenerator[control_pb2.Observation, None]:
         """Who leads, now and at every change."""
         ports = self._ports
-        chosen = [(await asked.election(ports.state(), name, context)).spec.name for name in request.elections]
+        listed = await asked.named(request.elections, context)
+        chosen = [(await asked.election(ports.state(), name, context)).spec.name for name in listed]
         said: dict[ElectionName, _Said] = {}
         async with aclosing(ports.subscribe()) as states:
             async for state in states:
@@ -271,7 +272,7 @@ class ControlService(MovingCalls):
     ) -> AsyncGenerator[control_pb2.LogLines, None]:
         """What processes said, and say."""
         state = self._ports.state()
-        chosen = [await asked.process(state, name, context) for name in request.processes]
+        chosen = [await asked.process(state, name, context) for name in await asked.named(request.processes, context)]
         heard = self._ports.logs(
             list(dict.fromkeys(chosen)) or sorted(state.processes),
             lines=max(0, request.lines) if request.HasField("lines") else None,
@@ -294,7 +295,8 @@ class ControlService(MovingCalls):
     ) -> AsyncGenerator[control_pb2.Happening, None]:
         """What happened, and happens."""
         ports = self._ports
-        names = {(await asked.election(ports.state(), name, context)).spec.name for name in request.elections}
+        listed = await asked.named(request.elections, context)
+        names = {(await asked.election(ports.state(), name, context)).spec.name for name in listed}
         wanted = partial(past.is_asked_for, elections=names, kinds=frozenset(request.kinds))
         kept = ports.happened()
         shown = [(n, h) for n, h in kept if wanted(h)]
@@ -316,7 +318,9 @@ class ControlService(MovingCalls):
         self, request: control_pb2.HistoryRequest, context: "Context"
     ) -> control_pb2.History:
         """What is on record of an election's terms; of one that no file names any more, too."""
-        told = await self._ports.history(ElectionName(request.election)) if "/" not in request.election else None
+        name = request.election
+        nameable = 0 < len(name) <= asked.LONGEST_WORD and "/" not in name and "\0" not in name
+        told = await self._ports.history(ElectionName(name)) if nameable else None
         if told is None or not told.pages:
             await asked.election(self._ports.state(), request.election, context)
         view = past.describe_history(request.election, told)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
+from supervisor.core import harmless
 from supervisor.core.names import ElectionName, Instant, NodeName
 from supervisor.core.spec import ElectionSpec
 from supervisor.core.state import Election, ElectionPhase, Health, Process, ProcessPhase, State
@@ -136,7 +137,7 @@ def _build(state: State, election: Election, processes: tuple[Process, ...]) -> 
 
 def shown_name(text: str, *, longest: int = 100) -> str:
     """A stranger's text as it may be shown or handed on: printable, on one line, bounded."""
-    return "".join(c for c in text[:longest] if c.isprintable())
+    return harmless.word(text, longest)
 
 
 def node_of(value: bytes) -> NodeName | None:

@@ -93,6 +93,21 @@ class SeenToken:
     cluster: str = ""
 
 
+LARGEST_TOKEN = (1 << 63) - 1
+"""etcd's revisions are of 64 bits, with a sign."""
+
+
+def token_named(word: str) -> Token | None:
+    """The term that a part of a key names; None when it names none, whoever wrote the key.
+
+    Only as we write them: ``int`` would also take other scripts' digits, and ``isdigit`` even what ``int`` refuses.
+    """
+    if not word.isascii() or not word.isdigit() or len(word) > 19 or word[0] == "0":
+        return None
+    token = int(word)
+    return Token(token) if token <= LARGEST_TOKEN else None
+
+
 def grant_line(prefix: str, *, role: str = "ROLE") -> str:
     """The ``etcdctl`` line that lets a role read and write below a prefix."""
     return f"etcdctl role grant-permission {role} --prefix=true readwrite {prefix}"

@@ -17,6 +17,7 @@ from supervisor.core.history import Page
 from supervisor.core.names import ElectionName, Token
 from supervisor.core.state import Election, ElectionPhase, State
 from supervisor.core.written import written
+from supervisor.paths import own_file
 
 FILE_NAME: Final = "terms"
 MOST_BYTES: Final = 512 * 1024
@@ -71,7 +72,7 @@ class LedgerFile:
     def _run(self) -> None:
         while (line := self._lines.get()) is not None:
             try:
-                with self._path.open("ab", buffering=0) as file:
+                with open(self._path, "ab", buffering=0, opener=own_file) as file:  # Path.open knows no opener
                     file.write(line)
                     full = file.tell() > MOST_BYTES
                 if full:

@@ -5,9 +5,11 @@ that no other daemon has this socket or state directory. The file is read meanwh
 """
 
 import os
+import resource
 import socket as socket_module
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +29,7 @@ def run(orders: Orders, *, errand: "Errand | None" = None) -> int:
     """Be the daemon, for one command only if there is an errand; returns the exit code."""
     file, node, socket, state_dir = orders.file, orders.node, orders.socket, orders.state_dir
     try:
-        state_dir.mkdir(parents=True, exist_ok=True)
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         held = [lock.acquire(socket), lock.acquire(state_dir / "daemon")]
     except (lock.AlreadyRunning, lock.LockRefused) as error:
         print(f"supervisor: {error}", file=sys.stderr)
@@ -43,6 +45,7 @@ def run(orders: Orders, *, errand: "Errand | None" = None) -> int:
         reading.abandon()
         print(f"supervisor: {error}", file=sys.stderr)
         return INTERNAL
+    _leave_no_core()
     # Only now: gRPC's threads must not exist when the guardian is started.
     from supervisor.daemon.assemble import run_daemon  # noqa: PLC0415
 
@@ -64,6 +67,12 @@ def run(orders: Orders, *, errand: "Errand | None" = None) -> int:
     if errand is not None:
         errand.clear_away(state_dir)
     return code
+
+
+def _leave_no_core() -> None:
+    """Passwords of etcd are in this memory. Ours alone: the guardian, and with it every child, has the limit that was there."""
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 def _refuse_errand(error: Exception, orders: Orders) -> int:

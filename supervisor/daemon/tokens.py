@@ -19,7 +19,8 @@ from supervisor.core import actions as ac
 from supervisor.core import store_events as sev
 from supervisor.core import tokens
 from supervisor.core.events import Event
-from supervisor.core.names import SeenToken, Token
+from supervisor.core.names import LARGEST_TOKEN, SeenToken, Token
+from supervisor.paths import own_file
 
 FILE_NAME = "tokens"
 PATIENCE_SECONDS = 0.5
@@ -46,7 +47,9 @@ class TokenFile:
             return {}
         seen = tokens.highest(_notes(text))
         beside = self._path.with_name(f"{FILE_NAME}.new")
-        beside.write_bytes(b"".join(_line(place, note) for place, note in seen.items()))
+        beside.unlink(missing_ok=True)
+        with open(beside, "xb", opener=own_file) as file:  # Path.open knows no opener
+            file.write(b"".join(_line(place, note) for place, note in seen.items()))
         beside.replace(self._path)
         return seen
 
@@ -109,7 +112,7 @@ class _Writer:
         while (wanted := self._wanted.get()) is not None:
             lines, done = wanted
             try:
-                with self._path.open("ab", buffering=0) as file:
+                with open(self._path, "ab", buffering=0, opener=own_file) as file:
                     file.write(lines)
             except OSError as error:
                 outcome = f"{self._path}: {error.strerror}"
@@ -133,6 +136,10 @@ def _notes(text: bytes) -> Iterator[tuple[str, SeenToken]]:
     for line in text.splitlines():
         try:
             found = json.loads(line)
-            yield str(found["election"]), SeenToken(token=Token(int(found["token"])), cluster=str(found["cluster"]))
-        except (ValueError, KeyError, TypeError):
+            token = int(found["token"])
+            if (
+                0 < token <= LARGEST_TOKEN
+            ):  # a larger one can be nobody's, and would keep this node from office for ever
+                yield str(found["election"]), SeenToken(token=Token(token), cluster=str(found["cluster"]))
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             continue

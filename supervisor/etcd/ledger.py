@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from supervisor.core.events import TermRecord
 from supervisor.core.history import Page
-from supervisor.core.names import ElectionName, Token
+from supervisor.core.names import ElectionName, Token, token_named
 from supervisor.etcd import keys
 from supervisor.etcd.channel import Channels
+from supervisor.etcd.queues import MOST_VALUE_BYTES
 from supervisor.pb.etcd import rpc_pb2
 
 MOST_MOVED = 20
@@ -66,7 +67,7 @@ async def history(channels: Channels, election: ElectionName, *, timeout_seconds
         )
         for kv in found.kvs:
             for token, part in _named([kv.key]):
-                (began if part == keys.BEGAN else ended)[token] = kv.value
+                (began if part == keys.BEGAN else ended)[token] = kv.value[:MOST_VALUE_BYTES]
     tokens = sorted({*began, *ended}, reverse=True)
     return tuple(Page(token=t, began=began.get(t, b""), record=ended.get(t, b"")) for t in tokens)
 
@@ -76,10 +77,10 @@ def _named(found: Iterable[bytes]) -> list[tuple[Token, str]]:
     named = []
     for key in found:
         words = key.decode(errors="replace").split("/")
-        if words[-1] in (keys.BEGAN, keys.ENDED) and words[-2].isdigit():
-            named.append((Token(int(words[-2])), words[-1]))
-        elif words[-1].isdigit():
-            named.append((Token(int(words[-1])), keys.ENDED))
+        of_ledger = words[-1] in (keys.BEGAN, keys.ENDED) and len(words) > 1
+        token = token_named(words[-2] if of_ledger else words[-1])
+        if token is not None:
+            named.append((token, words[-1] if of_ledger else keys.ENDED))
     return named
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from supervisor.core.names import ElectionName, ProcessId, ProcessName, Role
 from supervisor.core.spec import LogSpec, ProcessSpec, RestartSpec, StopSpec
+from supervisor.paths import own_file
 
 LOCAL_ETCD = ProcessId(ElectionName(""), ProcessName("local-etcd"))
 OLDEST = (3, 4)
@@ -149,7 +150,9 @@ def _ports(record: Path) -> tuple[int, int]:
         ports = (one.getsockname()[1], two.getsockname()[1])
     if ports != (client, peer):
         fresh = record.with_suffix(".new")  # a half-written file must not be found after a crash
-        fresh.write_text(json.dumps({"client": ports[0], "peer": ports[1]}) + "\n")
+        fresh.unlink(missing_ok=True)
+        with open(fresh, "x", encoding="ascii", opener=own_file) as file:  # Path.open knows no opener
+            file.write(json.dumps({"client": ports[0], "peer": ports[1]}) + "\n")
         fresh.replace(record)
     return ports
 
@@ -158,7 +161,7 @@ def _remembered(record: Path) -> tuple[int, int]:
     try:
         ports = json.loads(record.read_text())
         return int(ports["client"]), int(ports["peer"])
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return 0, 0
 
 

@@ -12,10 +12,10 @@ import asyncio
 from collections.abc import Sequence
 
 from supervisor.core.events import Candidate, FirstRead, TermRecord
-from supervisor.core.names import ElectionName, LeaseId, Token
+from supervisor.core.names import ElectionName, LeaseId, Token, token_named
 from supervisor.etcd import keys
 from supervisor.etcd.channel import Channels
-from supervisor.etcd.queues import candidate
+from supervisor.etcd.queues import MOST_VALUE_BYTES, candidate
 from supervisor.pb.etcd import kv_pb2, rpc_pb2
 
 PAGE_KEYS = 1000
@@ -86,8 +86,8 @@ def newest_of(namespace: str, election: ElectionName, most: int) -> rpc_pb2.Rang
 
 def records_in(found: Sequence[kv_pb2.KeyValue]) -> tuple[TermRecord, ...]:
     """Those whose key names a term: a stranger's key in the range is no record."""
-    told = ((kv.key.rpartition(b"/")[2], kv.value) for kv in found)
-    return tuple(TermRecord(token=Token(int(token)), value=value) for token, value in told if token.isdigit())
+    told = ((token_named(kv.key.rpartition(b"/")[2].decode(errors="replace")), kv.value) for kv in found)
+    return tuple(TermRecord(token=token, value=value[:MOST_VALUE_BYTES]) for token, value in told if token is not None)
 
 
 async def _range(

@@ -11,6 +11,10 @@ from supervisor.core.names import ElectionName, LeaseId, Token
 from supervisor.etcd import keys
 from supervisor.pb.etcd import kv_pb2
 
+MOST_VALUE_BYTES = 65_536
+"""Kept of a value, sixteen times what a document of ours may be: etcd takes 1.5 MB from anybody, and each would be in the memory
+of every node, and be read as JSON between two renewals."""
+
 
 class Queues:
     """What the last list and the events since have shown."""
@@ -71,5 +75,5 @@ def candidate(kv: kv_pb2.KeyValue) -> Candidate:
         key=kv.key.decode(errors="replace"),
         lease=LeaseId(kv.lease),
         create_revision=Token(kv.create_revision),
-        value=kv.value,
+        value=kv.value[:MOST_VALUE_BYTES],
     )

@@ -44,7 +44,10 @@ def record(state_dir: str, top: str | None) -> None:
     """Note where a guardian keeps its cgroups, before it makes any run. OSError when it cannot be written."""
     text = json.dumps({"v": 1, "pid": os.getpid(), "cgroup": top})
     path = f"{state_dir}/{_RECORD}"
-    with open(f"{path}.new", "w", encoding="utf-8") as file:
+    with suppress(FileNotFoundError):
+        os.unlink(f"{path}.new")
+    fd = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "w", encoding="utf-8") as file:
         file.write(text)
     os.replace(f"{path}.new", path)
 

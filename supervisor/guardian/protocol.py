@@ -8,6 +8,7 @@ Does not: touch a socket (``wire`` does), or know what the messages lead to. Ter
 """
 
 import json
+import sys
 from collections.abc import Callable
 from typing import Final
 
@@ -17,6 +18,9 @@ VERSION: Final = 3
 
 MAX_PACKET_BYTES: Final = 180_000
 """Below the kernel's default socket buffer (212,992, of which it keeps some), so that no tuning is ever needed."""
+
+
+_LARGEST: Final = sys.float_info.max
 
 
 class ProtocolError(Exception):
@@ -334,6 +338,8 @@ def _int(value: object) -> int:
 def _float(value: object) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise ProtocolError(f"expected a number, not {value!r:.60}")
+    if not -_LARGEST <= value <= _LARGEST:  # nor is NaN: a deadline that no comparison finds passed is none
+        raise ProtocolError("expected a number that is finite")
     return float(value)
 
 
@@ -418,7 +424,7 @@ def decode(packet: bytes) -> Message:
     """The message in a packet. Raises ProtocolError saying what is wrong with it."""
     try:
         body = json.loads(packet)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ProtocolError(f"not JSON: {error}") from None
     if not isinstance(body, dict):
         raise ProtocolError("not a JSON object")

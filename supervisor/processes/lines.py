@@ -5,14 +5,12 @@ newline and none longer than ``MAX_LINE_BYTES``.
 Does not: interpret the text, or decode it unless it has to be made harmless.
 """
 
-import re
 from typing import Final
+
+from supervisor.core import harmless
 
 MAX_LINE_BYTES: Final = 64 * 1024
 """A longer line is cut into pieces of this size, each a line of its own. Without the newline."""
-
-_HARMFUL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""C0 but tab and newline, DEL, C1, and the marks that reverse the direction of text."""
 
 
 class LineCutter:
@@ -54,8 +52,7 @@ def prefix_lines(block: bytes, prefix: bytes) -> bytes:
 
 def neutralise(block: bytes) -> bytes:
     r"""The block with everything a terminal would obey written out (``\x1b``); tabs, newlines and other text stay."""
-    text = block.replace(b"\r\n", b"\n").decode("utf-8", "backslashreplace")
-    return _HARMFUL.sub(_written_out, text).encode()
+    return harmless.block(block)
 
 
 def last_lines(block: bytes, max_bytes: int) -> bytes:
@@ -99,8 +96,3 @@ def _cut_long(block: bytes) -> bytes:
         pieces += [block[done : at + MAX_LINE_BYTES], b"\n"]
         done = at = at + MAX_LINE_BYTES
     return b"".join([*pieces, block[done:]]) if pieces else block
-
-
-def _written_out(match: re.Match[str]) -> str:
-    code = ord(match.group())
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

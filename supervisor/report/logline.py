@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
+from supervisor.core import harmless
+
 Value = str | int | float | bool | None
 
 
@@ -32,9 +34,6 @@ class Level(StrEnum):
 _PRIORITY: Final = {Level.DEBUG: 7, Level.INFO: 6, Level.WARN: 4, Level.ERROR: 3}
 """syslog's numbers, as sd-daemon(3) has them at the beginning of a line."""
 
-# Controls, line ends, marks that reverse the direction of text, and lone surrogates, which cannot be written.
-_ESCAPED = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-_SHORT: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _PLAIN = re.compile(r'[^\s"=\\]+\Z')
 _URL_PASSWORD = re.compile(r"(?<=://)([^\s/@:]*):[^\s/@]*@")
 
@@ -54,7 +53,7 @@ def render(line: LogLine, now_wall: datetime, *, journal: bool) -> str:
 
     ``journal`` gives ``<6>billing: became leader token=1234`` instead. ``now_wall`` must know its time zone.
     """
-    words = [_escaped(_without_password(line.message))]
+    words = [harmless.line(_without_password(line.message))]
     words += [f"{key}={_shown(value)}" for key, value in line.fields.items() if value is not None]
     text = " ".join(words)
     if journal:
@@ -80,19 +79,10 @@ def _shown(value: Value) -> str:
     if isinstance(value, int):
         return str(value)
     text = _without_password(value or "")
-    if _PLAIN.match(text) and not _ESCAPED.search(text):
+    if _PLAIN.match(text) and not harmless.HARMFUL.search(text):
         return text
     quoted = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{_escaped(quoted)}"'
-
-
-def _escaped(text: str) -> str:
-    return _ESCAPED.sub(lambda match: _SHORT.get(match.group(), _numbered(match.group())), text)
-
-
-def _numbered(character: str) -> str:
-    code = ord(character)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    return f'"{harmless.line(quoted)}"'
 
 
 def _without_password(text: str) -> str:

@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Final
 
+from supervisor.core import harmless
+
 STATUS_CHARACTERS: Final = 500
 """systemctl shows one line; longer ones are cut."""
 
@@ -94,4 +96,4 @@ class Notifier:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split("\n"))[:STATUS_CHARACTERS]
+    return harmless.line(" ".join(text.split("\n"))[:STATUS_CHARACTERS])
