@@ -41,6 +41,6 @@ def stay_here(orders: Orders) -> NoReturn:
 if __name__ == "__main__":
     MODE = sys.argv[1]
     for module in (document, records, ledger):
-        module._ENCODER = Encoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        vars(module)["_ENCODER"] = Encoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     handover.hand_over = stay_here
     sys.exit(run(sys.argv[sys.argv.index("supervisor") + 1 :]))
