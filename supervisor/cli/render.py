@@ -78,7 +78,7 @@ def pictures(sheet: Sheet, console: Console) -> Iterator[RenderableType]:
     yield _facts(sheet, signs)
     for table in sheet.tables:
         yield ""
-        yield _table(fitting(signed(table) if signs else table, console.width))
+        yield rich_table(fitting(signed(table) if signs else table, console.width))
     if sheet.remarks:
         grid = _grid()
         for mark, text, tone in _remarks(sheet):
@@ -151,8 +151,8 @@ def sign(cell: Cell) -> Cell:
     return Cell(_SIGNS.get(cell.tone, _NO_SIGN) + cell.text, cell.tone)
 
 
-def fitting(table: Table, width: int) -> Table:
-    """The table without as many of its spare columns as must go for it to be no wider than that."""
+def fitting(table: Table, width: int, folded_cells: int = FOLDED_CELLS) -> Table:
+    """The table without as many of its spare columns as must go for it to be no wider than that, long cells folded."""
     lengths = [
         max(len(column.heading), *(cell_len(row[n].text) for row in table.rows))
         for n, column in enumerate(table.columns)
@@ -160,7 +160,7 @@ def fitting(table: Table, width: int) -> Table:
     kept = list(range(len(lengths)))
 
     def fits(folded: bool) -> bool:
-        least = [min(lengths[n], FOLDED_CELLS) if folded and table.columns[n].folds else lengths[n] for n in kept]
+        least = [min(lengths[n], folded_cells) if folded and table.columns[n].folds else lengths[n] for n in kept]
         return sum(least) + GAP * (len(least) - 1) <= width
 
     for spare in (1, 3, 2):
@@ -171,7 +171,8 @@ def fitting(table: Table, width: int) -> Table:
     )
 
 
-def _table(table: Table) -> RichTable:
+def rich_table(table: Table) -> RichTable:
+    """A table as rich draws it."""
     shown = RichTable(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="dim", show_edge=False)
     for column in table.columns:
         _add_column(shown, column)
