@@ -25,8 +25,9 @@ from textual.widgets import DataTable, Input, Static
 from supervisor.cli.ages import later
 from supervisor.cli.live import bars, details, rows
 from supervisor.cli.live.deeds import Deed, Subject, Told, hindrance
-from supervisor.cli.live.keys import DEEDS, deed_for, targets
+from supervisor.cli.live.keys import KEYS, deed_for, offered
 from supervisor.cli.live.lines import event_line, log_line
+from supervisor.cli.live.moves import targets
 from supervisor.cli.live.news import Connect, Listener
 from supervisor.cli.live.panes import Grid, Tail, Title
 from supervisor.cli.live.screens import Choice, Page, Question, help_page
@@ -45,6 +46,8 @@ SETTLED_SECONDS: Final = 0.2
 """A cursor that rests so long has chosen a process: its log is asked for."""
 WIDE: Final = 110
 """From here on there is room for the log and the events side by side."""
+TINY: Final = 16
+"""Below that many lines there are the tables only."""
 LOW: Final = 30
 """Below that many lines nothing is given away."""
 
@@ -76,7 +79,7 @@ class Top(App[None]):
         Binding("i", "node", "node"),
         Binding("j", "move('down')", show=False),
         Binding("k", "move('up')", show=False),
-        *(Binding(key, f"deed('{key}')", show=False) for key in sorted({deed.key for deed in DEEDS})),
+        *(Binding(key, f"deed('{key}')", show=False) for key in KEYS),
     ]
 
     def __init__(self, connect: Connect, *, first: views.Status, read_only: bool = False) -> None:
@@ -95,11 +98,12 @@ class Top(App[None]):
             Static(markup=False, id=name) for name in ("head", "wrong", "said", "foot")
         )
         self._elections, self._processes = Grid(id="elections"), Grid(id="processes")
-        self._log, self._events = Tail(id="log"), Tail(id="events")
+        self._log_tail, self._events_tail = Tail(id="log"), Tail(id="events")
+        self._below = Horizontal(id="below")
         self._log_pane, self._events_pane = Vertical(id="log-pane"), Vertical(id="events-pane")
         self._filter = Input(placeholder="words that a row has: billing backoff", id="filter")
         self._panes = {
-            "elections": self._elections, "processes": self._processes, "log": self._log, "events": self._events,
+            "elections": self._elections, "processes": self._processes, "log": self._log_tail, "events": self._events_tail,
         }  # fmt: skip
         self._titles = {name: Title(id=f"{name}-title") for name in self._panes}
 
@@ -113,13 +117,13 @@ class Top(App[None]):
         yield self._elections
         yield self._titles["processes"]
         yield self._processes
-        with Horizontal(id="below"):
+        with self._below:
             with self._log_pane:
                 yield self._titles["log"]
-                yield self._log
+                yield self._log_tail
             with self._events_pane:
                 yield self._titles["events"]
-                yield self._events
+                yield self._events_tail
         yield self._filter
         yield self._said
         yield self._foot
@@ -140,7 +144,6 @@ class Top(App[None]):
 
     def on_resize(self, _event: Resize) -> None:
         """Another size, other columns."""
-        self._arrange()
         self.call_after_refresh(self._show)
 
     def on_descendant_focus(self) -> None:
@@ -336,10 +339,10 @@ class Top(App[None]):
         if news.allowed is not None and not self._read_only:
             self._allowed = news.allowed
         if news.events:
-            self._events.add(map(event_line, news.events))
+            self._events_tail.add(map(event_line, news.events))
         if news.dropped_lines:
-            self._log.add([Text(f"({news.dropped_lines} lines came too fast to be shown)", "yellow")])
-        self._log.add(log_line(line) for line in news.lines if line.process == self._followed)
+            self._log_tail.add([Text(f"({news.dropped_lines} lines came too fast to be shown)", "yellow")])
+        self._log_tail.add(log_line(line) for line in news.lines if line.process == self._followed)
         if news.heard:
             self._show()
 
@@ -348,7 +351,7 @@ class Top(App[None]):
         chosen = self._processes.chosen_or_last
         if chosen != self._followed:
             self._followed = chosen
-            self._log.empty()
+            self._log_tail.empty()
             self._listener.follow(chosen)
             self._show_bars()
 
@@ -363,6 +366,7 @@ class Top(App[None]):
     def _show(self) -> None:
         if not self.is_running or len(self.screen_stack) > 1:
             return  # what is under a question need not move; it is shown when that is gone
+        self._arrange()
         status = self._now()
         election_order = rows.ELECTION_ORDERS[self._orders["elections"]]
         process_order = rows.PROCESS_ORDERS[self._orders["processes"]]
@@ -394,16 +398,11 @@ class Top(App[None]):
             focused = self.focused is self._panes[name]
             turn = "" if both else f"v: {other}"
             self._titles[name].say(name.upper(), of, turn, focused=focused)
-        reasons = {
-            deed.key: hindrance(deed, self._subject(), allowed=self._allowed, silent=trouble) for deed in self._deeds()
-        }
-        forbidden = self._forbidden() if not trouble else ""
-        self._foot.update(bars.foot(self._deeds(), reasons, forbidden, width))
-
-    def _deeds(self) -> tuple[Deed, ...]:
         subject = self._subject()
-        found = (deed_for(key, subject) for key in dict.fromkeys(deed.key for deed in DEEDS))
-        return tuple(deed for deed in found if deed is not None)
+        deeds = offered(subject)
+        reasons = {deed.key: hindrance(deed, subject, allowed=self._allowed, silent=trouble) for deed in deeds}
+        forbidden = self._forbidden() if not trouble else ""
+        self._foot.update(bars.foot(deeds, reasons, forbidden, width))
 
     def _say(self, about: str, told: Told) -> None:
         style = {None: "", True: "green", False: "bold yellow"}[told.good]
@@ -412,6 +411,7 @@ class Top(App[None]):
 
     def _arrange(self) -> None:
         both = self.size.width >= WIDE
+        self._below.display = self.size.height >= TINY
         self._log_pane.display = both or not self._events_shown
         self._events_pane.display = both or self._events_shown
 

@@ -30,7 +30,9 @@ LOOKING: Final = (
 def head(status: views.Status, trouble: str, age_seconds: float, width: int) -> Text:
     """One line: node, condition, what is loud, what there is, and how old that is."""
     text = Text(no_wrap=True, overflow="ellipsis")
-    text.append(f" {safe(status.daemon.node)} ", "bold reverse").append(" ")
+    node = Text(f" {safe(status.daemon.node)} ", "bold reverse")
+    node.truncate(max(8, width // 3), overflow="ellipsis")
+    text.append_text(node).append(" ")
     word = Cell("unknown", Tone.BAD) if trouble else condition(status)
     text.append(sign(word).text, STYLES[word.tone])
     for loud in louds(status):
@@ -92,9 +94,13 @@ def foot(deeds: Sequence[Deed], reasons: Mapping[str, str], forbidden: str, widt
     if forbidden:
         text.append(f" look only: {safe(forbidden)}", "yellow")
     else:
+        length = sum(cell_len(f" {deed.key} {deed.name} ") for deed in deeds)
+        gap = " " if length <= width else ""
         for deed in deeds:
             can = not reasons[deed.key]
-            text.append(f" {deed.key}", "bold cyan" if can else "dim").append(f" {deed.name} ", "" if can else "dim")
+            text.append(f" {deed.key}", "bold cyan" if can else "dim").append(
+                f" {deed.name}{gap}", "" if can else "dim"
+            )
     text.truncate(width, overflow="ellipsis")
     text.append("\n")
     for key, meaning in LOOKING:

@@ -117,6 +117,8 @@ def has_subject(deed: Deed, subject: Subject) -> bool:
 def leads(subject: Subject) -> str:
     """Why the lead of an election cannot be given up here."""
     e = subject.e
+    if e.paused:
+        return f"{e.name} is paused {e.paused}: nobody moves"
     if e.role == "leader":
         return ""
     who = f"{e.leader.words} leads" if e.leader.state == views.KNOWN else f"the leader is {e.leader.words}"
@@ -258,7 +260,7 @@ RESIGN: Final = Deed(
     key="R",
     name="resign",
     on=ELECTION,
-    help="give up the lead of the election; the next in the queue leads",
+    help="give up its lead; the next in the queue leads",
     hindrance=leads,
     warning=_resign_warning,
     perform=_resign,

@@ -1,10 +1,15 @@
-"""Which key does what: every deed there is, in the order of the footer and the help."""
+"""Which key does what: every deed there is, in the order of the footer and the help.
+
+Upper-case keys are for an election, the node or the fleet, lower-case ones for a process. Another deed is another row.
+"""
 
 from typing import Final
 
 from supervisor.cli.live.deeds import PROCESS_DEEDS, RESIGN, Deed, Subject, has_subject
+from supervisor.cli.live.moves import ELECTION_MOVES, NODE_MOVES
 
-DEEDS: Final[tuple[Deed, ...]] = (RESIGN, *PROCESS_DEEDS)
+DEEDS: Final[tuple[Deed, ...]] = (RESIGN, *ELECTION_MOVES, *NODE_MOVES, *PROCESS_DEEDS)
+KEYS: Final = tuple(dict.fromkeys(deed.key for deed in DEEDS))
 
 
 def deed_for(key: str, subject: Subject) -> Deed | None:
@@ -14,6 +19,7 @@ def deed_for(key: str, subject: Subject) -> Deed | None:
     return next(iter(present or of_key), None)
 
 
-def targets(subject: Subject) -> tuple[tuple[str, str, str], ...]:
-    """Whom the election could be handed over to: the node, how it is shown, and why it cannot be (empty: it can)."""
-    return ()
+def offered(subject: Subject) -> tuple[Deed, ...]:
+    """One deed for each key."""
+    found = (deed_for(key, subject) for key in KEYS)
+    return tuple(deed for deed in found if deed is not None)

@@ -6,9 +6,10 @@ text is a ``Text``, never markup. Does not: know what the tables are about.
 
 from collections import deque
 from collections.abc import Iterable
-from typing import Final
+from typing import ClassVar, Final
 
 from rich.text import Text
+from textual.binding import Binding, BindingType
 from textual.coordinate import Coordinate
 from textual.events import Resize
 from textual.widgets import DataTable, RichLog, Static
@@ -44,6 +45,11 @@ class Title(Static):
 
 class Grid(DataTable[Text]):
     """Rows by name."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [  # theirs move to the first and the last column
+        Binding("home", "scroll_top", show=False),
+        Binding("end", "scroll_bottom", show=False),
+    ]
 
     def __init__(self, *, id: str) -> None:  # noqa: A002
         super().__init__(cursor_type="row", cell_padding=GAP // 2, id=id, cursor_foreground_priority="renderable")

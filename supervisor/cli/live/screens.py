@@ -23,8 +23,8 @@ from supervisor.cli.text import safe, safe_lines
 LOOKING: Final = (
     ("↑ ↓ j k", "move; PgUp, PgDn, Home, End too"),
     ("Tab", "next pane: elections, processes, log, events"),
-    ("Enter", "why: how the selected election or process stands, and what led there"),
-    ("i", "the node: daemon, file, etcd, leases, and everything that is wrong"),
+    ("Enter", "why the selected election or process is as it is"),
+    ("i", "the node: daemon, file, etcd, leases; all that is wrong"),
     ("/", "filter both tables by words; Escape takes it away"),
     ("o", "another order of the table you are in"),
     ("v", "log or events below, where there is no room for both"),
@@ -160,8 +160,8 @@ def help_page(forbidden: str) -> RenderableType:
             grid.add_row("", "")
             grid.add_row("", Text(heading, "bold"))
         for deed in deeds:
-            key = Text(f" {deed.key}", "dim" if forbidden else "bold cyan")
-            grid.add_row(key, Text(f"{deed.name}: {deed.help}", "dim" if forbidden else ""))
+            shown = Text(f" {deed.key}", "dim" if forbidden else "bold cyan")
+            grid.add_row(shown, Text(f"{deed.name}: {deed.help}", "dim" if forbidden else ""))
     signs = Text(
         "Each asks first and says what will happen.   ● well   ◐ unsure, or on its way   ✖ bad   ○ other", "dim"
     )

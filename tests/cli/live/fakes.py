@@ -11,6 +11,9 @@ from typing import Self
 from supervisor.control import views
 from supervisor.control.client import Client, ControlError, NotRunning
 
+BEAT_SECONDS = 2.0
+"""It says something though nothing changed, as the daemon does."""
+
 
 class FakeDaemon:
     """What every connection is to."""
@@ -80,8 +83,8 @@ class FakeClient(Client):
     def close(self) -> None:
         self._mine.put(NotRunning("closed"))
 
-    def _next(self) -> object:
-        item = self._mine.get()
+    def _next(self, timeout_seconds: float | None = None) -> object:
+        item = self._mine.get(timeout=timeout_seconds)
         if isinstance(item, ControlError):
             raise item
         return item
@@ -98,7 +101,10 @@ class FakeClient(Client):
         self._daemon.stream("status", self._mine)
         yield self._daemon.status
         while True:
-            item = self._next()
+            try:
+                item = self._next(BEAT_SECONDS)
+            except queue.Empty:
+                item = self._daemon.status
             assert isinstance(item, views.Status)
             yield item
 
@@ -157,3 +163,28 @@ class FakeClient(Client):
     def stop(self, process: str, wait_seconds: float) -> views.Stopped:
         self._do("stop", process)
         return views.Stopped(outcome="stopped", process=self._of(process))
+
+    def _progress(self, *what: str) -> Generator[views.Progress, None, None]:
+        self._do(*what)
+        yield from self._daemon.progress or (views.Progress(text="done so", outcome="done"),)
+
+    def switchover(
+        self, election: str, *, to: str = "", at: float | None = None, wait_seconds: float, cancel: bool = False
+    ) -> Generator[views.Progress, None, None]:
+        return self._progress("switchover", election, to)
+
+    def pause(
+        self, election: str, *, resume: bool = False, wait_seconds: float
+    ) -> Generator[views.Progress, None, None]:
+        return self._progress("resume" if resume else "pause", election)
+
+    def drain(
+        self,
+        node: str,
+        *,
+        undrain: bool = False,
+        followers_stop: bool = False,
+        force: bool = False,
+        wait_seconds: float,
+    ) -> Generator[views.Progress, None, None]:
+        return self._progress("undrain" if undrain else "drain", node)
