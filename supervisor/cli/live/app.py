@@ -333,6 +333,8 @@ class Top(App[None]):
 
     def _take(self) -> None:
         self._awake = False
+        if not self.is_running:
+            return
         news = self._listener.take()
         for heard in news.heard:
             self._scene = Scene(heard=heard) if heard.status is not None else replace(self._scene, since=heard)
@@ -364,8 +366,8 @@ class Top(App[None]):
         return self._allowed.reason if self._allowed is not None and not self._allowed.control else ""
 
     def _show(self) -> None:
-        if not self.is_running or len(self.screen_stack) > 1:
-            return  # what is under a question need not move; it is shown when that is gone
+        if not self._is_seen():
+            return
         self._arrange()
         status = self._now()
         election_order = rows.ELECTION_ORDERS[self._orders["elections"]]
@@ -385,7 +387,13 @@ class Top(App[None]):
             self._titles[name].say(name.upper(), count, sorting, focused=focused, old=old)
         self._show_bars()
 
+    def _is_seen(self) -> bool:
+        """What is under a question need not move; it is shown when that is gone. At the end there is no screen at all."""
+        return self.is_running and len(self.screen_stack) == 1
+
     def _show_bars(self) -> None:
+        if not self._is_seen():
+            return
         status, trouble = self._now(), self._scene.trouble()
         width = self.size.width
         self._head.update(bars.head(status, trouble, self._scene.age_seconds, width))
