@@ -144,13 +144,13 @@ class Session:
         """A remark of whoever types."""
         self.cast.add("\r\n\x1b[2m# " + text + "\x1b[0m\r\n", pause_seconds=READ_SECONDS)
 
-    def type(self, node: str, command: str, *, code: int = 0, shown: str = "") -> str:
+    def type(self, node: str, command: str, *, code: int = 0) -> str:
         """Type a command on a node, and show what it prints. Gives that back; ends the recording when it ends otherwise."""
         self.cast.add(f"\x1b[1;32m{node}\x1b[0m$ ", pause_seconds=READ_SECONDS)
-        for letter in shown or command:
+        for letter in command:
             self.cast.add(letter, pause_seconds=KEY_SECONDS)
         self.cast.add("\r\n", pause_seconds=KEY_SECONDS)
-        print(f"{node}$ {shown or command}", flush=True)
+        print(f"{node}$ {command}", flush=True)
         said, ended = self._run(node, command)
         if ended != code:
             raise SystemExit(f"session: {command}: exit code {ended} instead of {code}:\n{said}")
@@ -203,7 +203,7 @@ def play(s: Session) -> None:
     s.type("web-1", "supervisor status --fleet")
     s.note("failover: the daemon of the leader dies, as hard as it can")
     victim = s.nodes["web-1"].daemon
-    s.type("web-1", f"kill -9 {victim.pid}", shown="kill -9 $(pidof supervisor)")
+    s.type("web-1", f"kill -9 {victim.pid}")
     victim.wait(20)
     until("the takeover", lambda: s.leads("web-2"))
     s.type("web-2", "supervisor leader billing")

@@ -22,7 +22,9 @@ def command(read_only: bool) -> int:
     when no supervisor runs here.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM", "") in ("", "dumb"):
-        raise click.UsageError("top needs a terminal that can move its cursor; `supervisor status --watch` does without")
+        raise click.UsageError(
+            "top needs a terminal that can move its cursor; `supervisor status --watch` does without"
+        )
     socket = chosen_socket()
     try:
         with Client(socket) as connected:

@@ -30,7 +30,17 @@ if TYPE_CHECKING:
 
 HARMLESS: Final = frozenset(
     {
-        "Status", "WatchStatus", "Plan", "Leader", "Observe", "Queue", "Logs", "Events", "History", "Version", "Access",
+        "Status",
+        "WatchStatus",
+        "Plan",
+        "Leader",
+        "Observe",
+        "Queue",
+        "Logs",
+        "Events",
+        "History",
+        "Version",
+        "Access",
     }
 )
 """Calls that change nothing."""

@@ -189,8 +189,11 @@ class Listener:
             with self._lock:
                 self._open.add(connected)
             try:
-                if not self._over.is_set():
-                    yield connected
+                if self._over.is_set():
+                    raise client.NotRunning("nobody listens any more")
+                yield connected
+            except ValueError as error:  # gRPC's, when we have closed the connection between two of its calls
+                raise client.NotRunning("the connection was closed") from error
             finally:
                 with self._lock:
                     self._open.discard(connected)
