@@ -255,7 +255,7 @@ class ControlService(MovingCalls):
     ) -> control_pb2.Queue:
         """Who stands for it now."""
         state = self._ports.state()
-        e = await _election(state, request.election, context)
+        e = await asked.election(state, request.election, context)
         return to_message(leaders.queue(state, e, self._ports.now()), control_pb2.Queue())
 
     async def Observe(  # noqa: N802

@@ -397,7 +397,7 @@ class Top(App[None]):
         status, trouble = self._now(), self._scene.trouble()
         width = self.size.width
         self._head.update(bars.head(status, trouble, self._scene.age_seconds, width))
-        wrong = bars.wrong(status, trouble, most=3 if self.size.height >= LOW else 2)
+        wrong = bars.wrong(status, trouble, width - 2, most=3 if self.size.height >= LOW else 2)
         self._wrong.display = bool(wrong)
         self._wrong.update(wrong)
         both = width >= WIDE

@@ -66,14 +66,11 @@ def _etcd(store: views.Store) -> str:
     return {"yes": "etcd reachable", "no": "etcd UNREACHABLE"}.get(store.reachable, "etcd unknown")
 
 
-def wrong(status: views.Status, trouble: str, *, most: int) -> Text:
+def wrong(status: views.Status, trouble: str, width: int, *, most: int) -> Text:
     """What is wrong, the worst first, a line each; empty when nothing is."""
-    text = Text(no_wrap=True, overflow="ellipsis")
+    text = Text(overflow="fold")
     if trouble:
-        text.append(f"✖ {safe(trouble)}", "bold red")
-        text.no_wrap = False
-        text.overflow = "fold"
-        return text
+        return text.append(f"✖ {safe(trouble)}", "bold red")
     found = [(subject, cell) for subject, cell in remarks(status) if subject and cell.tone in (Tone.BAD, Tone.WARN)]
     found.sort(key=lambda pair: pair[1].tone is not Tone.BAD)
     lines = [
@@ -84,6 +81,7 @@ def wrong(status: views.Status, trouble: str, *, most: int) -> Text:
         more = Text(f"  {len(lines) - most + 1} more (i)", "dim")
         lines = [*lines[: most - 1], more]
     for n, line in enumerate(lines):
+        line.truncate(width, overflow="ellipsis")
         text.append("\n" if n else "").append_text(line)
     return text
 
