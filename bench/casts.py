@@ -92,6 +92,7 @@ class Cast:
             *whole, said = said.split("\n")
             for line in whole:
                 text = Text.from_ansi(line)
+                text.rstrip()
                 pieces = text.divide(range(COLUMNS, len(text.plain), COLUMNS)) if folded else [text]
                 yield from (_Line(at, piece) for piece in pieces)
         if said:
