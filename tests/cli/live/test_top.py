@@ -1,6 +1,8 @@
 """``supervisor top`` over a fake daemon: what it shows, what its keys ask and do, and what it does not obey."""
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -418,11 +420,20 @@ async def test_no_color_is_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- the command ---------------------------------------------------------------------------------------------------
 
 
-def test_it_needs_a_terminal_and_nothing_else_loads_textual(
-    capsys: pytest.CaptureFixture[str], tmp_path: os.PathLike[str]
-) -> None:
+def test_it_needs_a_terminal(capsys: pytest.CaptureFixture[str], tmp_path: os.PathLike[str]) -> None:
     assert main.run(["top", "--socket", f"{os.fspath(tmp_path)}/s"]) == 64
     assert "needs a terminal" in capsys.readouterr().err
+
+
+def test_no_other_verb_loads_textual() -> None:
+    code = """
+import sys
+from supervisor.cli.main import _VERBS, supervisor
+found = [supervisor.get_command(None, verb) for verb in _VERBS]
+print(len(found), "textual" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == [str(len(main._VERBS)), "False"]
 
 
 def test_texts_are_made_for_screens_of_any_width() -> None:
