@@ -132,7 +132,7 @@ class Top(App[None]):
         """Begin to listen."""
         self._filter.display = False
         self._said.display = False
-        self._elections.focus()
+        (self._elections if self._scene.status.elections else self._processes).focus()
         self._arrange()
         self._listener.start()
         self.set_interval(TICK_SECONDS, self._show)

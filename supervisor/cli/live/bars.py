@@ -39,7 +39,7 @@ def head(status: views.Status, trouble: str, age_seconds: float, width: int) -> 
         text.append(" ").append(f" {loud} ", "bold reverse yellow")
     led = sum(e.role == "leader" for e in status.elections)
     facts = [
-        f"leads {led} of {len(status.elections)}",
+        f"leads {led} of {len(status.elections)}" if status.elections else "",
         _etcd(status.store),
         f"up {duration(status.daemon.uptime_seconds)}",
     ]
