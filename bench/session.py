@@ -216,7 +216,7 @@ def play(s: Session) -> None:
     s.note("drain: web-3 needs a new kernel")
     s.type("web-3", "supervisor drain")
     until("another leader, seen from web-3", lambda: s.proclaimed("web-3"))
-    s.type("web-3", "supervisor status --fleet")
+    s.type("web-3", "supervisor status --fleet", code=1)
     s.type("web-3", "supervisor undrain")
     until("everybody again", s.recorded)
     leader = s.leader()
