@@ -64,9 +64,7 @@ def forbidden(module: str, imported: str) -> str:
     if mine == "cli" and other == "daemon" and words[-1] not in ("run", "elect"):
         return "the command line reaches a running daemon through control.client alone"
     if mine == "cli" and theirs[0] == "textual" and words[2] != "live":
-        return (
-            "only the live view needs it, which only `top` loads; the other verbs start without it"
-        )
+        return "only the live view needs it, which only `top` loads; the other verbs start without it"
     if mine not in ("cli", "") and theirs[0] in ("click", "rich", "textual"):
         return "only the command line needs it; the daemon stays light"
     return ""
