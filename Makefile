@@ -15,7 +15,7 @@ CORES ?= $(shell nproc)
 SECONDS ?= 60
 TARGETS ?=
 
-.PHONY: help venv demo test fuzz audit check format proto man docs docs-reference drills bench soak clean
+.PHONY: help venv demo session test fuzz audit check format proto man docs docs-reference drills bench soak clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,9 @@ venv: $(VENV)/.installed ## the virtual environment, installed for development
 
 demo: venv ## three nodes, one leader, a kill -9, a takeover
 	$(BIN)/python bench/demo.py
+
+session: venv ## record docs/session anew: three nodes, failover, switchover, drain, pause, history
+	$(BIN)/python -m bench.session
 
 test: venv ## everything, real etcd included
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)

@@ -28,6 +28,7 @@ _VERBS: Final = {
     "check": "Validate a file and show how each election spends its TTL.",
     "schema": "Print the JSON Schema of the file, for editors.",
     "status": "Show elections, leases, processes and what is wrong.",
+    "top": "Show everything live, with keys that act.",
     "elect": "Run one command while this process leads an election.",
     "leader": "Show who leads an election.",
     "observe": "Follow who leads, one JSON line per change.",

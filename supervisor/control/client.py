@@ -275,6 +275,18 @@ class Client:
         if follow:
             raise NotRunning(f"the supervisor at {self._socket} has ended")
 
+    def queue(self, election: str) -> views.Queue:
+        """Who stands for an election."""
+        with self._errors():
+            request = control_pb2.QueueRequest(election=election)
+            return to_view(views.Queue, self._stub.Queue(request, timeout=self._answer_seconds))
+
+    def access(self) -> views.Allowed:
+        """What we may."""
+        with self._errors():
+            request = control_pb2.AccessRequest()
+            return to_view(views.Allowed, self._stub.Access(request, timeout=self._answer_seconds))
+
     def history(self, election: str) -> views.History:
         """What is on record of an election's terms."""
         with self._errors():

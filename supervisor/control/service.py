@@ -250,6 +250,14 @@ class ControlService(MovingCalls):
         e = await asked.election(state, request.election, context)
         return to_message(describe.observation(state, e, self._ports.now()), control_pb2.Observation())
 
+    async def Queue(  # noqa: N802
+        self, request: control_pb2.QueueRequest, context: "Context"
+    ) -> control_pb2.Queue:
+        """Who stands for it now."""
+        state = self._ports.state()
+        e = await asked.election(state, request.election, context)
+        return to_message(leaders.queue(state, e, self._ports.now()), control_pb2.Queue())
+
     async def Observe(  # noqa: N802
         self, request: control_pb2.ObserveRequest, context: "Context"
     ) -> AsyncGenerator[control_pb2.Observation, None]:

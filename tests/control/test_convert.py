@@ -24,7 +24,7 @@ PAIRS: list[tuple[type, Descriptor]] = [
     for name in (
         "Status", "Reason", "Daemon", "Config", "Store", "Endpoint", "Session", "Election", "Leader", "Process", "Reloaded",
         "Resigned", "Restarted", "Observation", "Version", "Planned", "Change", "KeyChange", "Successor",
-        "History", "TermStory", "Happening",
+        "History", "TermStory", "Happening", "Queue", "Standing", "Allowed",
     )
 ]  # fmt: skip
 
