@@ -1,0 +1,45 @@
+"""One picture for each figure: medians as bars, SVG."""
+
+import math
+from pathlib import Path
+
+from bench.harness.result import Metric, Report
+from bench.harness.table import figure
+
+WIDE = 30.0
+"""From the smallest to the largest: beyond, the axis is logarithmic."""
+
+
+def draw(report: Report, directory: Path) -> list[Path]:
+    """Write them; returns the files."""
+    directory.mkdir(parents=True, exist_ok=True)
+    counts: dict[str, int] = {}
+    files = []
+    for metric in report.metrics:
+        medians = {side: m for side in metric.samples if (m := metric.median(side)) is not None}
+        if len(medians) < 2:
+            continue
+        number = counts[metric.row] = counts.get(metric.row, 0) + 1
+        file = directory / (f"{metric.row}.svg" if number == 1 else f"{metric.row}-{number}.svg")
+        file.write_bytes(_bars(metric, medians))
+        files.append(file)
+    return files
+
+
+def _bars(metric: Metric, medians: dict[str, float]) -> bytes:
+    import pygal  # noqa: PLC0415 # an optional extra: rows are measured without it
+    from pygal.style import LightSolarizedStyle  # noqa: PLC0415
+
+    above = [m for m in medians.values() if m > 0]
+    wide = len(above) == len(medians) and max(above) / min(above) > WIDE
+    lowest = 10 ** math.floor(math.log10(min(above))) if wide else 0
+    chart = pygal.HorizontalBar(
+        style=LightSolarizedStyle, js=(), explicit_size=True, width=760, height=130 + 44 * len(medians),
+        title=f"{metric.name}, {metric.unit}{', logarithmic' if wide else ''}", logarithmic=wide,
+        print_values=True, value_formatter=figure, legend_at_bottom=False, truncate_legend=-1, min_scale=2,
+        range=(lowest, 1.15 * max(medians.values()) or 1), disable_xml_declaration=True,
+    )  # fmt: skip
+    for side, median in medians.items():
+        chart.add(side, [median])
+    rendered: bytes = chart.render()
+    return rendered if isinstance(rendered, bytes) else str(rendered).encode()
