@@ -136,7 +136,18 @@ SCHEMA: dict[str, Any] = {
             "items": {
                 "type": "object",
                 "additionalProperties": False,
-                "required": ["row", "name", "unit", "samples", "summaries", "missing", "target", "holds", "limit", "note"],
+                "required": [
+                    "row",
+                    "name",
+                    "unit",
+                    "samples",
+                    "summaries",
+                    "missing",
+                    "target",
+                    "holds",
+                    "limit",
+                    "note",
+                ],
                 "properties": {
                     "row": {"type": "string"},
                     "name": {"type": "string"},

@@ -56,7 +56,8 @@ def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Ratio:
     random = Random(len(ours) * 1000 + len(theirs))
     drawn = sorted(
         _quotient(
-            statistics.median(random.choices(ours, k=len(ours))), statistics.median(random.choices(theirs, k=len(theirs)))
+            statistics.median(random.choices(ours, k=len(ours))),
+            statistics.median(random.choices(theirs, k=len(theirs))),
         )
         for _ in range(RESAMPLES)
     )

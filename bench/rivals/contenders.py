@@ -224,7 +224,15 @@ class Naive(Contender):
     def command(self, seat: Seat) -> list[str]:
         """See ``naive``."""
         argv = [sys.executable, "-m", "bench.rivals.naive", "--endpoints", ",".join(self.place.endpoints)]
-        return [*argv, "--ttl", str(self.place.ttl_seconds), "bench-naive", seat.name, "--", *self.beats.command(seat.name)]
+        return [
+            *argv,
+            "--ttl",
+            str(self.place.ttl_seconds),
+            "bench-naive",
+            seat.name,
+            "--",
+            *self.beats.command(seat.name),
+        ]
 
 
 class Conch(Contender):

@@ -28,7 +28,9 @@ CAMPAIGN_TIMEOUT_SECONDS = 5.0
 class EtcdLeaderElection:
     """The page's class of this name; its methods in snake case."""
 
-    def __init__(self, channel: grpc.aio.Channel, election_name: str, candidate_value: str, lease_ttl: int = 10) -> None:
+    def __init__(
+        self, channel: grpc.aio.Channel, election_name: str, candidate_value: str, lease_ttl: int = 10
+    ) -> None:
         self._lease = rpc_pb2_grpc.LeaseStub(channel)  # type: ignore[no-untyped-call] # grpc's
         self._election = election_pb2_grpc.ElectionStub(channel)  # type: ignore[no-untyped-call] # grpc's
         self._election_name = election_name.encode()

@@ -4,6 +4,7 @@ Promises: a rival that cannot be had is named, with the reason and the remedy, a
 Does not: run anything as root that need not be. Debian's packages are downloaded and unpacked, not installed.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -46,6 +47,8 @@ def prepare() -> Rivals:
         program = PROGRAMS[rival]
         if shutil.which(program) is None and _unpacked(program) is None and (why := _debian(packages)):
             missing[rival] = f"{why}; remedy: apt-get install {rival}"
+    if os.geteuid() and shutil.which("s6-svscan") is None:
+        missing["s6"] = "unpacked, it needs root to find its own programs; remedy: apt-get install s6"
     programs = {}
     for rival, program in PROGRAMS.items():
         found = HOME / "venv" / "bin" / program if rival not in DEBIAN else _unpacked(program) or _on_path(program)

@@ -1,6 +1,15 @@
 """Every row, in the order in which they are printed."""
 
-from bench.rows import faults, handover, starting, weight
+from bench.rows import asked, faults, handover, local, starting, thousand, told, weight
 from bench.rows.row import Row
 
-ROWS: tuple[Row, ...] = (*handover.ROWS, *faults.ROWS, *starting.ROWS, *weight.ROWS)
+ROWS: tuple[Row, ...] = (
+    *handover.ROWS,
+    *faults.ROWS,
+    *starting.ROWS,
+    *weight.ROWS,
+    *local.ROWS,
+    *thousand.ROWS,
+    *asked.ROWS,
+    *told.ROWS,
+)

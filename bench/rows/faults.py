@@ -66,7 +66,9 @@ def cutoff(setting: Setting) -> list[Metric]:
             gap[kind.name].append(nobody)
             show(f"cutoff {number + 1}/{rounds} {kind.name}: two at once {two:.0f} ms, nobody {nobody:.0f} ms")
     note = f"TTL {TTL_SECONDS} s, cut off for {CUT_SECONDS:.0f} s, watched for a TTL more; three members, network namespaces"
-    without = {k.name: "its lease is etcdctl's 60 s, longer than the cut" for k in setting.wanted() if not k.ttl_is_ours}
+    without = {
+        k.name: "its lease is etcdctl's 60 s, longer than the cut" for k in setting.wanted() if not k.ttl_is_ours
+    }
     return [
         Metric(
             row="cutoff", name="node cut off: two leaders at once", unit="ms", note=note, missing=without,

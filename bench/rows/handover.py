@@ -49,7 +49,11 @@ def own_start(side: Contender) -> float:
 
 def switchover(setting: Setting) -> list[Metric]:
     """A leader that is well hands over."""
-    return [_gaps(setting, "switchover", "gap of a graceful handover", lambda side, old: side.hand_over(old), LIMIT_HANDOVER)]
+    return [
+        _gaps(
+            setting, "switchover", "gap of a graceful handover", lambda side, old: side.hand_over(old), LIMIT_HANDOVER
+        )
+    ]
 
 
 def crash(setting: Setting) -> list[Metric]:

@@ -131,7 +131,12 @@ def one(table: Table, etcd: EtcdServer, home: Path, side: str, count: int) -> No
         busy = cpu_percent(own, IDLE_SECONDS)
         rss, pss = memory_mib(own)
         lost = count - len(working(processes))
-        for what, value in (("MiB RSS", rss), ("MiB PSS", pss), ("% CPU", busy), ("not running after that", float(lost))):
+        for what, value in (
+            ("MiB RSS", rss),
+            ("MiB PSS", pss),
+            ("% CPU", busy),
+            ("not running after that", float(lost)),
+        ):
             table.put(what, count, side, value)
         show(f"weight {count} {side}: RSS {rss:.0f} MiB, PSS {pss:.0f} MiB, CPU {busy:.2f} %, {lost} do not run")
 
@@ -178,5 +183,9 @@ def weight(setting: Setting, counts: tuple[int, ...], row: str) -> list[Metric]:
 
 ROWS = (
     Row(name="weight", title="1 and 100 elections led: memory, CPU", measure=lambda s: weight(s, (1, 100), "weight")),
-    Row(name="weight1000", title="1,000 elections led: memory, CPU, until all run", measure=lambda s: weight(s, (1000,), "weight1000")),
+    Row(
+        name="weight1000",
+        title="1,000 elections led: memory, CPU, until all run",
+        measure=lambda s: weight(s, (1000,), "weight1000"),
+    ),
 )
