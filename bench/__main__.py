@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -82,19 +83,22 @@ def run(asked: argparse.Namespace) -> Report:
 
 
 def together(files: list[Path]) -> Report:
-    """Reports of several runs as one; of a row that is in several, the last."""
+    """Reports of several runs as one. Of a side that is in several for the same figure, the last."""
     reports = [from_json(json.loads(file.read_text())) for file in files]
-    by_row: dict[str, tuple[Metric, ...]] = {}
-    for report in reports:
-        for row in dict.fromkeys(metric.row for metric in report.metrics):
-            by_row[row] = tuple(metric for metric in report.metrics if metric.row == row)
+    merged: dict[tuple[str, str], Metric] = {}
+    for metric in (metric for report in reports for metric in report.metrics):
+        before = merged.get((metric.row, metric.name), metric)
+        samples = {**before.samples, **metric.samples}
+        missing = {side: why for side, why in {**before.missing, **metric.missing}.items() if not samples.get(side)}
+        merged[metric.row, metric.name] = replace(metric, samples=samples, missing=missing)
     order = {row.name: number for number, row in enumerate(ROWS)}
-    metrics = [m for row in sorted(by_row, key=lambda name: order.get(name, 99)) for m in by_row[row]]
-    last = reports[-1]
+    metrics = tuple(sorted(merged.values(), key=lambda metric: order.get(metric.row, len(order))))
     rivals = ", ".join(sorted({side for metric in metrics for side in metric.rivals()}))
-    failed = {row: why for report in reports for row, why in report.failed.items() if row not in by_row}
-    machine_of_all = {**last.machine, "rivals": rivals, "load": "see the single runs"}
-    return Report(began=reports[0].began, mode=last.mode, machine=machine_of_all, metrics=tuple(metrics), failed=failed)
+    there = {metric.row for metric in metrics}
+    failed = {row: why for report in reports for row, why in report.failed.items() if row not in there}
+    last = reports[-1]
+    described = {**last.machine, "rivals": rivals, "load": "of several runs"}
+    return Report(began=reports[0].began, mode=last.mode, machine=described, metrics=metrics, failed=failed)
 
 
 def main() -> int:

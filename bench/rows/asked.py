@@ -81,16 +81,15 @@ def status(setting: Setting) -> list[Metric]:
     metrics = []
     for count in STATUS_AT:
         found: dict[str, list[float]] = defaultdict(list)
-        with setting.etcd() as etcd, daemon(etcd, setting.scratch / f"status-{count}", count) as home:
-            with Client(home / "s") as client:
-                for _ in range(rounds):
-                    found[OURS].append(timed([*ours("status", "--socket", f"{home}/s")]))
-                    began = time.monotonic()
-                    client.status()
-                    found[f"{BARE}: the answer over a held connection"].append(1000 * (time.monotonic() - began))
-                    if count == 1:
-                        argv = etcd.etcdctl_command("get", "--prefix", "/supervisor/")
-                        found["etcdctl get"].append(timed(argv))
+        home = setting.scratch / f"status-{count}"
+        with setting.etcd() as etcd, daemon(etcd, home, count), Client(home / "s") as client:
+            for _ in range(rounds):
+                found[OURS].append(timed([*ours("status", "--socket", f"{home}/s")]))
+                began = time.monotonic()
+                client.status()
+                found[f"{BARE}: the answer over a held connection"].append(1000 * (time.monotonic() - began))
+                if count == 1:
+                    found["etcdctl get"].append(timed(etcd.etcdctl_command("get", "--prefix", "/supervisor/")))
         show(f"status {count}: {statistics.median(found[OURS]):.0f} ms")
         metrics.append(
             Metric(

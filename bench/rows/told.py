@@ -8,7 +8,7 @@ import tempfile
 
 from bench import kill_by as killing
 from bench import logs as logging
-from bench.harness.result import BARE, OURS, Metric
+from bench.harness.result import OURS, Metric
 from bench.rows.row import Row, Setting, show
 
 BUSY_LOOPS = 8
