@@ -9,6 +9,7 @@ import argparse
 import compileall
 import json
 import os
+import signal
 import sys
 import tempfile
 from dataclasses import replace
@@ -82,6 +83,11 @@ def run(asked: argparse.Namespace) -> Report:
     return Report(began=began, mode=mode, machine=described, metrics=tuple(metrics), failed=failed)
 
 
+def told_to_end(number: int, _: object) -> None:
+    """SIGTERM: what was started is ended, as by Ctrl-C."""
+    raise SystemExit(128 + number)
+
+
 def together(files: list[Path]) -> Report:
     """Reports of several runs as one. Of a side that is in several for the same figure, the last."""
     reports = [from_json(json.loads(file.read_text())) for file in files]
@@ -104,6 +110,7 @@ def together(files: list[Path]) -> Report:
 def main() -> int:
     """As asked."""
     asked = arguments()
+    signal.signal(signal.SIGTERM, told_to_end)
     if asked.list:
         for row in ROWS:
             print(f"{row.name:12} {row.title}")

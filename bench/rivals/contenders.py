@@ -60,6 +60,8 @@ class Contender(ABC):
     """Of its keys in etcd."""
     ttl_is_ours = True
     """Whether it can be told the TTL."""
+    stop_seconds = STOP_SECONDS
+    """How long it may take to end in order."""
 
     def __init__(self, place: Place, home: Path) -> None:
         self.place = place
@@ -96,17 +98,20 @@ class Contender(ABC):
 
         def settled() -> bool:
             self.start()
+            self._put_orphans_down()
             return len(self.beats.alive()) == 1 and self.place.queue(self.prefix) == len(self.seats)
 
         until(f"{self.name}: one leads, the others wait", settled, pause=0.02)
         return self.beats.alive()[0]
 
-    def settle_alone(self) -> Interval:
-        """The same after rivals' orphans were put down."""
+    def _put_orphans_down(self) -> None:
+        """What rivals left running, and nobody supervises any more, would stand in the way of the next round."""
         alive = self.beats.alive()
-        for orphan in alive[:-1]:
-            self._kill(orphan.pid)
-        return self.settle()
+        if len(alive) > 1:
+            kept = {pid for seat in self.seats if seat.process is not None for pid in descendants(seat.process.pid)}
+            for one in alive:
+                if one.pid not in kept:
+                    self._kill(one.pid)
 
     def supervisor(self, leader: Interval) -> int:
         """The pid of the process that supervises the leader's."""
@@ -136,7 +141,7 @@ class Contender(ABC):
         for seat in self.seats:
             if seat.process is not None:
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    seat.process.wait(STOP_SECONDS)
+                    seat.process.wait(self.stop_seconds)
                 for pid in descendants(seat.process.pid) if seat.process.poll() is None else ():
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
@@ -191,6 +196,7 @@ class Lock(Contender):
 
     name = "etcdctl lock"
     prefix = "bench-lock/"
+    stop_seconds = 0.1  # it waits for its command, and tells it nothing
 
     def command(self, seat: Seat) -> list[str]:
         """One that waits for the lock and runs the probe under it."""

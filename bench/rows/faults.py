@@ -40,7 +40,7 @@ def place(setting: Setting) -> Iterator[tuple[Network, Cluster, Place]]:
 
 def cut_once(side: Contender, net: Network) -> tuple[float, float]:
     """Milliseconds of two at once, and of nobody, while the leader's node is cut off for a while and back for a TTL."""
-    old = side.settle_alone()
+    old = side.settle()
     began = boottime()
     net.cut(old.node)
     try:
@@ -98,7 +98,7 @@ def moves(setting: Setting) -> list[Metric]:
     with place(setting) as (_, cluster, where), contenders(setting, where, setting.wanted()) as sides:
         for number in range(rounds):
             for how in ("moved", "killed", "frozen"):
-                before = {side.name: side.settle_alone() for side in sides}
+                before = {side.name: side.settle() for side in sides}
                 began = boottime()
                 _disturb(cluster, how)
                 time.sleep(WATCHED_SECONDS)

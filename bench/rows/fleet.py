@@ -18,8 +18,11 @@ from bench import elections
 from bench.harness.result import BARE, OURS, Metric
 from bench.harness.wait import until
 from bench.rows.row import Row, Setting, end, ours, show
+from supervisor.core import timing
 from supervisor.core.names import NodeName
-from tests.core.world import election, spec
+from supervisor.etcd import election
+from tests.core.world import election as an_election
+from tests.core.world import spec
 from tests.etcd_server import EtcdServer
 from tests.simulation.faults import Plan
 from tests.simulation.run import Run
@@ -100,7 +103,7 @@ def _said(home: Path, text: bytes) -> None:
 
 def simulated(nodes: int) -> dict[str, float]:
     """Calls a second and node at the simulator's store, of nodes that all take part in ``EACH`` elections, at rest."""
-    wanted = spec(*(election(f"e{n}") for n in range(EACH)))
+    wanted = spec(*(an_election(f"e{n}") for n in range(EACH)))
     run = Run(Plan(seed=1, nodes=nodes, spec=replace(wanted, node=NodeName("n")), ends=SIMULATED_SECONDS, faults=()))
     calls: Counter[str] = Counter()
 
@@ -132,18 +135,17 @@ class Paper:
 
     def figures(self) -> dict[str, float]:
         """Messages a second, of the whole fleet."""
-        elections_ = NODES * EACH / CANDIDATES
-        renew_every = self.ttl_seconds / 3
-        proclaims = elections_ / self.proclaim_every_seconds
-        nodes_watching = NODES / self.namespaces
-        leaders_followed = min(EACH, NODES / self.namespaces - 1)
-        """At worst each of a node's elections is led by another node, with a lease of its own."""
+        proclaims = NODES * EACH / self.proclaim_every_seconds
+        leaders_followed = min(EACH, NODES / self.namespaces - 1) * (CANDIDATES - 1) / CANDIDATES
+        """At worst each election that a node waits in is led by another node, with a lease of its own."""
+        pause, every = timing.renewal_pause_seconds(self.ttl_seconds), timing.renew_every_seconds(self.ttl_seconds)
         return {
-            "renewals": NODES / renew_every,
-            "sights of our own keys": NODES / renew_every,
-            "looks at leaders' leases": NODES * leaders_followed * (CANDIDATES - 1) / CANDIDATES / renew_every,
-            "proclaims (one write each)": proclaims,
-            "events to watchers": proclaims * nodes_watching,
+            "renewals": NODES / pause,
+            "sights of our own keys": NODES / pause,
+            "looks at leaders' leases": NODES * leaders_followed / every,
+            "proclaims, one write of each candidate": proclaims,
+            "their transactions, at best": proclaims / min(EACH, election.MAX_OPERATIONS),
+            "events to watchers": proclaims * NODES / self.namespaces,
         }
 
 

@@ -21,7 +21,7 @@ Strike = Callable[[Contender, Interval], None]
 
 def gap_after(side: Contender, strike: Strike, *, from_strike: bool) -> tuple[float, bool]:
     """Milliseconds until another process beats, from the old one's last beat or the strike; whether the old one still did."""
-    old = side.settle_alone()
+    old = side.settle()
     struck = boottime()
     strike(side, old)
     until(f"{side.name}: the next", lambda: side.beats.after(struck, old.pid), seconds=PATIENCE_SECONDS)

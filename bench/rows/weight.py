@@ -14,12 +14,13 @@ from bench.harness.figures import cpu_percent, descendants, memory_mib
 from bench.harness.result import OURS, Metric, Target
 from bench.harness.wait import NotSeenError, until
 from bench.rivals.contenders import ROOT
-from bench.rows.row import Row, Setting, end, ours, show
+from bench.rows.row import Row, Setting, ours, show
 from tests.etcd_server import EtcdServer
 
 SETTLE_SECONDS = 5.0
 IDLE_SECONDS = 20.0
 GIVE_UP_SECONDS = 60.0
+STOP_SECONDS = 20.0
 NEEDED_GIB = 8
 """Free, before a thousand wrappers of five MiB of their own each are started."""
 WORK = "86398.5"
@@ -78,12 +79,18 @@ def started(start: Start, etcd: EtcdServer, home: Path, count: int) -> "Iterator
         left = working(processes)
         for process in processes:
             process.terminate()
-        for process in processes:
-            end(process)
-        for pid in left:
-            if is_work(pid):
+        with contextlib.suppress(NotSeenError):  # etcdctl waits for its command, and tells it nothing
+            until(
+                "the end",
+                lambda: all(p.poll() is not None for p in processes),
+                seconds=STOP_SECONDS if len(processes) == 1 else 0.5,
+            )
+        for pid in [*left, *(process.pid for process in processes if process.poll() is None)]:
+            if is_work(pid) or pid not in left:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+        for process in processes:
+            process.wait()
 
 
 SIDES: dict[str, Start] = {OURS: supervisors, "etcdctl lock": locks, "naive": naive}
