@@ -41,6 +41,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep every sample")
     parser.add_argument("--plots", type=Path, metavar="DIRECTORY", help="draw the medians as SVG")
     parser.add_argument("--markdown", action="store_true", help="print Markdown, not tables")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="put the figures into a page's blocks anew")
     parser.add_argument("--list", action="store_true", help="the rows, and nothing else")
     parser.add_argument("--from", dest="earlier", type=Path, nargs="+", metavar="FILE", help="show what was kept")
     return parser.parse_args()
@@ -117,12 +118,14 @@ def main() -> int:
         return 0
     report = together(asked.earlier) if asked.earlier else run(asked)
     if asked.markdown:
-        print(table.markdown(report))
+        print(table.markdown(report.metrics))
     else:
         table.terminal(report, Console(width=None if sys.stdout.isatty() else 120))
     if asked.json:
         asked.json.parent.mkdir(parents=True, exist_ok=True)
         asked.json.write_text(json.dumps(report.as_json(), indent=1) + "\n")
+    if asked.page:
+        asked.page.write_text(table.fill(asked.page.read_text(), report))
     if asked.plots:
         from bench.harness import plot  # noqa: PLC0415 # an optional extra
 

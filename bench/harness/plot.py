@@ -1,11 +1,14 @@
 """One picture for each figure: medians as bars, SVG."""
 
 import math
+import re
 from pathlib import Path
 
 from bench.harness.result import Metric, Report
 from bench.harness.table import figure
 
+_SCRIPT = re.compile(r"<script.*?</script>", re.DOTALL)
+"""pygal leaves its configuration in one, though none is asked for."""
 WIDE = 30.0
 """From the smallest to the largest: beyond, the axis is logarithmic."""
 
@@ -41,5 +44,5 @@ def _bars(metric: Metric, medians: dict[str, float]) -> bytes:
     )  # fmt: skip
     for side, median in medians.items():
         chart.add(side, [median])
-    rendered: bytes = chart.render()
-    return rendered if isinstance(rendered, bytes) else str(rendered).encode()
+    drawn: str = chart.render(is_unicode=True)
+    return _SCRIPT.sub("", drawn).encode()

@@ -1,6 +1,7 @@
 """Results as tables on a terminal, and as Markdown for the page."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from rich.console import Console
@@ -68,16 +69,38 @@ def terminal(report: Report, console: Console) -> None:
         console.print(f"{row}: not measured: {why}", highlight=False)
 
 
-def markdown(report: Report) -> str:
+def markdown(metrics: Iterable[Metric]) -> str:
     """The same for a page."""
     parts = []
-    for metric in report.metrics:
-        parts.append(f"**{metric.name}**, {metric.unit} (`{metric.row}`)\n")
+    for metric in metrics:
+        parts.append(f"{metric.name}, {metric.unit}:\n")
         parts.append("| | median | p10 - p90 | n | times ours |\n|---|---:|---:|---:|---|")
         parts += [f"| {' | '.join(line)} |" for line in rows(metric)]
         parts.append("")
-        parts += [
-            f"- {words}" for words in (verdict(metric), metric.limit and f"limit: {metric.limit}", metric.note) if words
-        ]
+        told = [verdict(metric), f"limit: {metric.limit}" if metric.limit else "", metric.note]
+        parts += [f"- {words}" for words in told if words]
         parts.append("")
     return "\n".join(parts)
+
+
+_BLOCK = re.compile(r"(<!-- row: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def fill(page: str, report: Report) -> str:
+    """A page with the figures of its blocks (``<!-- row: NAME -->`` to ``<!-- end -->``) put in anew.
+
+    A block of a row that the report does not have is left as it is; ``machine`` is what the figures were taken on.
+    """
+
+    def block(found: re.Match[str]) -> str:
+        begin, name, end = found.groups()
+        if name == "machine":
+            text = "".join(f"- {what}: {words}\n" for what, words in report.machine.items())
+        else:
+            metrics = [metric for metric in report.metrics if metric.row == name]
+            if not metrics:
+                return found.group(0)
+            text = markdown(metrics)
+        return f"{begin}\n{text}\n{end}"
+
+    return _BLOCK.sub(block, page)

@@ -147,8 +147,10 @@ class Contender(ABC):
                         os.kill(pid, signal.SIGKILL)
                 seat.process.wait()
         self.beats.read()
-        for one in self.beats.record.intervals("job"):
-            self._kill(one.pid)
+        probes = [one.pid for one in self.beats.record.intervals("job")]
+        for pid in probes:
+            self._kill(pid)
+        until(f"{self.name}: no probe is left", lambda: not any(self._is_probe(pid) for pid in probes))
 
     def _is_probe(self, pid: int) -> bool:
         try:

@@ -94,8 +94,8 @@ def test_the_tables_say_median_spread_ratio_verdict_and_what_is_missing() -> Non
         "moves: not measured: no root",
     ):
         assert words in text, text
-    assert "| etcdctl lock | 20.0 |" in table.markdown(report(metric()))
-    assert "MISSED" in table.markdown(report(metric(target=Target(kind="value", most=1.0))))
+    assert "| etcdctl lock | 20.0 |" in table.markdown([metric()])
+    assert "MISSED" in table.markdown([metric(target=Target(kind="value", most=1.0))])
 
 
 def test_a_plot_is_an_svg_with_every_side(tmp_path: Path) -> None:
@@ -117,3 +117,14 @@ def test_two_runs_become_one_and_the_later_word_counts(tmp_path: Path) -> None:
     assert found.samples == {OURS: (3.0,), "a": (2.0,), "b": (4.0,)}
     assert not found.missing
     assert together(files).failed == {"gone": "a reason"}
+
+
+def test_a_page_gets_new_figures_and_keeps_its_words() -> None:
+    page = "words\n<!-- row: switchover -->\nold\n<!-- end -->\nmore\n<!-- row: other -->\nkept\n<!-- end -->\n<!-- row: machine -->\n<!-- end -->\n"
+    filled = table.fill(page, report(metric()))
+    assert "old" not in filled
+    assert "| etcdctl lock | 20.0 |" in filled
+    assert "kept" in filled
+    assert "- cpu: 2 x a processor" in filled
+    assert table.fill(filled, report(metric())) == filled
+    assert filled.startswith("words\n")
