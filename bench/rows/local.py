@@ -202,15 +202,11 @@ def adopted(side: Local, number: int) -> float:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
+    """It and all that it runs, and nothing of the others beside it."""
     for pid in descendants(process.pid):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     process.wait()
-    while left := sleeping():
-        for pid in left:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        time.sleep(0.05)
 
 
 def two_hundred(setting: Setting) -> list[Metric]:
