@@ -16,6 +16,11 @@ BARE = "bare"
 """Begins the name of a side that is no rival: the limit, measured in the same run."""
 
 
+def is_rival(side: str) -> bool:
+    """Neither ours nor a bare limit; PyPI's supervisord is one, whatever its name begins with."""
+    return side != OURS and not side.startswith((f"{OURS}:", BARE))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """What is asked of us: a share of the best rival's figure (``ratio``), or a figure (``value``)."""
@@ -55,7 +60,7 @@ class Metric:
 
     def rivals(self) -> list[str]:
         """The sides with a figure that are neither ours nor a bare limit."""
-        return [side for side, found in self.samples.items() if found and not side.startswith((OURS, BARE))]
+        return [side for side, found in self.samples.items() if found and is_rival(side)]
 
     def best_rival(self) -> str | None:
         """Among those that the target counts, or all."""

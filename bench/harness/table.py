@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.harness import stats
-from bench.harness.result import BARE, OURS, Metric, Report
+from bench.harness.result import OURS, Metric, Report, is_rival
 
 
 def figure(value: float) -> str:
@@ -20,7 +20,7 @@ def figure(value: float) -> str:
 def compared(metric: Metric, side: str) -> str:
     """How many times ours that side's figure is; empty for ours, or when there is nothing to divide."""
     ours, theirs = metric.samples.get(OURS), metric.samples.get(side)
-    if side.startswith((OURS, BARE)) or not ours or not theirs:
+    if not is_rival(side) or not ours or not theirs:
         return ""
     if not any(ours) or not any(theirs):
         return "same" if not any(ours) and not any(theirs) else "-"

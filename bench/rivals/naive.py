@@ -31,8 +31,8 @@ class EtcdLeaderElection:
     def __init__(
         self, channel: grpc.aio.Channel, election_name: str, candidate_value: str, lease_ttl: int = 10
     ) -> None:
-        self._lease = rpc_pb2_grpc.LeaseStub(channel)  # type: ignore[no-untyped-call] # grpc's
-        self._election = election_pb2_grpc.ElectionStub(channel)  # type: ignore[no-untyped-call] # grpc's
+        self._lease = rpc_pb2_grpc.LeaseStub(channel)
+        self._election = election_pb2_grpc.ElectionStub(channel)
         self._election_name = election_name.encode()
         self._candidate_value = candidate_value.encode()
         self._lease_ttl = lease_ttl

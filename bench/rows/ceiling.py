@@ -83,8 +83,8 @@ async def ours(endpoint: str) -> dict[str, float]:
 async def raw(endpoint: str) -> dict[str, float]:
     """By bare stubs: a put, and a keepalive on a stream for each worker."""
     async with grpc.aio.insecure_channel(endpoint.removeprefix("http://")) as channel:
-        kv = rpc_pb2_grpc.KVStub(channel)  # type: ignore[no-untyped-call] # grpc's
-        lease = rpc_pb2_grpc.LeaseStub(channel)  # type: ignore[no-untyped-call] # grpc's
+        kv = rpc_pb2_grpc.KVStub(channel)
+        lease = rpc_pb2_grpc.LeaseStub(channel)
         leases = [LeaseId((await lease.LeaseGrant(rpc_pb2.LeaseGrantRequest(TTL=60))).ID) for _ in range(AT_ONCE)]
         streams = [lease.LeaseKeepAlive() for _ in range(AT_ONCE)]
 

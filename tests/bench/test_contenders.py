@@ -78,11 +78,13 @@ def test_ours_does_not(place: Place, tmp_path: Path) -> None:
 
 
 def test_etcdctl_gives_its_commands_a_token_that_rises(place: Place, tmp_path: Path) -> None:
-    side = use(
-        Lock, place, tmp_path, lambda s: gap_after(s, lambda one, old: one.hand_over(old), from_strike=False) and None
-    )
+    def hand_over(side: Contender) -> None:
+        gap_after(side, lambda s, old: s.hand_over(old), from_strike=False)
+
+    side = use(Lock, place, tmp_path, hand_over)
     side.beats.read()
     tokens = [one.token for one in side.beats.record.intervals("job")]
+    assert len(tokens) >= 2
     assert tokens == sorted(set(tokens))
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from bench.__main__ import together
 from bench.harness import plot, table
-from bench.harness.result import BARE, OURS, SCHEMA, Metric, Report, Target, from_json
+from bench.harness.result import BARE, OURS, SCHEMA, Metric, Report, Target, from_json, is_rival
 
 MACHINE = {"cpu": "2 x a processor", "etcd": "3.5.1"}
 
@@ -73,7 +73,9 @@ def test_without_our_figure_nothing_is_said_to_hold() -> None:
     assert metric(samples={"etcdctl lock": (1.0,)}).holds() is None
 
 
-def test_a_bare_limit_is_no_rival() -> None:
+def test_a_bare_limit_is_no_rival_and_supervisord_is_one() -> None:
+    assert is_rival("supervisord")
+    assert not is_rival("supervisor: until it was seen")
     assert metric().rivals() == ["etcdctl lock"]
     assert metric().best_rival() == "etcdctl lock"
 
