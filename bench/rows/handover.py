@@ -3,10 +3,11 @@
 import os
 import signal
 import subprocess
+import time
 from collections import defaultdict
 from collections.abc import Callable
 
-from bench.harness.beats import boottime, gap_ms
+from bench.harness.beats import LIVE_SECONDS, boottime, gap_ms
 from bench.harness.result import BARE, OURS, Metric, Target
 from bench.harness.wait import turns, until
 from bench.rivals.contenders import Contender
@@ -27,6 +28,7 @@ def gap_after(side: Contender, strike: Strike, *, from_strike: bool) -> tuple[fl
     until(f"{side.name}: the next", lambda: side.beats.after(struck, old.pid), seconds=PATIENCE_SECONDS)
     new = side.beats.after(struck, old.pid)
     assert new is not None
+    time.sleep(LIVE_SECONDS)  # so that the old one, if it lives, has beaten again
     side.beats.read()
     before = next(one for one in side.beats.record.intervals("job") if one.pid == old.pid)
     outlived = before.last > new.first
