@@ -122,9 +122,9 @@ def test_two_runs_become_one_and_the_later_word_counts(tmp_path: Path) -> None:
 
 
 def test_a_page_gets_new_figures_and_keeps_its_words() -> None:
-    page = "words\n<!-- row: switchover -->\nold\n<!-- end -->\nmore\n<!-- row: other -->\nkept\n<!-- end -->\n<!-- row: machine -->\n<!-- end -->\n"
+    page = "words\n<!-- row: switchover -->\nbygone\n<!-- end -->\nmore\n<!-- row: other -->\nkept\n<!-- end -->\n<!-- row: machine -->\n<!-- end -->\n"
     filled = table.fill(page, report(metric()))
-    assert "old" not in filled
+    assert "bygone" not in filled
     assert "| etcdctl lock | 20.0 |" in filled
     assert "kept" in filled
     assert "- cpu: 2 x a processor" in filled
