@@ -18,7 +18,7 @@ from google.protobuf.message import Message
 from supervisor.control import condition, describe, leaders, outcomes, past, plans, views, watching
 from supervisor.control.convert import to_message
 from supervisor.control.ports import Ports
-from supervisor.core import planning
+from supervisor.core import document, planning
 from supervisor.core.names import ElectionName, Instant, ProcessId, RunId
 from supervisor.core.operator_events import ResignRequested, RestartRequested, StartRequested, StopRequested
 from supervisor.core.state import Election, ElectionPhase, Process, State
@@ -165,7 +165,10 @@ class ControlService(control_pb2_grpc.ControlServicer):
 
         def succeeded(state: State) -> bool:
             present = state.elections.get(name)
-            return present is None or (present.leader is not None and present.leader.create_revision != token)
+            if present is None:
+                return True
+            first = present.leader
+            return first is not None and first.create_revision != token and not document.says_candidate(first.value)
 
         if e.phase is ElectionPhase.LEADING:
             ports.post(ResignRequested(election=name))

@@ -22,7 +22,7 @@ from typing import Final
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
 from supervisor.core.names import ElectionName, Instant, ProcessId, RunId, Term
-from supervisor.core.state import ElectionPhase, State
+from supervisor.core.state import ElectionPhase, ProcessPhase, State
 from supervisor.core.store_events import TokenRemembered
 
 AT_ONCE: Final = 120
@@ -39,6 +39,8 @@ FEW_PROOFS: Final = 4
 def gather(state: State, waiting: deque[ev.Event]) -> ev.Event:
     """Take the next event from those that wait, with those right behind it that may share its step."""
     first = waiting.popleft()
+    if isinstance(first, ev.Exited) and first.empty:
+        return _ending(state, first, waiting)
     subject = _subject(state, first)
     if subject is None:
         return first
@@ -50,6 +52,22 @@ def gather(state: State, waiting: deque[ev.Event]) -> ev.Event:
         subjects.add(subject)
         together.append(waiting.popleft())
     return first if len(together) == 1 else ev.Together(events=tuple(together))
+
+
+def _ending(state: State, exited: ev.Exited, waiting: deque[ev.Event]) -> ev.Event:
+    """The end of a run that was asked to end, with its emptiness and its term's: who comes next waits for the last of them."""
+    owner = state.runs.get(exited.run)
+    p = state.processes.get(owner) if owner is not None else None
+    if p is None or p.run != exited.run or p.phase is not ProcessPhase.STOPPING:
+        return exited
+    together: list[ev.Event] = [exited]
+    emptied = waiting[0] if waiting else None
+    if isinstance(emptied, ev.Emptied) and emptied.run == exited.run:
+        together.append(waiting.popleft())
+        disarmed = waiting[0] if waiting else None
+        if isinstance(disarmed, ev.Disarmed) and disarmed.term == p.term:
+            together.append(waiting.popleft())
+    return exited if len(together) == 1 else ev.Together(events=tuple(together))
 
 
 def _subject(state: State, event: ev.Event) -> ElectionName | ProcessId | None:

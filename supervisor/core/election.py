@@ -12,7 +12,7 @@ step was *requested*, only what is known now. What is due without an event of it
 reload, to disarm when the last process is gone) is in ``reconcile``.
 """
 
-from supervisor.core import giveup, ledger, preparing, records, takeover, timing, tokens, waiting
+from supervisor.core import giveup, ledger, preparing, records, takeover, timing, tokens, waiting, wording
 from supervisor.core.actions import Prove, Resign
 from supervisor.core.draft import Draft
 from supervisor.core.events import (
@@ -41,6 +41,7 @@ from supervisor.core.store_events import CampaignEnded
 
 QUEUED = frozenset({ElectionPhase.FOLLOWING, ElectionPhase.PROVING})
 HELD = frozenset({ElectionPhase.LEADING, ElectionPhase.STEPPING_DOWN})
+CALM = frozenset({ElectionPhase.LEADING, ElectionPhase.FOLLOWING})
 RETRY_SECONDS = 0.2
 PROCLAIM_RETRY_SECONDS, PROCLAIM_LEAST_OFTEN_SECONDS = 1.0, 10.0
 LAST_RESIGN_SECONDS = 1.0
@@ -95,10 +96,10 @@ def prove(draft: Draft, e: Election) -> Election:
         since = draft.now if e.phase is not ElectionPhase.PROVING else e.since
         session = draft.session_of(e.lease)
         prepare = preparing.may_prepare(draft, e, session)
-        draft.prepared += prepare
+        draft.prepared += prepare and not e.prepare
         e = replace(e, phase=ElectionPhase.PROVING, since=since, cause="first in the queue", prepare=prepare)
         if prepare and e.term is None and session is not None:
-            e = preparing.arm(draft, e, session, _last_words(draft, e))
+            e = preparing.arm(draft, e, session, last_words(draft, e))
     return draft.put_election(e)
 
 
@@ -106,7 +107,7 @@ def lead(draft: Draft, e: Election, session: Session) -> Election:
     """The office is proven ours: arm the guardian, unless it was. Processes follow its acknowledgement."""
     session = _confirmed_by_proof(draft, e, session)
     if e.term is None:
-        e = preparing.arm(draft, e, session, _last_words(draft, e))
+        e = preparing.arm(draft, e, session, last_words(draft, e))
     return draft.put_election(
         replace(
             e,
@@ -143,6 +144,8 @@ def step_down(draft: Draft, e: Election, cause: str, *, lost: bool = False, key_
             disarming=False,
             asked=False,
             waits_for=(),
+            leaving="",
+            leave_at=None,
             retry_at=None,
             proclaim_at=draft.now,
             proclaim_failures=0,
@@ -220,7 +223,7 @@ def on_campaign_ended(draft: Draft, e: Election, event: CampaignEnded) -> None:
         # A call that breaks as soon as it is made must not make us a loop.
         tries = 1 if draft.now - e.since > e.spec.ttl_seconds else 4
         pause = Instant(draft.now + retry_seconds(tries, event.chance))
-        resign(draft, replace(e, hold_until=pause), f"its Campaign call was cut off: {event.detail}")
+        abandon(draft, replace(e, hold_until=pause), f"its Campaign call was cut off: {event.detail}")
     elif not event.broken and e.phase is ElectionPhase.FOLLOWING:
         prove(draft, e)
 
@@ -276,7 +279,7 @@ def on_armed(draft: Draft, e: Election, event: Armed) -> None:
 
 def on_struck(draft: Draft, e: Election, event: KillByStruck) -> None:
     """The guardian will start nothing of this term any more, however well its lease is: it was frozen, or we were slow."""
-    if e.term == event.term and e.phase in (*HELD, ElectionPhase.PROVING):
+    if e.term == event.term and e.phase in HELD | QUEUED:
         e = draft.put_election(replace(e, struck=True))
         if e.phase is not ElectionPhase.STEPPING_DOWN:
             step_down(draft, e, "kill-by passed", lost=True)
@@ -324,15 +327,20 @@ def on_resign_failed(draft: Draft, e: Election, event: ResignFailed) -> None:
 
 def on_resign_requested(draft: Draft, e: Election, _event: ResignRequested) -> None:
     """An operator's word; only a leader has something to give up."""
-    if e.phase is ElectionPhase.LEADING:
-        step_down(draft, replace(e, giveups=0, withdrawals=0), "resigned by an operator")
+    if e.phase is ElectionPhase.LEADING and not e.leaving:
+        draft.put_election(replace(e, giveups=0, withdrawals=0, leaving="resigned by an operator"))
 
 
 def on_proclaimed(draft: Draft, e: Election, event: Proclaimed) -> None:
     """The document stands."""
     if e.create_revision == event.create_revision and e.proclaiming is not None:
         stands = replace(e, proclaimed=e.proclaiming, proclaiming=None, proclaim_failures=0, proclaim_retry_at=None)
-        draft.put_election(stands)
+        if e.proclaiming == e.proclaimed and e.proclaim_at is None and e.phase in CALM and e.proclaimed_at is not None:
+            # The same again, and nothing has changed since: a thousand such answers are nothing to be reconciled.
+            again = wording.again_at(e, e.proclaimed_at)
+            draft.elections.put(e.spec.name, replace(stands, proclaim_at=again))
+        else:
+            draft.put_election(stands)
 
 
 def on_proclaim_failed(draft: Draft, e: Election, event: ProclaimFailed) -> None:
@@ -379,7 +387,7 @@ def _record(draft: Draft, e: Election, mark: Mark) -> bytes:
     return records.build(draft.base, e, mark, ttl_seconds=ttl, margin_seconds=margin, more=more)
 
 
-def _last_words(draft: Draft, e: Election) -> bytes:
+def last_words(draft: Draft, e: Election) -> bytes:
     """What the guardian puts on record when we are dead."""
     return _record(draft, replace(e, cause="the daemon died", won_at=draft.now), Mark.STOPPED)
 
@@ -429,7 +437,7 @@ def key_vanished(draft: Draft, e: Election, cause: str) -> None:
         step_down(draft, e, cause, lost=True, key_lost=True)
     elif e.phase is ElectionPhase.RESIGNING:
         pass  # what we have asked for; its answer is on the way
-    elif e.phase is ElectionPhase.PROVING and e.on_record:
+    elif preparing.is_prepared(e):
         abandon(draft, e, cause, key_lost=True)
     elif e.phase in QUEUED or e.phase is ElectionPhase.CAMPAIGNING:
         _pause(draft, detach(draft, e, cause))

@@ -5,6 +5,7 @@ not: judge the lease (``session`` does).
 """
 
 from supervisor.core import election as elections
+from supervisor.core import preparing
 from supervisor.core.draft import Draft
 from supervisor.core.evolve import replace
 from supervisor.core.names import LeaseId
@@ -27,7 +28,7 @@ def lease_lost(draft: Draft, lease: LeaseId, cause: str) -> None:
             elections.step_down(draft, e, cause, lost=True, key_lost=True)
         elif e.phase is ElectionPhase.RESIGNING and e.on_record:
             draft.put_election(replace(e, key_lost=True))  # the key needs no deleting any more; its record needs an end
-        elif e.phase is ElectionPhase.PROVING and e.on_record:
+        elif preparing.is_prepared(e):
             elections.abandon(draft, e, cause, key_lost=True)
         elif e.phase is not ElectionPhase.DETACHED:
             elections.detach(draft, e, cause)

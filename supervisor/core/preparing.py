@@ -1,7 +1,7 @@
 """What is done for a term while the proof of its win is still under way, so that the win itself starts the processes.
 
 The watch shows our key first; the transaction that proves it and puts the term on record takes etcd a write to its disk.
-Meanwhile the guardian is armed, the token is remembered, and the processes that the term begins with are forked, set up
+Meanwhile, or before when the leader has said that it leaves (``notice``), the guardian is armed, the token is remembered, and the processes that the term begins with are forked, set up
 and held just before exec. The proof, the term on record, the guardian's word, the remembered token and the end of every
 predecessor release them, all together and nothing less; whatever else comes ends them, and the term with them.
 
@@ -15,7 +15,7 @@ from supervisor.core.actions import Arm
 from supervisor.core.draft import Draft
 from supervisor.core.evolve import replace
 from supervisor.core.names import Term, candidate_key, record_key
-from supervisor.core.spec import DEFAULT_NAMESPACE, ProcessKind, ProcessSpec
+from supervisor.core.spec import DEFAULT_NAMESPACE, ElectionSpec, ProcessKind, ProcessSpec
 from supervisor.core.state import ELECTED, Election, ElectionPhase, Session
 
 MOST_HELD = 4
@@ -47,11 +47,19 @@ def arm(draft: Draft, e: Election, session: Session, stopped_record: bytes) -> E
 
 def may_prepare(draft: Draft, e: Election, session: Session | None) -> bool:
     """Whether the term that is being proven is worth the trouble, and its lease beyond doubt."""
-    if session is None or session.lost or session.unchecked or not e.spec.leader:
+    if session is None or session.lost or session.unchecked or not e.spec.leader or _is_hooked(e.spec):
         return False
-    if ELECTED in e.spec.hooks or hooks.DEMOTED in e.spec.hooks:
-        return False  # nothing is executed before the one; a guardian that outlives us would run the other for no term
-    return len(draft.base.held) + draft.prepared < MOST_HELD and not draft.base.stopping
+    return (e.prepare or len(draft.base.held) + draft.prepared < MOST_HELD) and not draft.base.stopping
+
+
+def can_be_held(spec: ElectionSpec) -> bool:
+    """Whether leader processes may be held while another leads: not where follower processes must be gone first."""
+    return bool(spec.leader) and not spec.follower and not _is_hooked(spec)
+
+
+def _is_hooked(spec: ElectionSpec) -> bool:
+    """Nothing is executed before the one; a guardian that outlives us would run the other for no term."""
+    return ELECTED in spec.hooks or hooks.DEMOTED in spec.hooks
 
 
 def may_hold(draft: Draft, spec: ProcessSpec) -> bool:
@@ -69,7 +77,14 @@ def may_run(e: Election) -> bool:
 
 
 def holds(e: Election) -> bool:
-    """Whether leader processes of this election may be held: the proof is under way, or has just come."""
+    """Whether leader processes of this election may be held: the leader leaves, or the proof is under way or has just come."""
     if not e.prepare or e.waits_for or e.term is None:
         return False
-    return e.phase is ElectionPhase.LEADING or (e.phase is ElectionPhase.PROVING and e.asked)
+    return e.phase in (ElectionPhase.LEADING, ElectionPhase.FOLLOWING) or (e.phase is ElectionPhase.PROVING and e.asked)
+
+
+def is_prepared(e: Election) -> bool:
+    """Whether there is, in the queue, a term of ours to be ended: armed for, or perhaps on record."""
+    if e.phase is ElectionPhase.PROVING and e.on_record:
+        return True
+    return e.phase in (ElectionPhase.FOLLOWING, ElectionPhase.PROVING) and e.term is not None

@@ -6,8 +6,6 @@ follower processes; a follower process only while the election is on standby and
 alive and not desired is being stopped. Running it twice in a row does nothing the second time.
 """
 
-import math
-
 from supervisor.core import (
     diff,
     document,
@@ -15,6 +13,7 @@ from supervisor.core import (
     ledger,
     lifecycle,
     needs,
+    notice,
     preparing,
     standing,
     stopping,
@@ -22,6 +21,7 @@ from supervisor.core import (
     timing,
     variables,
     waiting,
+    wording,
 )
 from supervisor.core import election as elections
 from supervisor.core.actions import Campaign, Connect, Disarm, Exit, Proclaim, Vacate
@@ -31,7 +31,6 @@ from supervisor.core.names import ElectionName, Instant, ProcessId, ProcessName,
 from supervisor.core.spec import GiveUp, ProcessSpec, Spec
 from supervisor.core.state import Election, ElectionPhase, Process, ProcessPhase, Store
 
-PROCLAIM_AT_MOST_EVERY_SECONDS = 1.0
 NO_ELECTION = ElectionName("")
 OVER = frozenset({ProcessPhase.COMPLETED, ProcessPhase.GAVE_UP})
 LOCAL_ETCD = ProcessId(NO_ELECTION, ProcessName("local-etcd"))
@@ -191,18 +190,20 @@ def _queued(draft: Draft, e: Election, reason: str) -> None:
     if reason:
         elections.abandon(draft, e, reason)
     elif e.phase is ElectionPhase.FOLLOWING and e.campaign_deadline is not None and draft.now >= e.campaign_deadline:
-        elections.resign(draft, e, "the campaign timed out and is renewed")
+        elections.abandon(draft, e, "the campaign timed out and is renewed")
     elif e.phase is ElectionPhase.PROVING:
         if not e.asked and _due(draft, e.retry_at):
             elections.prove(draft, e)
     elif not standing.withdrew(draft, e):
-        _proclaim(draft, draft.elections[e.spec.name])
+        _proclaim(draft, notice.hear(draft, draft.elections[e.spec.name]))
 
 
 def _leading(draft: Draft, e: Election, reason: str) -> None:
-    gave_up = [p for p in _processes_of(draft, e.spec.name) if _led(e, p) and p.phase is ProcessPhase.GAVE_UP]
-    if reason:
-        elections.step_down(draft, e, reason)
+    processes = _processes_of(draft, e.spec.name)
+    gave_up = [p for p in processes if _led(e, p) and p.phase is ProcessPhase.GAVE_UP]
+    e = notice.leave(draft, e, e.leaving or reason, processes)
+    if e.phase is not ElectionPhase.LEADING:
+        pass
     elif failure := hooks.failure(draft, e):
         elections.give_up(draft, e, failure)
     elif gave_up and e.spec.on_giveup is GiveUp.RESIGN:
@@ -241,18 +242,15 @@ def _stepping_down(draft: Draft, e: Election) -> None:
 
 def _proclaim(draft: Draft, e: Election) -> None:
     """Write the document on every change, at most once a second, and again every ``proclaim.every``."""
-    if e.create_revision is None or e.lease is None or e.proclaiming is not None or _unchecked(draft, e):
+    if e.create_revision is None or e.lease is None or _unchecked(draft, e):
+        return
+    if e.proclaiming is not None:
+        if e.proclaim_at is None:  # something may have changed since: looked at when the answer is here
+            draft.elections.put(e.spec.name, replace(e, proclaim_at=draft.now))
         return
     written = document.build(draft.base, e, _shown(draft, e))
     last = e.proclaimed_at if e.proclaimed_at is not None else e.since
-    # To the full second: a thousand elections that say the same again do so in one breath and a few transactions.
-    again = Instant(math.ceil(last + e.spec.proclaim.every_seconds))
-    if written != e.proclaimed:
-        # The word that we lead goes out at once: others wait for it.
-        first_word = e.phase is ElectionPhase.LEADING and b'"state":"leading"' not in e.proclaimed
-        again = draft.now if first_word else min(again, Instant(last + PROCLAIM_AT_MOST_EVERY_SECONDS))
-    if e.proclaim_retry_at is not None:
-        again = max(again, e.proclaim_retry_at)
+    again = wording.due_at(e, last, draft.now, changed=written != e.proclaimed)
     if draft.now < again:
         if e.proclaim_at != again:
             draft.elections.put(e.spec.name, replace(e, proclaim_at=again))

@@ -42,7 +42,7 @@ def withdrew(draft: Draft, e: Election) -> bool:
             draft.put_election(replace(e, unfit="", withdraw_at=None))
         return False
     if e.withdraw_at is not None and draft.now >= e.withdraw_at:
-        elections.resign(draft, giveup.after_withdrawal(draft, e), f"withdrawn: {why}")
+        elections.abandon(draft, giveup.after_withdrawal(draft, e), f"withdrawn: {why}")
         return True
     if e.withdraw_at is None or why != e.unfit:
         grace = WITHDRAW_AFTER * timing.renew_every_seconds(e.spec.ttl_seconds)

@@ -196,12 +196,18 @@ class Election:
     create_revision: Token | None = None
     """Of our key while it is believed to exist."""
     term: Term | None = None
-    """The term led, being stepped down from, or while PROVING prepared for: armed, and its processes held."""
+    """The term led, being stepped down from, or while FOLLOWING or PROVING prepared for: armed, and its processes held."""
     won_at: Instant | None = None
     armed: bool = False
     """The guardian holds the term's kill-by."""
     prepare: bool = False
     """The term's first processes are made ready, and held, while the proof of the win is under way (``preparing``)."""
+    held_until: Instant = EPOCH
+    """While FOLLOWING: until when they are, for a leader that is leaving (``notice``)."""
+    leaving: str = ""
+    """While LEADING: why the term is to end, of our own will; empty when it is not."""
+    leave_at: Instant | None = None
+    """When it does: whoever is next was told, and gets ready."""
     remembered: bool = False
     """The term's token is noted for daemons to come."""
     vacating: bool = False

@@ -1,8 +1,8 @@
 """The only caller of ``step``: next event, step, publish, perform.
 
 Promises: events are answered in the order they were posted, those that may share a step together, after a Woke when we did
-not run for a while; observers see every transition, in order, when its actions are under way, for those may be what a failover
-waits for; what ``core.duties`` puts off is performed when no event is left, in its order; ``wait`` misses no state. Wakes at least
+not run for a while; observers see every transition, in order, when its actions are under way and no event waits, for those may be what a
+failover waits for; what ``core.duties`` puts off is performed when no event is left, in its order; ``wait`` misses no state. Wakes at least
 once a second, because asyncio's timers stop while the machine is suspended and the core's do not; how late it wakes is the loop's lag.
 """
 
@@ -16,11 +16,14 @@ from supervisor.core.events import Event, Ticked, Woke
 from supervisor.core.names import Instant
 from supervisor.core.schedule import Schedule
 from supervisor.core.state import State
+from supervisor.daemon.order import TURNS
 
 LONGEST_SLEEP_SECONDS = 1.0
 LONGEST_TURN_SECONDS = 0.01
 LONGEST_WITHOUT_STEP_SECONDS = 0.1
 """While what was put off is worked off: deadlines and renewals are looked at in steps only."""
+MOST_UNTOLD = 4
+"""Transitions that observers wait for: each keeps a state alive."""
 GAP_SECONDS = 2.5
 """Between two steps there is a tick at least every second: this long without one, and we did not run."""
 
@@ -42,6 +45,8 @@ class Loop:
         self._observers: list[Observer] = []
         self._events: deque[Event] = deque()
         self._backlog = duties.Backlog()
+        self._untold: list[tuple[State, Event, State, tuple[Action, ...]]] = []
+        """Transitions that the observers have not been shown yet."""
         self._arrived = asyncio.Event()
         self._changed: set[asyncio.Event] = set()
         self._schedule = Schedule()
@@ -60,11 +65,18 @@ class Loop:
         """Answer events until the core asks for the end; returns the exit code."""
         while True:
             turn_ends = self._clock() + LONGEST_TURN_SECONDS
-            while self._events or self._may_start():
+            while self._events or self._untold or self._may_start():
                 if self._events:
                     code = self._step(duties.gather(self.state, self._events))
                     if code is not None:
+                        self._show()
                         return code
+                    if len(self._untold) >= MOST_UNTOLD:
+                        self._show()
+                elif self._untold:
+                    await self._requests_leave()
+                    if not self._events:
+                        self._show()
                 else:
                     self._perform(self._backlog.take())
                 busy = self._events or self._may_start()
@@ -126,11 +138,22 @@ class Loop:
                     code = action.code
                 else:
                     self._perform(action)
-        for observer in self._observers:
-            observer(before, event, self.state, actions)
+        self._untold.append((before, event, self.state, actions))
         for waiting in self._changed:
             waiting.set()
         return code
+
+    async def _requests_leave(self) -> None:
+        """What was asked of etcd a moment ago is on its way after a few turns: that, and not the log, is waited for."""
+        for _ in range(TURNS):
+            if not self._events:
+                await asyncio.sleep(0)
+
+    def _show(self) -> None:
+        untold, self._untold = self._untold, []
+        for transition in untold:
+            for observer in self._observers:
+                observer(*transition)
 
     async def _sleep(self, due: Instant | None) -> None:
         now = self._clock()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from supervisor.guardian.sockets import Sockets
 
 _LAST_RETRY_SECONDS = 0.2
+_CLEAR_AFTER_SECONDS = 0.02
 _LONGEST_MESSAGE = 2000
 MOST_BLOCKERS = 20
 """Of those who are alive, this many are named."""
@@ -332,10 +333,12 @@ class Children:
             self._refused(run.number, run.failure.stage, run.failure.number, run.failure.message)
         if run.box.events_fd is not None:
             self._loop.unwatch(run.box.events_fd)
+        if not self._unclosed:
+            self._loop.at(boottime() + _CLEAR_AFTER_SECONDS, self.clear_away)
         self._unclosed.append(run.number)
 
     def clear_away(self) -> None:
-        """Remove what held the runs that are over. After all news of a turn: somebody waits for those."""
+        """Remove what held the runs that are over. A moment after the news of it: somebody waits for what follows from those."""
         over, self._unclosed = self._unclosed, []
         for number in over:
             self._containment.close(number)

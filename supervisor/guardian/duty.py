@@ -63,7 +63,6 @@ class Guardian:
                 self._children.reap()
                 self._children.settle()
                 self._see_vacated()
-                self._children.clear_away()
                 if self._farewell is not None:
                     self._farewell.advance()
                     self._children.settle()

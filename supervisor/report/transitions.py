@@ -23,12 +23,15 @@ def lines(before: State, event: ev.Event, after: State) -> list[LogLine]:
     said = list(_daemon(before, event, after))
     if before.store.endpoints is not after.store.endpoints:
         said += _endpoints(before, after)
+    given_up: list[LogLine] = []
     for name in written(before.elections, after.elections):
         was, e = before.elections.get(name), after.elections.get(name)
         if e is None:
             said.append(LogLine(level=Level.INFO, message=f"{name}: removed"))
         elif was is not e:
-            said += _election(was, e)
+            # The end of a run and what follows from it may be one step: the key goes last, in the log as well.
+            to = given_up if e.phase in _GIVEN_UP else said
+            to += _election(was, e)
             said += _takeover(was, e)
             said += _tokens(was, e)
             said += _standing(was, e)
@@ -36,6 +39,7 @@ def lines(before: State, event: ev.Event, after: State) -> list[LogLine]:
         was_p, p = before.processes.get(pid), after.processes.get(pid)
         if p is not None and was_p is not p:
             said += _process(was_p, p)
+    said += given_up
     if before.sessions is not after.sessions:
         said += _sessions(before, after)
     return said
@@ -113,6 +117,7 @@ _PHASES = {
     ElectionPhase.RESIGNING: "resigning",
     ElectionPhase.DETACHED: "not a candidate",
 }
+_GIVEN_UP = frozenset({ElectionPhase.RESIGNING, ElectionPhase.DETACHED})
 
 
 def _config(before: State, after: State) -> Iterator[LogLine]:

@@ -85,6 +85,7 @@ def test_every_win_is_decided_before_anything_is_started() -> None:
     world.order.clear()
     world.pending.extend(gone(world))
     world.post(ev.Ticked())
+    world.advance(0.1)
     kinds = [type(a) for a in world.order]
     assert kinds.index(ac.Arm) > max(i for i, kind in enumerate(kinds) if kind is ac.Prove)
     assert kinds.index(ac.Spawn) > max(i for i, kind in enumerate(kinds) if kind is ac.Arm)

@@ -373,6 +373,7 @@ def test_a_lost_guardian_ends_all_of_it() -> None:
 def test_hooks_are_not_among_the_documents_processes() -> None:
     world = World()
     world.load(spec(hooked(ELECTED, GAVE_UP)))
+    world.advance(0.1)
     document = json.loads(world.state.elections[JOB].proclaimed)
     assert list(document["processes"]) == ["work"]
     elected = next(p for p in world.state.processes.values() if p.id.name == "@elected")

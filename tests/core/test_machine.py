@@ -10,9 +10,9 @@ from supervisor.core import operator_events as oev
 from supervisor.core import schedule
 from supervisor.core.names import ElectionName, Instant, LeaseId, ProcessId, ProcessName, Role, Token
 from supervisor.core.operator_events import RestartRequested
-from supervisor.core.reconcile import PROCLAIM_AT_MOST_EVERY_SECONDS
 from supervisor.core.spec import GiveUp, Need, ProbeKind, ProbeSpec, RestartPolicy, RestartSpec, StopSpec
 from supervisor.core.state import ElectionPhase, ProcessPhase
+from supervisor.core.wording import AT_MOST_EVERY_SECONDS
 from tests.core.world import World, election, process, spec
 
 JOB = ElectionName("job")
@@ -368,7 +368,7 @@ def test_a_change_of_health_is_proclaimed_at_once_or_a_second_after_the_last_wor
     world.post(ev.ProbeSucceeded(run=run, purpose="health"))
     world.advance(5)
     assert [b'"health":"unhealthy"' in said for _, said in words] == [True, False]
-    assert words[1][0] == changed + PROCLAIM_AT_MOST_EVERY_SECONDS
+    assert words[1][0] == changed + AT_MOST_EVERY_SECONDS
 
 
 def test_a_term_that_the_guardian_struck_is_over_though_its_lease_is_well() -> None:

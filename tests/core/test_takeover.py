@@ -12,6 +12,7 @@ from supervisor.core import operator_events as oev
 from supervisor.core import records, takeover
 from supervisor.core.events import LeaseSeen, TermRecord
 from supervisor.core.names import EPOCH, ElectionName, Instant, LeaseId, Token
+from supervisor.core.notice import NOTICE_SECONDS
 from supervisor.core.others import LeaseSight
 from supervisor.core.records import Mark
 from supervisor.core.state import ElectionPhase
@@ -70,6 +71,7 @@ def test_a_willing_end_is_on_record_and_the_next_starts_at_once() -> None:
     one, two = pair()
     one.post(oev.ResignRequested(election=JOB))
     share(one, two)
+    pass_time(NOTICE_SECONDS, one, two)
     assert mark_of(one, one.tokens[JOB]) == "stopped"
     assert two.running() == ["job/work"]
 

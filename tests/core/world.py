@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
@@ -418,6 +418,10 @@ class World:
             records[token] = value
 
     def _on_proclaim(self, a: ac.Proclaim) -> None:
+        self.store.keys[a.election] = [
+            replace(c, value=a.document) if c.create_revision == a.create_revision else c
+            for c in self.store.keys.get(a.election, [])
+        ]
         self.pending.append(ev.Proclaimed(election=a.election, create_revision=a.create_revision))
 
     def _on_resign(self, a: ac.Resign) -> None:
@@ -635,6 +639,7 @@ class World:
             assert len(roles) < 2, "leader and follower processes at once"
             held = {c.spec.id for c in self.children.values() if c.held and c.spec.id.election == e.spec.name}
             prepared = e.phase in (ElectionPhase.PROVING, ElectionPhase.LEADING, ElectionPhase.STEPPING_DOWN)
+            prepared = prepared or (e.phase is ElectionPhase.FOLLOWING and e.term is not None)
             assert prepared or not held, f"a child is held while {e.phase}"
             if e.phase in (ElectionPhase.DETACHED, ElectionPhase.CAMPAIGNING, ElectionPhase.RESIGNING):
                 assert Role.LEADER not in roles, f"a leader child while {e.phase}"

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from supervisor.core import actions as ac
 from supervisor.core import events as ev
-from supervisor.core.names import Role
+from supervisor.core.names import ElectionName, Role
 from supervisor.core.operator_events import StartRequested, StopRequested
 from supervisor.core.spec import (
     CampaignWay,
@@ -15,7 +15,7 @@ from supervisor.core.spec import (
     StopSpec,
     UnhealthyAction,
 )
-from supervisor.core.state import ElectionPhase
+from supervisor.core.state import ElectionPhase, State
 from supervisor.report import transitions
 from tests.core.world import World, election, process, spec
 
@@ -25,11 +25,16 @@ class Told(World):
     """A world whose steps are told of."""
 
     said: list[str] = field(default_factory=list)
+    states: list[State] = field(default_factory=list)
 
     def _step(self, event: ev.Event) -> None:
         before = self.state
         super()._step(event)
+        self.states.append(self.state)
         self.said += [f"{line.level} {line.message}" for line in transitions.lines(before, event, self.state)]
+
+
+JOB = ElectionName("job")
 
 
 def leading() -> Told:
@@ -45,6 +50,17 @@ def test_a_process_that_obeys_is_stopped_and_nobody_speaks_of_killing() -> None:
     world.post(ev.ShutdownRequested(reason="SIGTERM"))
     assert "info job/work: stopped" in world.said
     assert not any("killed" in line for line in world.said)
+
+
+def test_the_key_goes_last_in_the_log_as_well_when_all_of_it_was_one_step() -> None:
+    """The loop answers a run's end and the guardian's word on the term in one step."""
+    world = leading()
+    world.post(ev.ShutdownRequested(reason="SIGTERM"))
+    states = world.states
+    down = next(s for s in states if s.elections[JOB].phase is ElectionPhase.STEPPING_DOWN)
+    gone = next(s for s in states if s.elections[JOB].phase is ElectionPhase.RESIGNING)
+    told = [line.message for line in transitions.lines(down, ev.Ticked(), gone)]
+    assert told.index("job/work: stopped") < told.index("job: resigning: SIGTERM")
 
 
 def test_a_process_that_does_not_obey_is_said_to_be_killed_once() -> None:
