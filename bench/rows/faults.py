@@ -14,7 +14,7 @@ from tests.drills.members import Cluster
 from tests.drills.net import Network, missing
 
 TTL_SECONDS = 5
-CUT_SECONDS = 15.0
+CUT_SECONDS = 12.0
 WATCHED_SECONDS = 6.0
 """After each change of etcd's leader: longer than a TTL."""
 MEMBERS = ("e1", "e2", "e3")
