@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from supervisor.control import documents, views
 
-if TYPE_CHECKING:
-    from supervisor.core.history import Gaps  # brings the core's state: a third of the start of a command that shows none
+if TYPE_CHECKING:  # it brings the core's state: a third of the start of a command that shows none
+    from supervisor.core.history import Gaps
 
 Json = dict[str, object]
 
