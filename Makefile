@@ -7,6 +7,9 @@ PYTEST_ARGS ?=
 WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
 ROUNDS ?= 40
 SEED ?=
+ROWS ?=
+QUICK ?=
+CONCH ?=
 
 SEEDS ?= 10000
 FIRST_SEED ?= 1
@@ -62,8 +65,9 @@ docs: venv ## the site, into build/site: every link checked, nothing fetched whe
 drills: venv ## break a real fleet ROUNDS times by SEED, and judge it (root)
 	$(BIN)/python -m tests.drills --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
-bench: venv ## memory and CPU of one idle daemon
-	$(BIN)/python bench/footprint.py
+bench: venv ## beside every rival: all rows, or ROWS="switchover crash"; QUICK=1 for few rounds (root for some)
+	$(BIN)/python -m bench $(if $(QUICK),--quick) $(if $(CONCH),--conch $(CONCH)) $(ROWS) \
+		--json build/bench/result.json --plots build/bench
 
 soak: venv ## SEEDS=… simulated runs with faults, on all CORES, and then the drills
 	@seq 0 $$(($(CORES) - 1)) | xargs -P $(CORES) -I{} sh -c '$(BIN)/python -m tests.simulation --keep-going \
@@ -78,4 +82,4 @@ format: venv ## rewrite the sources as the formatter wants them
 	$(BIN)/ruff format .
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .venv-protos .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
+	rm -rf $(VENV) .venv-protos .demo .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
