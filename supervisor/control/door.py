@@ -27,7 +27,7 @@ from supervisor.core.access import Access, Caller
 
 _SO_PEERGROUPS: Final = 59
 _MOST_GROUPS: Final = 65_536
-_LAST_TURNS: Final = 4
+_LAST_TURNS: Final = 16
 _PREFIX: Final = "unix-abstract:"
 
 MOST_CONNECTIONS: Final = 256
