@@ -17,7 +17,7 @@ from supervisor.cli.main import supervisor
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
-FENCES = re.compile(r"^```(?:console|sh|bash)\b.*?\n(.*?)^```", re.DOTALL | re.MULTILINE)
+FENCES = re.compile(r"^```(?:console|sh|bash)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"`(supervisor [a-z][^`\n]*)`")
 ENDS = {"|", "||", "&&", ";", "&", ">", ">>", "<", "2>", ")", "do", "then"}
 
