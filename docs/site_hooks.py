@@ -14,7 +14,12 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parent.parent
-PAGES = {"index.md": "README.md", "changelog.md": "CHANGELOG.md", "reporting.md": "SECURITY.md"}
+PAGES = {
+    "index.md": "README.md",
+    "changelog.md": "CHANGELOG.md",
+    "reporting.md": "SECURITY.md",
+    "contributing.md": "CONTRIBUTING.md",
+}
 """Pages that are files elsewhere."""
 LINK = re.compile(r"\]\(([^)\s#:]+)(#[^)\s]*)?\)")
 LANGUAGES = {".py": "python", ".yaml": "yaml", ".service": "ini", ".sh": "sh", ".toml": "toml", ".json": "json"}
