@@ -1,7 +1,7 @@
 """What the pages share: reading docstrings of members, comparing what is told with what is there, and tables."""
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,7 +46,7 @@ def agree(what: str, *, told: Iterable[str], there: Iterable[str]) -> None:
         raise StaleError(f"{what}: not told of {sorted(there - told)}; told of, and not there {sorted(told - there)}")
 
 
-def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
+def table(head: Iterable[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
     """A table's lines."""
     head = list(head)
     yield f"| {' | '.join(head)} |"

@@ -49,7 +49,7 @@ class Postgres(Program):
 
     def _make_the_first(self, data: Path) -> None:
         assert BIN is not None
-        command = [BIN / "initdb", "--pgdata", data, "--auth", "trust", "--username", "postgres", "--no-sync"]
+        command = [str(BIN / "initdb"), "--pgdata", str(data), "--auth", "trust", "--username", "postgres", "--no-sync"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=60, user=self.user or None, cwd="/")
         with (data / "pg_hba.conf").open("a") as file:
             file.write("host replication all 127.0.0.1/32 trust\n")
