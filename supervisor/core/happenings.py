@@ -44,29 +44,39 @@ class Kind(StrEnum):
     PAUSED = movements.PAUSED
     """Nobody moves, in one election or in the fleet."""
     RESUMED = movements.RESUMED
+    """Such a pause has ended."""
     DRAINED = movements.DRAINED
     """A node, not always this one, is to lead nothing."""
     UNDRAINED = movements.UNDRAINED
+    """A node may lead again."""
     SWITCHOVER = movements.SWITCHOVER
     """A request for one has come to another stage."""
     HANDING_OVER = movements.HANDING_OVER
     """This node has begun to hand an election over."""
     HANDOVER_FAILED = movements.HANDOVER_FAILED
-    """... and it came to nothing: this node leads on, or has lost the lead."""
+    """That came to nothing: this node leads on, or has lost the lead."""
     WITHHELD = movements.WITHHELD
     """This node is first in a queue and takes no office: nobody moves, or it is drained."""
     PROCESS_STARTED = "process-started"
+    """Its command is being executed."""
     PROCESS_READY = "process-ready"
+    """Its probe found it ready, or it has none."""
     PROCESS_UNHEALTHY = "process-unhealthy"
+    """Its health probe failed often enough."""
     PROCESS_EXITED = "process-exited"
     """It ended, and what was decided."""
     PROCESS_GAVE_UP = "process-gave-up"
     """It has used up its restarts."""
     HOOK_FAILED = "hook-failed"
+    """A hook ended otherwise than with 0, or was killed at its timeout."""
     CONFIG_ADOPTED = "config-adopted"
+    """A file is in force."""
     CONFIG_REFUSED = "config-refused"
+    """A file was not good; what was in force goes on."""
     ETCD_UNREACHABLE = "etcd-unreachable"
+    """No endpoint answers."""
     ETCD_REACHABLE = "etcd-reachable"
+    """One answers, for the first time or again."""
     LEASE_IN_DOUBT = "lease-in-doubt"
     """Renewals failed for too long: the terms under the lease end."""
     KILL_BY_STRUCK = "kill-by-struck"
