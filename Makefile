@@ -18,7 +18,8 @@ CORES ?= $(shell nproc)
 SECONDS ?= 60
 TARGETS ?=
 
-.PHONY: help venv demo session test fuzz audit check format proto man docs docs-reference drills bench soak clean
+.PHONY: help venv demo session test fuzz audit check format proto man docs docs-reference drills bench soak dist deb lock \
+	systemd-test clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -76,6 +77,29 @@ soak: venv ## SEEDS=… simulated runs with faults, on all CORES, and then the d
 
 man: venv ## the man pages, into build/man
 	$(BIN)/python -m supervisor.cli.manual build/man
+
+dist: venv ## wheel and sdist, into dist/
+	$(BIN)/python -m packages.dist
+
+deb: venv ## the Debian package, into dist/ (Debian 12's python3.11 and dpkg-deb)
+	rm -f dist/*.whl
+	$(BIN)/python -m packages.dist
+	$(BIN)/python -m packages.deb dist/*.whl
+
+lock: venv ## the libraries of the Debian package, as PyPI has them today
+	rm -f dist/*.whl
+	$(BIN)/python -m packages.dist
+	$(BIN)/python -m packages.lock dist/*.whl
+
+systemd-test: venv build/debian ## units and packages on real systemds, the packages on a clean Debian 12 (root, mmdebstrap)
+	SUPERVISOR_TEST_ROOT=$(abspath build/debian) $(BIN)/pytest -n $(WORKERS) --dist loadgroup tests/systemd tests/packages $(PYTEST_ARGS)
+
+# What a fresh installation has, and what the package depends on; nothing else.
+build/debian:
+	mkdir -p build
+	mmdebstrap --variant=minbase --include=systemd,systemd-sysv,dbus,python3.11 \
+		--customize-hook='echo 127.0.0.1 localhost >"$$1/etc/hosts"' bookworm $@.new $(wildcard /etc/apt/sources.list.d/debian.sources)
+	mv $@.new $@
 
 format: venv ## rewrite the sources as the formatter wants them
 	$(BIN)/ruff check --fix .

@@ -11,4 +11,9 @@ import os
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
-__version__ = "0.1.0.dev0"
+try:
+    from supervisor._version import version as _told
+except ModuleNotFoundError:  # a checkout that nobody installed
+    _told = "0+unknown"
+
+__version__: str = _told

@@ -8,6 +8,7 @@ Does not: import ``load``, or wait before ``result`` is called. Nothing runs bet
 it may be started beside gRPC's threads.
 """
 
+import enum
 import io
 import pickle
 import signal
@@ -155,9 +156,19 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> object:
         """Classes of ours; pickle's way to ask."""
+        if (module, name) == ("builtins", "getattr"):
+            return _member
         if not module.startswith(_OURS) and (module, name) != ("pathlib", "PosixPath"):
             raise pickle.UnpicklingError(f"{module}.{name} is no part of a Spec")
         return super().find_class(module, name)
+
+
+def _member(kind: object, name: str) -> enum.Enum:
+    """A member of an enumeration, which Python 3.11.2 (Debian 12's) packs as an attribute of its class; and nothing else."""
+    if not isinstance(kind, enum.EnumMeta):
+        raise pickle.UnpicklingError(f"an attribute of {kind!r} is no part of a Spec")
+    member: enum.Enum = kind[name]
+    return member
 
 
 def _signal_name(number: int) -> str:

@@ -215,10 +215,12 @@ class _Side(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         if self._other is None:  # from outside: nothing is read before it can be passed on
-            transport.pause_reading()
+            loop = asyncio.get_running_loop()
+            # In the next turn: Python 3.11.2's transport (Debian 12's) begins to read after this one, paused or not.
+            loop.call_soon(transport.pause_reading)
             self._door.come(self)
             outer = transport.get_extra_info("socket")
-            self._task = asyncio.get_running_loop().create_task(self._door.connect(self, outer), name="control door")
+            self._task = loop.create_task(self._door.connect(self, outer), name="control door")
         elif self._other.is_gone:
             transport.abort()
         elif self._other._transport is not None:  # noqa: SLF001 # our own other half

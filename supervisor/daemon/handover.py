@@ -1,6 +1,7 @@
 """From the command line's process to the daemon's, which it becomes: same pid, nothing of the command line in memory.
 
-Promises: what was given to ``supervisor run`` arrives as it was, and can be read in ``ps``. Does not: return.
+Promises: what was given to ``supervisor run`` arrives as it was, and can be read in ``ps``. The first process of a container becomes
+the one that the daemon needs above it (``first.py``). Does not: return.
 """
 
 import os
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from supervisor import interpreter
+
+_FIRST = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,5 +65,10 @@ class Orders:
 
 def hand_over(orders: Orders) -> NoReturn:
     """Become the daemon."""
-    argv = [*interpreter.command(Path(__file__).with_name("__main__.py")), *orders.arguments()]
+    here = Path(__file__)
+    argv = [*interpreter.command(here.with_name("__main__.py")), *orders.arguments()]
+    if os.getpid() == _FIRST:
+        from supervisor.guardian.launch import LOCK  # noqa: PLC0415 # in a container only
+
+        argv = [*interpreter.command(here.with_name("first.py")), str(orders.state_dir / LOCK), *argv]
     os.execv(argv[0], argv)  # noqa: S606 # the program is this one

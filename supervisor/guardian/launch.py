@@ -23,7 +23,7 @@ from supervisor.guardian import protocol as say
 from supervisor.guardian.census import look, read_file, send
 from supervisor.guardian.wire import Wire, WireClosedError
 
-_LOCK: Final = "guardian.lock"
+LOCK: Final = "guardian.lock"
 _RECORD: Final = "guardian.json"
 _PATIENCE_SECONDS: Final = 10.0
 """For the guardian of a daemon that died to end its processes in order, before it is asked to kill them ..."""
@@ -61,7 +61,7 @@ def launch(
     """Start the guardian of this daemon and wait until it is ready. Raises GuardianStartError."""
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
-        lock_fd = os.open(state_dir / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock_fd = os.open(state_dir / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise GuardianStartError(
             f"cannot use the state directory {state_dir}: {error.strerror}; "
@@ -180,7 +180,7 @@ def _try_lock(lock_fd: int, seconds: float) -> bool:
 def _owner(state_dir: Path) -> int:
     """The pid of the living daemon that wrote the lock; 0 when it is dead."""
     with suppress(ValueError, KeyError, TypeError):
-        written = json.loads(read_file(f"{state_dir}/{_LOCK}") or b"")
+        written = json.loads(read_file(f"{state_dir}/{LOCK}") or b"")
         process = look(int(written["pid"]))
         if process is not None and process.start == written["start"] and not process.zombie:
             return process.pid

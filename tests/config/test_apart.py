@@ -13,6 +13,7 @@ from supervisor.config import apart
 from supervisor.config.apart import Reading
 from supervisor.config.load import listed_nodes, load
 from supervisor.config.problems import ConfigError
+from supervisor.core.spec import ProbeKind
 
 EXAMPLES = Path(__file__).parents[2] / "config" / "examples"
 
@@ -108,3 +109,22 @@ def test_everything_that_travels_is_in_the_first_line(path: Path) -> None:
     Watching(io.BytesIO(packed.partition(b"\n")[2])).load()
     assert "Spec" in met
     assert not {name for name in met - {"PosixPath"} if f"{name}(" not in apart._made_by()}
+
+
+class _Attribute:
+    """As pickle packs it: an attribute of something."""
+
+    def __init__(self, of: object, name: str) -> None:
+        self.of, self.name = of, name
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return getattr, (self.of, self.name)
+
+
+def test_a_member_of_an_enumeration_as_other_pythons_pack_it_and_no_other_attribute() -> None:
+    packed = pickle.dumps(_Attribute(ProbeKind, "HTTP"))
+    assert apart._unpack(apart._made_by().encode() + b"\n" + packed) is ProbeKind.HTTP  # type: ignore[comparison-overlap]
+    for of, name in ((ProbeKind, "__init__"), (Path, "cwd")):
+        packed = pickle.dumps(_Attribute(of, name)).replace(b"pathlib\x94\x8c\x04Path", b"pathlib\x94\x8c\x09PosixPath")
+        with pytest.raises((pickle.UnpicklingError, KeyError)):
+            apart._unpack(apart._made_by().encode() + b"\n" + packed)

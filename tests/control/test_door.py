@@ -1,7 +1,9 @@
 """Who calls is known, may do what it may, and is told of in the log."""
 
+import asyncio
 import json
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -10,11 +12,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from supervisor.control import client, views
 from supervisor.control.client import Client
+from supervisor.control.door import Door
 from supervisor.control.guard import HARMLESS
 from supervisor.core.access import ControlSpec
 from supervisor.core.spec import Spec
@@ -130,6 +134,36 @@ def test_large_answers_and_many_callers_go_through(serve: Serve) -> None:
     while door() and time.monotonic() < deadline:
         daemon.call(lambda: None)
     assert door() == 0  # who has hung up is forgotten
+
+
+async def test_what_is_said_at_once_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also by the transports of Python 3.11.2, Debian 12's: they begin to read whether they are paused or not."""
+
+    def begins(self: Any, fd: int, callback: Callable[..., None], *arguments: object) -> None:
+        if not self._closing:
+            self._loop._add_reader(fd, callback, *arguments)
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(await reader.read(64))
+        writer.close()
+
+    monkeypatch.setattr("asyncio.selector_events._SelectorTransport._add_reader", begins)
+    inner = await asyncio.start_unix_server(echo, tmp_path / "inner")
+    door = Door(tmp_path / "inner")
+    with (
+        socket.socket(socket.AF_UNIX) as listening,
+        socket.socket(socket.AF_UNIX) as caller,
+    ):
+        listening.bind(str(tmp_path / "outer"))
+        await door.open(listening)
+        caller.connect(str(tmp_path / "outer"))
+        caller.sendall(b"now")
+        caller.setblocking(False)
+        async with asyncio.timeout(20):
+            assert await asyncio.get_running_loop().sock_recv(caller, 64) == b"now"
+        door.close()
+        await door.end()
+    inner.close()
 
 
 def test_group_and_mode_of_the_socket(serve: Serve) -> None:

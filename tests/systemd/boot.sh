@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Becomes the first process of a small machine: a real systemd in namespaces of its own, on an overlay of this one's root.
-# usage (root): boot.sh DIRECTORY NAME [SOURCE:TARGET ...]     DIRECTORY: on a tmpfs. Each SOURCE is shown, read-only, at TARGET.
+# usage (root): boot.sh DIRECTORY NAME [SOURCE:TARGET ...]     DIRECTORY: on a tmpfs. Each SOURCE is shown, read-only, at TARGET; one
+# that ends in a slash may be written to. $LOWER: another root than this machine's.
 set -euo pipefail
 directory=$1 name=$2
 shift 2
@@ -8,11 +9,11 @@ root=$directory/root
 mkdir -p "$root" "$directory/upper" "$directory/work"
 
 # Inside the new namespaces, still in the old root.
-mount -t overlay overlay -o "lowerdir=/,upperdir=$directory/upper,workdir=$directory/work" "$root"
+mount -t overlay overlay -o "lowerdir=${LOWER:-/},upperdir=$directory/upper,workdir=$directory/work" "$root"
 for pair in "$@"; do
   mkdir -p "$root/${pair#*:}"
   mount --bind "${pair%%:*}" "$root/${pair#*:}"
-  mount -o remount,bind,ro "$root/${pair#*:}"
+  [[ ${pair%%:*} = */ ]] || mount -o remount,bind,ro "$root/${pair#*:}"
 done
 mount -t proc proc "$root/proc"
 mount -t sysfs -o ro sysfs "$root/sys"
@@ -35,6 +36,7 @@ for unit in getty.target console-getty.service systemd-logind.service systemd-ne
   systemd-timesyncd.service; do
   ln -sf /dev/null "$root/etc/systemd/system/$unit"
 done
+rm -f "$root/usr/sbin/policy-rc.d" # of a container image: no package may start or restart anything
 rm -f "$root/etc/machine-id"
 touch "$root/etc/machine-id"
 hostname "$name"

@@ -38,39 +38,44 @@ class Machine:
 
     checkout = CHECKOUT
 
-    def __init__(self, name: str) -> None:
+    def __init__(
+        self, name: str, *, root: Path = Path("/"), shown: tuple[str, ...] = (), beside: "Machine | None" = None
+    ) -> None:
+        """``root``: what it is an overlay of. ``shown``: SOURCE:TARGET of boot.sh. ``beside``: whose loopback it shares."""
         self._name = name
+        self._lower, self._shown, self._beside = root, shown, beside
         self._directory = Path("/run/supervisor-tests") / name
         self._cgroup = _cgroups() / f"supervisor-tests-{name}"
         self._outer: subprocess.Popen[bytes] | None = None
         self._pid = 0
 
-    def boot(self) -> None:
-        """Until systemd says that it is running. Raises MachineError."""
+    def boot(self, *, bare: bool = False) -> None:
+        """Until systemd says that it is running; ``bare``: without a supervisor. Raises MachineError."""
         self._directory.mkdir(parents=True)
         _must("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", str(self._directory))
         self._cgroup.mkdir()
-        shown = [f"{sys.base_prefix}:/opt/python", f"{CHECKOUT}:/opt/checkout"]
-        command = [
-            "unshare",
-            "--pid",
-            "--fork",
-            "--kill-child=SIGKILL",
-            "--mount",
-            "--uts",
-            "--ipc",
-            "--net",
-            "--cgroup",
-        ]
+        own = [f"{sys.base_prefix}:/opt/python", f"{CHECKOUT}:/opt/checkout"]
+        shown = [*([] if bare else own), *self._shown]
+        command = ["unshare", "--pid", "--fork", "--kill-child=SIGKILL", "--mount", "--uts", "--ipc", "--cgroup"]
+        if self._beside is None:
+            command.append("--net")
+        else:
+            command = ["nsenter", "--net", "--target", str(self._beside._pid), *command]
         command += ["--propagation", "private", "bash", str(BOOT), str(self._directory), self._name, *shown]
         # It enters its cgroup before it makes the namespace that has this cgroup for its root.
         enter = f'echo $$ > "{self._cgroup}/cgroup.procs"; exec "$@"'
         log = (self._directory / "boot.log").open("wb")
         with log:
-            self._outer = subprocess.Popen(["bash", "-c", enter, "enter", *command], stderr=log, stdout=log)
+            self._outer = subprocess.Popen(
+                ["bash", "-c", enter, "enter", *command],
+                env={**os.environ, "LOWER": str(self._lower)},
+                stderr=log,
+                stdout=log,
+            )
         self._pid = self._wait(self._init, 20, "systemd did not start")
         self._wait(self._running, 60, "systemd did not come up")
-        self._install()
+        if not bare:
+            self._install()
 
     def run(self, *command: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """A command inside, as root; its output."""
@@ -98,6 +103,12 @@ class Machine:
             return (self._root / path.lstrip("/")).read_text()
         except FileNotFoundError:
             return ""
+
+    def left(self) -> set[str]:
+        """What is in its file system, and is not in the root that was lent, as it is there; less the empty places it has anew."""
+        upper = self._directory / "upper"
+        found = (path.relative_to(upper) for path in upper.rglob("*"))
+        return {f"/{path}" for path in found if not ((upper / path).is_dir() and (self._lower / path).is_dir())}
 
     def show(self, unit: str, what: str) -> str:
         """One property of a unit."""

@@ -1,0 +1,1 @@
+"""What is built can be installed, and goes again."""
