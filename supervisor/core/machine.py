@@ -13,6 +13,7 @@ from typing import assert_never
 from supervisor.core import election as elections
 from supervisor.core import events as ev
 from supervisor.core import (
+    ahead,
     ledger,
     lifecycle,
     members,
@@ -94,7 +95,7 @@ def _dispatch(draft: Draft, event: ev.Event) -> None:
         case (
             ev.Campaigned() | ev.CampaignFailed() | sev.CampaignEnded() | ev.QueueChanged() | ev.FirstRead() | ev.ReadFirstFailed()
             | ev.Proclaimed() | ev.ProclaimFailed() | ev.Resigned() | ev.ResignFailed() | oev.ResignRequested()
-            | ev.RecordsClosed() | ev.CloseRecordsFailed() | sev.Chronicled()
+            | ev.RecordsClosed() | ev.CloseRecordsFailed() | sev.Chronicled() | sev.LookedAhead() | sev.LeaderStopped()
         ):  # fmt: skip
             _on_election(draft, draft.elections.get(event.election), event)
         case (
@@ -203,7 +204,7 @@ def _on_election(
     e: Election | None,
     event: ev.Armed | ev.Disarmed | ev.DisarmRefused | ev.KillByStruck | ev.Campaigned | ev.CampaignFailed | sev.CampaignEnded | ev.QueueChanged
     | ev.FirstRead | ev.ReadFirstFailed | ev.Proclaimed | ev.ProclaimFailed | ev.Resigned | ev.ResignFailed
-    | oev.ResignRequested | ev.RecordsClosed | ev.CloseRecordsFailed | sev.Chronicled,
+    | oev.ResignRequested | ev.RecordsClosed | ev.CloseRecordsFailed | sev.Chronicled | sev.LookedAhead | sev.LeaderStopped,
 ) -> None:  # fmt: skip
     if e is None:
         return
@@ -238,6 +239,10 @@ def _on_election(
             elections.on_resign_failed(draft, e, event)
         case oev.ResignRequested():
             elections.on_resign_requested(draft, e, event)
+        case sev.LookedAhead():
+            ahead.on_looked(draft, e, event)
+        case sev.LeaderStopped():
+            ahead.on_stopped(draft, e, event)
         case sev.Chronicled():
             ledger.on_chronicled(draft, e, event)
         case ev.RecordsClosed() | ev.CloseRecordsFailed():
