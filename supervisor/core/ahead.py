@@ -47,9 +47,7 @@ def look(draft: Draft, e: Election) -> Election:
     leader = e.queue[0].create_revision
     record = elections.on_record(draft, e, Mark.STARTED)
     draft.do(
-        LookAhead(
-            election=e.spec.name, lease=e.lease, create_revision=e.create_revision, leader=leader, record=record
-        )
+        LookAhead(election=e.spec.name, lease=e.lease, create_revision=e.create_revision, leader=leader, record=record)
     )
     return draft.put_election(replace(e, on_record=True, ahead=Ahead(leader=leader, asked_at=draft.now)))
 
@@ -57,7 +55,12 @@ def look(draft: Draft, e: Election) -> Election:
 def on_looked(draft: Draft, e: Election, event: LookedAhead) -> None:
     """The answer, or that there is none."""
     a = e.ahead
-    if a is None or a.seen is not None or event.asked_for != e.create_revision or e.phase is not ElectionPhase.FOLLOWING:
+    if (
+        a is None
+        or a.seen is not None
+        or event.asked_for != e.create_revision
+        or e.phase is not ElectionPhase.FOLLOWING
+    ):
         return
     queued = [(c.create_revision, c.lease) for c in event.front]
     expected = [a.leader, e.create_revision]

@@ -10,8 +10,6 @@ Does not: do anything. The shell performs the actions, in their order (``actions
 from collections.abc import Mapping
 from typing import assert_never
 
-from supervisor.core import election as elections
-from supervisor.core import events as ev
 from supervisor.core import (
     ahead,
     ledger,
@@ -26,6 +24,8 @@ from supervisor.core import (
     sights,
     tokens,
 )
+from supervisor.core import election as elections
+from supervisor.core import events as ev
 from supervisor.core import operator_events as oev
 from supervisor.core import store_events as sev
 from supervisor.core.actions import Action
