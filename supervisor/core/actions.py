@@ -232,9 +232,9 @@ class Prove:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookAhead:
-    """In one transaction: if our key is there, write the term's record; read who stands first, up to us, and the records. Then
-    watch the leader's record from there on, until it says that its term is over, for a while.
+    """In one transaction: if our key is there, write the term's record; read who stands first, up to us, and the records.
 
+    Then the leader's record is watched from there on, until it changes, for a while.
     -> LookedAhead, and then LeaderStopped if it comes to that.
     """
 

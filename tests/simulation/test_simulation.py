@@ -26,6 +26,8 @@ FOUND: dict[str, tuple[tuple[int | None, int], ...]] = {
     "deposed-leader-believed": ((8, 1339), (8, 1607)),
     "strike-ignored": ((12, 1), (12, 2), (12, 6)),
     "pre-stop-outside": ((None, 4), (None, 31), (None, 34)),
+    "stopped-not-awaited": ((13, 23), (13, 24), (13, 25)),
+    "look-without-record": ((14, 1), (14, 4), (14, 5)),
 }
 """Where each mutant is looked for: recipe (None: everything) and seed. Enough to be found however chance falls elsewhere."""
 
