@@ -18,6 +18,8 @@ from supervisor.daemon.handover import Orders
 from supervisor.guardian.launch import GuardianStartError, begin
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from supervisor.daemon.errand import Errand
 
 _SPANS = (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0), ("seconds", 1.0))
@@ -41,9 +43,7 @@ def run(orders: Orders, *, errand: "Errand | None" = None) -> int:
     try:
         launching = begin(state_dir=state_dir, node=node or "")
         # Only now: gRPC's threads must not exist when the guardian is started. It and the reader get ready meanwhile.
-        _import_asyncio()
-        from supervisor.daemon.assemble import run_daemon  # noqa: PLC0415
-
+        run_daemon = assembly()
         launched = launching.wait()
     except GuardianStartError as error:
         reading.abandon()
@@ -69,15 +69,19 @@ def run(orders: Orders, *, errand: "Errand | None" = None) -> int:
     return code
 
 
-def _import_asyncio() -> None:
-    """Without ssl, which asyncio imports if it is there, and which loads libcrypto: 4.5 MB that gRPC and ``processes.tls`` do without.
+def assembly() -> "Callable[..., int]":
+    """``assemble.run_daemon``: all the rest of the daemon, imported now.
 
+    Without ssl, which asyncio imports if it is there, and which loads libcrypto: 4.5 MB that gRPC and ``processes.tls`` do without.
     None in sys.modules is the import system's own word for "not there"; it is taken back at once, so that ssl can be imported.
     """
     sys.modules["ssl"] = None  # type: ignore[assignment]
     import asyncio  # noqa: F401, PLC0415 # not before guardian and reader are started
 
     del sys.modules["ssl"]
+    from supervisor.daemon.assemble import run_daemon  # noqa: PLC0415 # likewise
+
+    return run_daemon
 
 
 def _refuse_errand(error: Exception, orders: Orders) -> int:

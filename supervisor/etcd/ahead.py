@@ -11,7 +11,7 @@ import grpc
 import grpc.aio
 
 from supervisor.core.actions import LookAhead
-from supervisor.core.events import TermRecord
+from supervisor.core.events import Candidate, TermRecord
 from supervisor.core.names import ElectionName, Token
 from supervisor.core.store_events import LookedAhead
 from supervisor.etcd import keys, nospace
@@ -50,13 +50,14 @@ async def look(
         lambda endpoint: endpoint.txn, request, verb=f"look ahead in {a.election}", timeout_seconds=timeout_seconds
     )
     if not reply.succeeded:
-        seen, told, problem = (), (), "our key is gone"
+        seen: tuple[Candidate, ...] = ()
+        told: tuple[TermRecord, ...] = ()
     else:
         seen = tuple(candidate(kv) for kv in reply.responses[1].response_range.kvs)
-        told, problem = nospace.records_in(reply.responses[2].response_range.kvs), ""
+        told = nospace.records_in(reply.responses[2].response_range.kvs)
     looked = LookedAhead(
         election=a.election, asked_for=a.create_revision, front=seen, records=told,
-        raft_term=reply.header.raft_term, problem=problem,
+        raft_term=reply.header.raft_term, problem="" if reply.succeeded else "our key is gone",
     )  # fmt: skip
     return looked, reply.header.revision
 

@@ -223,8 +223,11 @@ def look_without_record() -> AbstractContextManager[object]:
         return answer
 
     asked = Etcd.look_ahead
-    unrecorded = patch.object(takeover, "unrecorded", lambda *_: [])
-    return _Both(patch.object(Etcd, "look_ahead", look_ahead), unrecorded)
+
+    def unrecorded(*_: object) -> list[Told]:
+        return []
+
+    return _Both(patch.object(Etcd, "look_ahead", look_ahead), patch.object(takeover, "unrecorded", unrecorded))
 
 
 class _Both:
