@@ -20,6 +20,7 @@ if __package__ in {None, ""}:
 
 from supervisor.config.apart import TIMEOUT_SECONDS, pack
 from supervisor.config.problems import ConfigError, Problem
+from supervisor.lazily import make_methods_lazily
 
 if TYPE_CHECKING:
     from supervisor.config.apart import Answer
@@ -41,6 +42,7 @@ def main() -> None:
 
 
 def _answer(path: Path, hostname: str, given: dict[str, str]) -> "Answer":
+    make_methods_lazily()
     from supervisor.config.lastgood import load_last_good  # noqa: PLC0415 # within the bounds, too
     from supervisor.config.load import load  # noqa: PLC0415
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from supervisor import __version__
+from supervisor import __version__, lazily
 from supervisor.config.apart import Reading
 from supervisor.config.problems import ConfigError
 from supervisor.control.ports import Facts
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from supervisor.report.metrics import Moment
 
 ETCD_UNREACHABLE_EXIT_CODE = 69
+STARTED_SECONDS, PAUSE_SECONDS = 2.0, 0.005
 YOUNG_OBJECTS, OLDER_ROUNDS = 10_000, (20, 10)
 """More objects than are freed until the youngest are looked at; rounds of that until the older are (Python: 700, 10, 10)."""
 UNREACHABLE_DURING_START = "etcd was not reached in time (--wait-etcd)"
@@ -183,6 +184,7 @@ class Daemon:
                     group.create_task(self.reloader.watch(), name="file watch"),
                     group.create_task(self._manager.keep_watchdog(self._alive), name="watchdog"),
                     group.create_task(self._record.outside.run(), name="health and metrics"),
+                    group.create_task(_make_methods(), name="methods"),
                 ]
                 if wait_etcd_seconds is not None:
                     background.append(group.create_task(self._give_up_on_etcd(wait_etcd_seconds), name="wait for etcd"))
@@ -336,6 +338,13 @@ class Daemon:
             last_good=self.keeper.running_last_good,
             unkept=self.keeper.trouble,
         )
+
+
+async def _make_methods() -> None:
+    """What the start did without, one by one while nothing presses: the first failover is not to wait for it."""
+    await asyncio.sleep(STARTED_SECONDS)
+    while lazily.make_next():  # noqa: ASYNC110 # nothing is waited for but time
+        await asyncio.sleep(PAUSE_SECONDS)
 
 
 def collect_patiently() -> None:

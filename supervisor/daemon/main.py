@@ -16,6 +16,7 @@ from supervisor.config.apart import Reading
 from supervisor.control import lock
 from supervisor.daemon.handover import Orders
 from supervisor.guardian.launch import GuardianStartError, begin
+from supervisor.lazily import make_methods_lazily
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,6 +80,7 @@ def assembly() -> "Callable[..., int]":
     import asyncio  # noqa: F401, PLC0415 # not before guardian and reader are started
 
     del sys.modules["ssl"]
+    make_methods_lazily()
     from supervisor.daemon.assemble import run_daemon  # noqa: PLC0415 # likewise
 
     return run_daemon
