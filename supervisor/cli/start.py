@@ -12,6 +12,7 @@ from pathlib import Path
 
 from supervisor import paths
 from supervisor.daemon.handover import Orders, hand_over
+from supervisor.lazily import make_methods_lazily
 
 _VALUES = ("--node", "--state-dir", "--socket")
 _FLAGS = ("--last-good", "--insecure-permissions")
@@ -61,6 +62,7 @@ def main() -> None:
     if orders is not None:
         with contextlib.suppress(OSError):  # click's way meets the same, and says it
             hand_over(orders)
+    make_methods_lazily()
     from supervisor.cli.main import main as main_with_click  # noqa: PLC0415 # what this file is for
 
     main_with_click()
