@@ -4,6 +4,7 @@ Promises: whatever ends the group, the guardian is closed last, and it ends what
 """
 
 import asyncio
+import gc
 import os
 import random
 import signal
@@ -13,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from supervisor import __version__
+from supervisor import __version__, lazily
 from supervisor.config.apart import Reading
 from supervisor.config.problems import ConfigError
 from supervisor.control.ports import Facts
@@ -50,6 +51,9 @@ if TYPE_CHECKING:
     from supervisor.report.metrics import Moment
 
 ETCD_UNREACHABLE_EXIT_CODE = 69
+STARTED_SECONDS, PAUSE_SECONDS = 2.0, 0.005
+YOUNG_OBJECTS, OLDER_ROUNDS = 10_000, (20, 10)
+"""More objects than are freed until the youngest are looked at; rounds of that until the older are (Python: 700, 10, 10)."""
 UNREACHABLE_DURING_START = "etcd was not reached in time (--wait-etcd)"
 
 
@@ -181,6 +185,7 @@ class Daemon:
                     group.create_task(self.reloader.watch(), name="file watch"),
                     group.create_task(self._manager.keep_watchdog(self._alive), name="watchdog"),
                     group.create_task(self._record.outside.run(), name="health and metrics"),
+                    group.create_task(_make_methods(), name="methods"),
                 ]
                 if wait_etcd_seconds is not None:
                     background.append(group.create_task(self._give_up_on_etcd(wait_etcd_seconds), name="wait for etcd"))
@@ -190,6 +195,7 @@ class Daemon:
                     self._errand.begin(asyncio.get_running_loop(), self.loop, self._link)
                 for event in first:
                     self.loop.post(event)
+                collect_patiently()
                 code = await self.loop.run()
                 await self._record.end()
                 if self._errand is not None:
@@ -269,7 +275,7 @@ class Daemon:
     # --- telling
 
     def _report(self, before: State, event: ev.Event, after: State, _actions: tuple[ac.Action, ...]) -> None:
-        self._write(*transitions.lines(before, event, after))
+        self._write(*transitions.lines(before, event, after), at=clock.date(self.loop.shown_at))
         self._record.note(before, event, after)
         if after.generation != before.generation:
             self._adopted(before, after)
@@ -296,10 +302,10 @@ class Daemon:
         at = self.keeper.running_last_good
         return f"; runs the last good configuration, of {at}" if at else ""
 
-    def _write(self, *lines: LogLine) -> None:
-        """Those of one step in one block: whoever writes it is woken once."""
+    def _write(self, *lines: LogLine, at: datetime | None = None) -> None:
+        """Those of one step in one block: whoever writes it is woken once. ``at``: when it was, if that is not now."""
         if lines and (self._errand is None or self._errand.wish.verbose):
-            now = datetime.now(UTC)
+            now = at or datetime.now(UTC)
             self._own.put("".join(f"{render(line, now, journal=self._journal)}\n" for line in lines).encode())
 
     def _greet(self) -> None:
@@ -338,6 +344,23 @@ class Daemon:
             last_good=self.keeper.running_last_good,
             unkept=self.keeper.trouble,
         )
+
+
+async def _make_methods() -> None:
+    """What the start did without, one by one while nothing presses: the first failover is not to wait for it."""
+    await asyncio.sleep(STARTED_SECONDS)
+    while lazily.make_next():  # noqa: ASYNC110 # nothing is waited for but time
+        await asyncio.sleep(PAUSE_SECONDS)
+
+
+def collect_patiently() -> None:
+    """Have Python look for garbage that refers to itself less often, and not at what has been there since the start.
+
+    There is little of it, and a thousand wins that are decided in a breath make enough objects that live on to have everything looked
+    at again and again meanwhile: some tens of milliseconds each time.
+    """
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, *OLDER_ROUNDS)
 
 
 def _reached_etcd(state: State) -> bool:
