@@ -5,8 +5,6 @@ Public: kinds are added, never renamed. Does not: say what a kind's facts are.
 
 from enum import StrEnum
 
-from supervisor.core import movements
-
 
 class Kind(StrEnum):
     """What kind of thing happened."""
@@ -29,19 +27,19 @@ class Kind(StrEnum):
     """This node's standby keeps it from standing."""
     TOKEN_REFUSED = "token-refused"  # noqa: S105 # a fencing token, no secret
     """This node takes no office: its token would be below one already seen."""
-    PAUSED = movements.PAUSED
+    PAUSED = "paused"
     """Nobody moves, in one election or in the fleet."""
-    RESUMED = movements.RESUMED
-    DRAINED = movements.DRAINED
+    RESUMED = "resumed"
+    DRAINED = "drained"
     """A node, not always this one, is to lead nothing."""
-    UNDRAINED = movements.UNDRAINED
-    SWITCHOVER = movements.SWITCHOVER
+    UNDRAINED = "undrained"
+    SWITCHOVER = "switchover"
     """A request for one has come to another stage."""
-    HANDING_OVER = movements.HANDING_OVER
+    HANDING_OVER = "handing-over"
     """This node has begun to hand an election over."""
-    HANDOVER_FAILED = movements.HANDOVER_FAILED
+    HANDOVER_FAILED = "handover-failed"
     """... and it came to nothing: this node leads on, or has lost the lead."""
-    WITHHELD = movements.WITHHELD
+    WITHHELD = "withheld"
     """This node is first in a queue and takes no office: nobody moves, or it is drained."""
     PROCESS_STARTED = "process-started"
     PROCESS_READY = "process-ready"

@@ -65,7 +65,7 @@ def hear(draft: Draft, e: Election) -> Election:
     is_next = _is_next(draft, e)
     if e.prepare:
         if not is_next:  # the leader has thought better of it, or somebody else leads
-            return draft.put_election(replace(e, prepare=False, held_until=EPOCH))
+            return draft.put_election(replace(e, prepare=False, held_until=EPOCH, ahead=None))
         return e if draft.now < e.held_until else draft.put_election(replace(e, prepare=False))
     if not is_next or not can_be_held(e.spec) or (e.term is not None and e.held_until != EPOCH):
         return e
