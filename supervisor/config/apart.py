@@ -12,17 +12,19 @@ import pickle
 import signal
 import subprocess
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from supervisor import interpreter
-from supervisor.config.loaded import Loaded
-from supervisor.config.problems import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from supervisor.config.loaded import Loaded
+    from supervisor.config.problems import ConfigError, Problem
+
+    Answer = Loaded | tuple[tuple[Problem, ...], tuple[Path, ...]]
+    """What the reader sends: what it loaded, or the problems with the files it met."""
 
 TIMEOUT_SECONDS: Final = 60.0
 _OURS: Final = ("supervisor.core.", "supervisor.config.")
-
-Answer = Loaded | tuple[tuple[Problem, ...], tuple[Path, ...]]
-"""What the reader sends: what it loaded, or the problems with the files it met."""
 
 
 class Reading:
@@ -64,7 +66,7 @@ class Reading:
         except OSError as error:
             self._refused = f"no process can be started to read it: {error.strerror}"
 
-    def result(self) -> Loaded:
+    def result(self) -> "Loaded":
         """Wait for it. Raises ConfigError, and nothing else. Call it once."""
         if self._process is None:
             raise self._failed(self._refused)
@@ -81,27 +83,34 @@ class Reading:
             answer = _unpack(output)
         except Exception as error:  # noqa: BLE001 # pickle raises whatever a class does; the file is not adopted, that is all
             raise self._failed(f"the process that reads it sent what cannot be read: {error}") from None
-        if isinstance(answer, Loaded):
+        from supervisor.config import (  # noqa: PLC0415 # not before the reader is started: it reads meanwhile
+            loaded,
+            problems,
+        )
+
+        if isinstance(answer, loaded.Loaded):
             return answer
-        raise ConfigError(*answer)
+        raise problems.ConfigError(*answer)
 
     def abandon(self) -> None:
         """Nobody wants it any more."""
         if self._process is not None:
             self._process.kill()
 
-    def _failed(self, message: str) -> ConfigError:
+    def _failed(self, message: str) -> "ConfigError":
+        from supervisor.config import problems  # noqa: PLC0415 # as above
+
         remedy = "see what is said on standard error, and try again: the machine may be short of memory or time"
-        problem = Problem(file=str(self._path), line=1, column=1, message=message, remedy=remedy)
-        return ConfigError([problem], [self._path.absolute()])
+        problem = problems.Problem(file=str(self._path), line=1, column=1, message=message, remedy=remedy)
+        return problems.ConfigError([problem], [self._path.absolute()])
 
 
-def pack(answer: Answer) -> bytes:
+def pack(answer: "Answer") -> bytes:
     """For the pipe. Pickle: a Spec is ours, whole and typed, and so are both ends of the pipe."""
     return pickle.dumps(answer, protocol=5)
 
 
-def _unpack(data: bytes) -> Answer:
+def _unpack(data: bytes) -> "Answer":
     answer: Answer = _Unpickler(io.BytesIO(data)).load()
     return answer
 

@@ -213,6 +213,12 @@ class Judge:
         elif (term.election, target) not in self.etcd.gone:
             self.broken(f"{before} was handed over to {target}, and {term} of {machine.name} begins")
 
+    def shown(self, name: ElectionName, before: State, state: State) -> None:
+        """A watch has told something: whether the core leads now."""
+        e, was = state.elections.get(name), before.elections.get(name)
+        if e is not None and was is not None and e.phase is ElectionPhase.LEADING is not was.phase:
+            self.seen["led by the watch"] += 1
+
     def released(self, machine: Machine, a: Release, state: State) -> None:
         """A held child is let go: its term is proven, armed, remembered and nobody's successor any more."""
         self.seen["released"] += 1

@@ -29,6 +29,8 @@ FOUND: dict[str, tuple[tuple[int | None, int], ...]] = {
     "nobody-steps-aside": ((None, 2), (None, 4), (None, 7), (None, 11)),
     "pause-ignored": ((None, 2), (None, 7), (None, 11), (None, 17)),
     "priority-at-once": ((None, 49), (None, 65)),
+    "stopped-not-awaited": ((13, 23), (13, 24), (13, 25)),
+    "look-without-record": ((14, 1), (14, 4), (14, 5)),
 }
 """Where each mutant is looked for: recipe (None: everything) and seed. Enough to be found however chance falls elsewhere."""
 

@@ -1,0 +1,228 @@
+"""A win decided by the watch: only on a look that is newer than all that the guardian counts from, and on the leader's *stopped*."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from supervisor.core import actions as ac
+from supervisor.core import events as ev
+from supervisor.core import operator_events as oev
+from supervisor.core import store_events as sev
+from supervisor.core import timing
+from supervisor.core.ahead import LINGER_SECONDS
+from supervisor.core.names import ElectionName, Instant, Token
+from supervisor.core.notice import NOTICE_SECONDS
+from supervisor.core.state import ElectionPhase
+from tests.core.test_notice import asked, held, pair, says
+from tests.core.world import World, election, pass_time, share, spec
+
+JOB = ElectionName("job")
+LEAVING = b'{"node":"other","state":"stopping","v":1}'
+STOPPED = b'{"v":1,"mark":"stopped","node":"other","ttl":10,"margin":0.5}'
+
+
+def leaving() -> tuple[World, World]:
+    """A leader that has said that it leaves, and who comes next."""
+    one, two = pair()
+    one.post(oev.ResignRequested(election=JOB))
+    share(one, two)
+    return one, two
+
+
+def behind(*muted: type[ac.Action], failing: type[ac.Action] | None = None) -> World:
+    """Behind a leader of which only key and record are there, that says that it leaves."""
+    world = World(muted=set(muted), failing={failing} if failing else set())
+    leader = world.foreign("job")
+    world.store.records["job"] = {leader.create_revision: STOPPED.replace(b"stopped", b"started")}
+    world.load(spec(election()))
+    says(world, LEAVING)
+    return world
+
+
+def leave(world: World, record: bytes = STOPPED) -> None:
+    """What the leader's last transaction does."""
+    leader = world.store.keys["job"][0].create_revision
+    if record:
+        world.store.records["job"][leader] = record
+    world.delete_key("job", leader)
+    world.post(ev.Ticked())
+
+
+def test_the_win_needs_no_other_transaction() -> None:
+    one, two = leaving()
+    proofs = asked(two, ac.Prove)
+    pass_time(NOTICE_SECONDS, one, two)
+    assert two.running() == ["job/work"]
+    assert two.state.elections[JOB].won_at is not None
+    assert (asked(two, ac.LookAhead), asked(two, ac.Prove)) == (1, proofs)
+
+
+def test_the_term_is_on_record_before_its_win_and_ended_with_it() -> None:
+    one, two = leaving()
+    token = two.state.elections[JOB].create_revision
+    assert token is not None
+    assert b'"mark":"started"' in two.store.records["job"][token]
+    two.post(ev.ShutdownRequested(reason="end"))
+    share(one, two)
+    assert b'"mark":"stopped"' in two.store.records["job"][token]
+    assert not held(two)
+
+
+def test_trust_in_the_term_counts_from_the_look() -> None:
+    world = behind()
+    looked_at = world.now
+    world.advance(0.5)
+    leave(world)
+    (session,) = world.state.sessions.values()
+    assert world.phase() is ElectionPhase.LEADING
+    assert session.trusted_at <= session.confirmed_at == looked_at
+    assert world.deadlines[session.lease] <= looked_at + 10 if session.lease else False
+
+
+def renewed(world: World) -> None:
+    """The guardian counts from a renewal that was sent after the look."""
+    (session,) = world.state.sessions.values()
+    assert session.lease is not None
+    world.advance(0.1)
+    world.post(ev.Renewed(lease=session.lease, granted_seconds=10, sent_at=Instant(world.now)))
+
+
+def woken(world: World) -> None:
+    """We did not run for a while."""
+    world.muted |= {ac.ConfirmKeys, ac.Renew}
+    world.post(ev.Woke(gap_seconds=3.0))
+
+
+def doubted(world: World) -> None:
+    """The renew deadline passed, and then a renewal from before the look is acknowledged after all."""
+    (session,) = world.state.sessions.values()
+    assert session.lease is not None
+    world.muted.add(ac.Renew)
+    world.advance(session.renew_deadline - world.now + 0.01)
+    assert world.state.sessions[10].lost
+    look = world.now - 6
+    world.post(ev.Renewed(lease=session.lease, granted_seconds=10, sent_at=Instant(min(look, session.sent_at + 0.1))))
+
+
+@pytest.mark.parametrize("happens", [renewed, woken, doubted])
+def test_a_look_that_is_not_the_newest_wins_nothing(happens: Callable[[World], None]) -> None:
+    world = behind()
+    happens(world)
+    world.muted.add(ac.Prove)
+    before = asked(world, ac.Prove)
+    leave(world)
+    assert world.phase() is ElectionPhase.PROVING
+    assert asked(world, ac.Prove) == before + 1
+    assert not world.running()
+
+
+def test_a_leader_whose_key_vanishes_has_not_stopped() -> None:
+    world = behind(ac.Prove)
+    leave(world, record=b"")
+    assert world.phase() is ElectionPhase.FOLLOWING
+    assert not world.running()
+    world.advance(LINGER_SECONDS)
+    assert world.phase() is ElectionPhase.PROVING
+    assert held(world) == ["job/work"]
+
+
+def test_stopped_may_be_seen_before_the_key_is_gone_or_after() -> None:
+    world = behind()
+    world.deaf = True
+    leave(world)
+    assert world.phase() is ElectionPhase.FOLLOWING
+    world.deaf = False
+    world.show_queue("job")
+    world.post(ev.Ticked())
+    assert world.phase() is ElectionPhase.LEADING
+    assert not asked(world, ac.Prove)
+    world = behind()
+    leader = world.store.keys["job"][0].create_revision
+    world.store.records["job"][leader] = STOPPED
+    world.show_queue("job")
+    world.post(ev.Ticked())
+    assert world.phase() is ElectionPhase.FOLLOWING
+    assert not world.running()
+    world.delete_key("job", leader)
+    world.post(ev.Ticked())
+    assert world.running() == ["job/work"]
+
+
+def test_a_record_that_is_written_again_as_started_ends_nothing() -> None:
+    world = behind(ac.Prove)
+    e = world.state.elections[JOB]
+    record = ev.TermRecord(token=e.queue[0].create_revision, value=STOPPED.replace(b"stopped", b"started"))
+    assert e.create_revision is not None
+    world.post(sev.LeaderStopped(election=JOB, asked_for=e.create_revision, record=record))
+    leave(world, record=b"")
+    world.advance(LINGER_SECONDS)
+    assert world.phase() is ElectionPhase.PROVING
+
+
+def test_who_has_no_answer_proves_as_ever() -> None:
+    world = behind(failing=ac.LookAhead)
+    leave_at = world.now
+    leave(world)
+    assert asked(world, ac.Prove) == 1
+    assert world.running() == ["job/work"]
+    assert world.now == leave_at
+
+
+def test_another_in_front_is_not_who_was_looked_for() -> None:
+    world = behind(ac.LookAhead)
+    (look,) = (a for a in world.held if isinstance(a, ac.LookAhead))
+    e = world.state.elections[JOB]
+    stranger = replace(e.queue[0], create_revision=Token(look.leader - 1))
+    answer = sev.LookedAhead(
+        election=JOB, asked_for=look.create_revision, front=(stranger, e.queue[0]), records=(), raft_term=2
+    )
+    world.post(answer)
+    assert world.state.elections[JOB].ahead is None
+
+
+def test_an_earlier_term_that_is_open_is_waited_for() -> None:
+    world = World()
+    leader = world.foreign("job")
+    started = STOPPED.replace(b"stopped", b"started")
+    world.store.records["job"] = {leader.create_revision: started, Token(leader.create_revision - 50): started}
+    world.load(spec(election()))
+    says(world, LEAVING)
+    leave(world)
+    assert asked(world, ac.Prove) == 1
+    assert world.phase() is ElectionPhase.LEADING
+    assert [p.token for p in world.state.elections[JOB].waits_for] == [leader.create_revision - 50]
+    assert not world.running()
+
+
+def test_our_own_key_gone_since_the_look_ends_what_was_prepared() -> None:
+    world = behind()
+    e = world.state.elections[JOB]
+    assert e.create_revision is not None
+    world.delete_key("job", e.create_revision)
+    world.post(ev.Ticked())
+    assert not held(world)
+    assert b'"mark":"stopped"' in world.store.records["job"][e.create_revision]
+
+
+def test_whoever_comes_next_waits_for_a_term_that_is_on_record_ahead() -> None:
+    """Our key goes unseen, and so does the leader's: we begin on what the watch showed, and are dead before the next begins."""
+    one, two = leaving()
+    three = World(name="three", store=one.store, next_lease=0x3000, now=one.now)
+    three.load(spec(election(), node="three"))
+    share(one, two, three)
+    looked_at = two.state.elections[JOB].ahead
+    assert looked_at is not None
+    token = two.state.elections[JOB].create_revision
+    assert token is not None
+    pass_time(NOTICE_SECONDS, one, two, three)
+    assert two.running() == ["job/work"]
+    two.blind = True
+    two.muted |= {ac.ConfirmKeys}
+    three.delete_key("job", token)
+    share(one, three)
+    assert [p.token for p in three.state.elections[JOB].waits_for] == [token]
+    begins = three.state.elections[JOB].waits_for[0].clear_at
+    (session,) = two.state.sessions.values()
+    margin = timing.safety_margin_seconds(election(), 10)
+    assert timing.kill_by(session.trust_deadline, margin) <= looked_at.asked_at + 10 - margin < begins
