@@ -8,12 +8,10 @@ built otherwise is left as it is. Does not: change classes that exist already, o
 
 import dataclasses
 import inspect
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 _EXPECTED = ("name", "args", "body", "globals", "locals", "return_type")
-_not_made: deque[Callable[[], object]] = deque()
 _create: Callable[..., Callable[..., Any]] | None = getattr(dataclasses, "_create_fn", None)
 
 
@@ -22,14 +20,6 @@ def make_methods_lazily() -> bool:
     if _create is None or tuple(inspect.signature(_create).parameters) != _EXPECTED:
         return False
     dataclasses._create_fn = _stand_in  # type: ignore[attr-defined] # noqa: SLF001 # all there is; without it, nothing is changed
-    return True
-
-
-def make_next() -> bool:
-    """One of those that make an object, if it was not called yet: so that nothing urgent has to wait for it. False: none is left."""
-    if not _not_made:
-        return False
-    _not_made.popleft()()
     return True
 
 
@@ -52,6 +42,4 @@ def _stand_in(name: str, args: Any, body: Any, **how: Any) -> Callable[..., Any]
         return made(*given, **named)
 
     method.__name__ = name
-    if name == "__init__":
-        _not_made.append(make)
     return method

@@ -95,20 +95,6 @@ def test_a_method_is_made_once_and_then_its_own(lazy: bool) -> None:
     assert after.__qualname__.endswith("One.__init__")
 
 
-@pytest.mark.usefixtures("lazy")
-def test_what_is_made_ahead_is_what_is_called() -> None:
-    @dataclass
-    class Two:
-        """Two."""
-
-        a: int
-
-    while lazily.make_next():
-        pass
-    assert Two(2) == Two(2)
-    assert Two(2).a == 2
-
-
 def test_another_standard_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lazily, "_create", None)
     assert not lazily.make_methods_lazily()

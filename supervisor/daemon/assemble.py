@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from supervisor import __version__, lazily
+from supervisor import __version__
 from supervisor.config.apart import Reading
 from supervisor.config.problems import ConfigError
 from supervisor.control.ports import Facts
@@ -51,8 +51,8 @@ if TYPE_CHECKING:
     from supervisor.report.metrics import Moment
 
 ETCD_UNREACHABLE_EXIT_CODE = 69
-STARTED_SECONDS, PAUSE_SECONDS = 2.0, 0.005
-YOUNG_OBJECTS, OLDER_ROUNDS = 10_000, (20, 10)
+STARTED_SECONDS = 2.0
+YOUNG_OBJECTS, OLDER_ROUNDS = 5_000, (10, 10)
 """More objects than are freed until the youngest are looked at; rounds of that until the older are (Python: 700, 10, 10)."""
 UNREACHABLE_DURING_START = "etcd was not reached in time (--wait-etcd)"
 
@@ -184,7 +184,7 @@ class Daemon:
                     group.create_task(self.reloader.watch(), name="file watch"),
                     group.create_task(self._manager.keep_watchdog(self._alive), name="watchdog"),
                     group.create_task(self._record.outside.run(), name="health and metrics"),
-                    group.create_task(_make_methods(), name="methods"),
+                    group.create_task(_set_apart(), name="start over"),
                 ]
                 if wait_etcd_seconds is not None:
                     background.append(group.create_task(self._give_up_on_etcd(wait_etcd_seconds), name="wait for etcd"))
@@ -340,20 +340,19 @@ class Daemon:
         )
 
 
-async def _make_methods() -> None:
-    """What the start did without, one by one while nothing presses: the first failover is not to wait for it."""
+async def _set_apart() -> None:
+    """What there is once the start is over stays: the collector need not look at it again."""
     await asyncio.sleep(STARTED_SECONDS)
-    while lazily.make_next():  # noqa: ASYNC110 # nothing is waited for but time
-        await asyncio.sleep(PAUSE_SECONDS)
+    gc.collect()
+    gc.freeze()
 
 
 def collect_patiently() -> None:
-    """Have Python look for garbage that refers to itself less often, and not at what has been there since the start.
+    """Have Python look for garbage that refers to itself less often.
 
     There is little of it, and a thousand wins that are decided in a breath make enough objects that live on to have everything looked
     at again and again meanwhile: some tens of milliseconds each time.
     """
-    gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, *OLDER_ROUNDS)
 
 
