@@ -80,9 +80,9 @@ def on_stopped(draft: Draft, e: Election, event: LeaderStopped) -> None:
 
 
 def first(draft: Draft, e: Election) -> Election:
-    """While FOLLOWING, and first as the watch shows: begin the term, if all that it takes was seen; else ask for the proof."""
+    """While FOLLOWING, and first as the watch shows: begin the term, if it may and all that it takes was seen; else ask for the proof."""
     session = draft.session_of(e.lease)
-    if not _good(e, session, draft.now):
+    if elections.withheld(draft, e) or not _good(e, session, draft.now):
         return elections.prove(draft, e)
     assert e.ahead is not None
     assert session is not None

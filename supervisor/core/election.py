@@ -109,8 +109,11 @@ def prove(draft: Draft, e: Election) -> Election:
 
 
 def withheld(draft: Draft, e: Election) -> str:
-    """Why no term may begin here; empty when it may. One that has begun, or may have, is not new."""
-    if e.on_record:
+    """Why no term may begin here; empty when it may. One that has begun, or may have with a proof asked for, is not new.
+
+    A look ahead begins none, though its term is on record: that is let go (``notice``).
+    """
+    if e.won_at is not None or (e.phase is ElectionPhase.PROVING and e.on_record):
         return ""
     if draft.base.requests.paused(e.spec.name) is not None:
         return "nobody moves: it is paused"

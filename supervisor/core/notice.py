@@ -59,7 +59,13 @@ def _is_followed(e: Election) -> bool:
 
 
 def hear(draft: Draft, e: Election) -> Election:
-    """While FOLLOWING: get ready when the leader leaves and we are next; let go of what was held for too long."""
+    """While FOLLOWING: get ready when the leader leaves and we are next; let go of what was held for too long.
+
+    Where nobody may begin a term, one that is on record ahead ends as an abandoned proof does: proven empty, disarmed, *stopped* on its
+    record, and our key given up; we enter the queue anew.
+    """
+    if e.on_record and e.term is not None and (why := elections.withheld(draft, e)):
+        return elections.abandon(draft, e, f"ready to lead, but {why}")
     if e.ahead is not None and e.queue and _is_ours(e, e.queue[0]):
         return ahead.first(draft, e)
     is_next = _is_next(draft, e)

@@ -6,14 +6,17 @@ from dataclasses import replace
 import pytest
 
 from supervisor.core import actions as ac
+from supervisor.core import ahead, timing
 from supervisor.core import events as ev
 from supervisor.core import operator_events as oev
 from supervisor.core import store_events as sev
-from supervisor.core import timing
 from supervisor.core.ahead import LINGER_SECONDS
+from supervisor.core.draft import Draft
 from supervisor.core.names import ElectionName, Instant, Token
 from supervisor.core.notice import NOTICE_SECONDS
+from supervisor.core.requests import Pause, drain_path, drained_now, pause_path, paused_now
 from supervisor.core.state import ElectionPhase
+from tests.core.test_handover import begin, fleet, leaders
 from tests.core.test_notice import asked, held, pair, says
 from tests.core.world import World, election, pass_time, share, spec
 
@@ -226,3 +229,156 @@ def test_whoever_comes_next_waits_for_a_term_that_is_on_record_ahead() -> None:
     (session,) = two.state.sessions.values()
     margin = timing.safety_margin_seconds(election(), 10)
     assert timing.kill_by(session.trust_deadline, margin) <= looked_at.asked_at + 10 - margin < begins
+
+
+# --- where no term may begin ------------------------------------------------------------------------------------------
+
+PAUSE = pause_path(ElectionName(""))
+PAUSED = paused_now("a test", 1.6e9)
+DRAINED = drained_now("a test", 1.6e9, followers_stop=False, force=False)
+
+
+def record_of(world: World, token: int | None) -> bytes:
+    assert token is not None
+    return world.store.records["job"][Token(token)]
+
+
+def test_a_pause_that_comes_after_the_look_ends_what_was_put_on_record() -> None:
+    world = behind()
+    token = world.state.elections[JOB].create_revision
+    assert held(world) == ["job/work"]
+    world.ask(PAUSE, PAUSED)
+    assert not held(world)
+    assert b'"mark":"stopped"' in record_of(world, token)
+    world.advance(1.0)
+    assert world.phase() is ElectionPhase.FOLLOWING
+    assert world.state.elections[JOB].create_revision != token
+    assert world.state.elections[JOB].term is None
+    leave(world)
+    world.advance(1.0)
+    assert not world.running()
+    assert world.state.elections[JOB].withheld == "nobody moves: it is paused"
+    assert not asked(world, ac.Prove)
+    world.ask(PAUSE, None)
+    assert world.running() == ["job/work"]
+
+
+def test_a_pause_between_stopped_and_the_end_of_the_key_is_in_time() -> None:
+    world = behind()
+    leader = world.store.keys["job"][0].create_revision
+    world.store.records["job"][leader] = STOPPED
+    world.show_queue("job")
+    world.post(ev.Ticked())
+    assert (seen := world.state.elections[JOB].ahead) is not None
+    assert seen.stopped is not None
+    world.ask(PAUSE, PAUSED)
+    world.delete_key("job", leader)
+    world.advance(1.0)
+    assert not world.running()
+    assert not asked(world, ac.Prove)
+
+
+def test_while_it_lingers_for_stopped_a_pause_is_in_time() -> None:
+    world = behind()
+    leave(world, record=b"")
+    token = world.state.elections[JOB].create_revision
+    world.ask(PAUSE, PAUSED)
+    world.advance(1.0)
+    assert not asked(world, ac.Prove)
+    assert not held(world)
+    assert b'"mark":"stopped"' in record_of(world, token)
+
+
+def test_a_pause_that_comes_when_the_proof_is_asked_for_is_too_late() -> None:
+    world = behind(ac.Prove)
+    leave(world, record=b"")
+    world.advance(LINGER_SECONDS)
+    assert world.phase() is ElectionPhase.PROVING
+    leader = world.state.elections[JOB].ahead
+    world.store.records["job"] = {k: STOPPED for k in world.store.records["job"]}
+    world.ask(PAUSE, PAUSED)
+    assert leader is None
+    assert world.phase() is ElectionPhase.PROVING
+    world.release()
+    assert world.phase() is ElectionPhase.LEADING
+
+
+def test_an_answer_to_a_look_that_comes_after_the_pause_is_old_news() -> None:
+    world = behind(ac.LookAhead)
+    world.ask(PAUSE, PAUSED)
+    world.release()
+    world.advance(1.0)
+    assert world.state.elections[JOB].ahead is None
+    assert not held(world)
+    leave(world)
+    world.advance(1.0)
+    assert not world.running()
+
+
+def test_a_drain_of_this_node_ends_what_was_put_on_record() -> None:
+    world = behind()
+    token = world.state.elections[JOB].create_revision
+    world.ask(drain_path(world.state.node), DRAINED)
+    leave(world)
+    world.advance(1.0)
+    assert not held(world)
+    assert not world.running()
+    assert b'"mark":"stopped"' in record_of(world, token)
+    assert not world.store.keys["job"]
+
+
+def test_nobody_looks_ahead_while_it_is_paused_or_drained() -> None:
+    one, two = pair()
+    one.store.ask(PAUSE, PAUSED)
+    share(one, two)
+    one.post(ev.ShutdownRequested(reason="end"))
+    share(one, two)
+    pass_time(NOTICE_SECONDS, one, two)
+    assert (asked(two, ac.LookAhead), asked(two, ac.Arm), asked(two, ac.Prove)) == (0, 0, 0)
+    one, two = pair()
+    one.store.ask(drain_path(two.state.node), DRAINED)
+    share(one, two)
+    one.post(oev.ResignRequested(election=JOB))
+    share(one, two)
+    assert (asked(two, ac.LookAhead), asked(two, ac.Arm)) == (0, 0)
+
+
+def test_of_a_switchover_only_the_target_looks_ahead() -> None:
+    worlds = fleet("one", "two", "three")
+    begin(worlds, "three")
+    assert [asked(w, ac.LookAhead) for w in worlds] == [0, 0, 1]
+    pass_time(1.0, *worlds)
+    assert leaders(worlds) == ["three"]
+
+
+def test_a_pause_while_an_office_is_handed_over_lets_nobody_begin() -> None:
+    worlds = fleet("one", "two", "three")
+    for child in worlds[0].children.values():
+        child.obeys = False
+    begin(worlds, "three")
+    assert held(worlds[2]) == ["job/work"]
+    token = worlds[2].state.elections[JOB].create_revision
+    worlds[0].store.ask(PAUSE, PAUSED)
+    share(*worlds)
+    assert not held(worlds[2])
+    assert b'"mark":"stopped"' in record_of(worlds[2], token)
+    pass_time(12.0, *worlds)
+    assert [w.running() for w in worlds[1:]] == [[], []]
+    assert not [w for w in leaders(worlds) if w != "one"]
+
+
+def test_the_judgement_itself_asks_whether_a_term_may_begin() -> None:
+    """However it is come to: a look that is good in all else begins nothing."""
+    world = behind()
+    world.deaf = True
+    leave(world)
+    state = world.state
+    asks = replace(state.requests, pauses={ElectionName(""): Pause(by="a test", since="")})
+    for paused in (False, True):
+        draft = Draft(replace(state, requests=asks) if paused else state, now=world.now)
+        e = state.elections[JOB]
+        assert e.ahead is not None
+        told = ev.TermRecord(token=e.ahead.leader, value=STOPPED)
+        e = draft.put_election(replace(e, ahead=replace(e.ahead, stopped=told)))
+        after = ahead.first(draft, e)
+        assert after.phase is (ElectionPhase.FOLLOWING if paused else ElectionPhase.LEADING)

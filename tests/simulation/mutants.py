@@ -210,6 +210,16 @@ def pause_ignored() -> AbstractContextManager[object]:
     return patch.object(elections, "withheld", lambda _draft, _e: "")
 
 
+def look_begins_a_term() -> AbstractContextManager[object]:
+    """Who has looked ahead is not asked any more whether a term may begin: it is on record, after all."""
+
+    def withheld(draft: Draft, e: Election) -> str:
+        return "" if e.on_record else whole(draft, e)
+
+    whole = elections.withheld
+    return patch.object(elections, "withheld", withheld)
+
+
 def priority_at_once() -> AbstractContextManager[object]:
     """A leader hands over to whoever has the higher priority, however young its own term is."""
     begun = handover._prefer
@@ -288,5 +298,6 @@ MUTANTS: dict[str, Mutant] = {
         priority_at_once,
         stopped_not_awaited,
         look_without_record,
+        look_begins_a_term,
     )
 }
