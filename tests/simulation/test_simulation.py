@@ -28,9 +28,10 @@ FOUND: dict[str, tuple[tuple[int | None, int], ...]] = {
     "pre-stop-outside": ((None, 4), (None, 31), (None, 34)),
     "nobody-steps-aside": ((None, 2), (None, 4), (None, 7), (None, 11)),
     "pause-ignored": ((None, 2), (None, 7), (None, 11), (None, 17)),
-    "priority-at-once": ((None, 49), (None, 65)),
+    "priority-at-once": ((None, 11), (None, 16), (None, 54)),
     "stopped-not-awaited": ((13, 23), (13, 24), (13, 25)),
-    "look-without-record": ((14, 1), (14, 4), (14, 5)),
+    "look-without-record": ((14, 8), (14, 9), (14, 11), (14, 13)),
+    "look-begins-a-term": ((None, 221),),
 }
 """Where each mutant is looked for: recipe (None: everything) and seed. Enough to be found however chance falls elsewhere."""
 
