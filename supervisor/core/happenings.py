@@ -78,7 +78,7 @@ def _h(
 
 def _turn(turn: movements.Turn, now: Instant) -> Happening:
     facts: dict[str, Fact] = dict(turn.facts)
-    return Happening(kind=Kind(turn.kind), at=now, election=turn.election, token=turn.token, facts=facts)
+    return Happening(kind=turn.kind, at=now, election=turn.election, token=turn.token, facts=facts)
 
 
 def _news(event: ev.Event, now: Instant) -> Iterator[Happening]:

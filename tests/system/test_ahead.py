@@ -12,6 +12,7 @@ from tests.system.nodes import Make, beats, until
 from tests.system.test_takeover import never_beside, pair
 
 pytestmark = [pytest.mark.system, pytest.mark.etcd]
+MOST_TURNS = 12
 
 
 def written_at(etcd: EtcdServer, namespace: str) -> dict[int, int]:
@@ -27,17 +28,20 @@ def _text(encoded: str) -> str:
 def test_a_term_begins_without_another_write(
     node: Make, text: str, tmp_path: Path, etcd: EtcdServer, namespace: str
 ) -> None:
-    one, two = pair(node, text, tmp_path)
-    old = beats(tmp_path / "beats")[-1][1]
-    one.run("resign", "job")
-    until(lambda: beats(tmp_path / "beats")[-1][0] == "two", "the handover")
-    new = beats(tmp_path / "beats")[-1][1]
-    written = written_at(etcd, namespace)
-    assert written[new] < written[old], "the new term was put on record before the old one was over"
-    never_beside(tmp_path / "beats", old)
-    two.run("resign", "job")
-    until(lambda: beats(tmp_path / "beats")[-1][0] == "one", "and back")
-    never_beside(tmp_path / "beats", new)
+    """Seen in one of the turns at the latest: on a machine that is busy the notice may be over before the next in line has read it."""
+    nodes = dict(zip(("one", "two"), pair(node, text, tmp_path), strict=True))
+    for turn in range(MOST_TURNS):
+        before, after = ("one", "two") if turn % 2 == 0 else ("two", "one")
+        old = beats(tmp_path / "beats")[-1][1]
+        nodes[before].run("resign", "job")
+        until(lambda to=after: beats(tmp_path / "beats")[-1][0] == to, "the handover")
+        new = beats(tmp_path / "beats")[-1][1]
+        never_beside(tmp_path / "beats", old)
+        written = written_at(etcd, namespace)
+        if written[new] < written[old]:
+            break
+    else:
+        pytest.fail("no new term was put on record before the old one was over")
 
 
 def test_a_leader_whose_key_vanishes_in_its_last_moments_is_waited_for(
