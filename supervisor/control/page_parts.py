@@ -16,8 +16,8 @@ from supervisor.control import condition, describe, documents, leaders, past, vi
 from supervisor.control.ports import Facts, Ledger, LogTrouble
 from supervisor.core.events import Candidate
 from supervisor.core.happenings import Happening
-from supervisor.core.kinds import Kind
 from supervisor.core.history import gaps
+from supervisor.core.kinds import Kind
 from supervisor.core.names import ElectionName, Instant
 from supervisor.core.state import Election, Process, State
 

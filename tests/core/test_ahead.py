@@ -374,7 +374,7 @@ def test_the_judgement_itself_asks_whether_a_term_may_begin() -> None:
     state = world.state
     asks = replace(state.requests, pauses={ElectionName(""): Pause(by="a test", since="")})
     for paused in (False, True):
-        draft = Draft(replace(state, requests=asks) if paused else state, now=world.now)
+        draft = Draft(replace(state, requests=asks) if paused else state, now=Instant(world.now))
         e = state.elections[JOB]
         assert e.ahead is not None
         told = ev.TermRecord(token=e.ahead.leader, value=STOPPED)

@@ -3,6 +3,7 @@
 import base64
 import json
 import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,10 @@ def _text(encoded: str) -> str:
     return base64.b64decode(encoded).decode()
 
 
+def _beats_on(file: Path, name: str) -> bool:
+    return beats(file)[-1][0] == name
+
+
 def test_a_term_begins_without_another_write(
     node: Make, text: str, tmp_path: Path, etcd: EtcdServer, namespace: str
 ) -> None:
@@ -34,7 +39,7 @@ def test_a_term_begins_without_another_write(
         before, after = ("one", "two") if turn % 2 == 0 else ("two", "one")
         old = beats(tmp_path / "beats")[-1][1]
         nodes[before].run("resign", "job")
-        until(lambda to=after: beats(tmp_path / "beats")[-1][0] == to, "the handover")
+        until(partial(_beats_on, tmp_path / "beats", after), "the handover")
         new = beats(tmp_path / "beats")[-1][1]
         never_beside(tmp_path / "beats", old)
         written = written_at(etcd, namespace)
