@@ -7,6 +7,9 @@ PYTEST_ARGS ?=
 WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
 ROUNDS ?= 40
 SEED ?=
+ROWS ?=
+QUICK ?=
+CONCH ?=
 
 SEEDS ?= 10000
 FIRST_SEED ?= 1
@@ -15,7 +18,7 @@ CORES ?= $(shell nproc)
 SECONDS ?= 60
 TARGETS ?=
 
-.PHONY: help venv demo test fuzz audit check format proto man docs docs-reference drills bench soak clean
+.PHONY: help venv demo session test fuzz audit check format proto man docs docs-reference drills bench soak clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -29,6 +32,9 @@ venv: $(VENV)/.installed ## the virtual environment, installed for development
 
 demo: venv ## three nodes, one leader, a kill -9, a takeover
 	$(BIN)/python bench/demo.py
+
+session: venv ## record docs/session anew: three nodes, failover, switchover, drain, pause, history
+	$(BIN)/python -m bench.session
 
 test: venv ## everything, real etcd included
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
@@ -59,8 +65,9 @@ docs: venv ## the site, into build/site: every link checked, nothing fetched whe
 drills: venv ## break a real fleet ROUNDS times by SEED, and judge it (root)
 	$(BIN)/python -m tests.drills --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
-bench: venv ## memory and CPU of one idle daemon
-	$(BIN)/python bench/footprint.py
+bench: venv ## beside every rival: all rows, or ROWS="switchover crash"; QUICK=1 for few rounds (root for some)
+	$(BIN)/python -m bench $(if $(QUICK),--quick) $(if $(CONCH),--conch $(CONCH)) $(ROWS) \
+		--json build/bench/result.json --plots build/bench
 
 soak: venv ## SEEDS=… simulated runs with faults, on all CORES, and then the drills
 	@seq 0 $$(($(CORES) - 1)) | xargs -P $(CORES) -I{} sh -c '$(BIN)/python -m tests.simulation --keep-going \
@@ -75,4 +82,4 @@ format: venv ## rewrite the sources as the formatter wants them
 	$(BIN)/ruff format .
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .venv-protos .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
+	rm -rf $(VENV) .venv-protos .demo .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info

@@ -14,9 +14,9 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parent.parent
-PAGES = {"index.md": "README.md", "changelog.md": "CHANGELOG.md"}
+PAGES = {"index.md": "README.md", "changelog.md": "CHANGELOG.md", "reporting.md": "SECURITY.md"}
 """Pages that are files elsewhere."""
-LINK = re.compile(r"(?<!!)\[([^]\n]*)\]\(([^)\s#:]+)(#[^)\s]*)?\)")
+LINK = re.compile(r"\]\(([^)\s#:]+)(#[^)\s]*)?\)")
 LANGUAGES = {".py": "python", ".yaml": "yaml", ".service": "ini", ".sh": "sh", ".toml": "toml", ".json": "json"}
 
 
@@ -43,12 +43,12 @@ def on_page_markdown(markdown: str, *, page: Page, **_: object) -> str:
     here = page.file.src_uri
 
     def led(match: re.Match[str]) -> str:
-        text, target, anchor = match[1], match[2], match[3] or ""
+        target, anchor = match[1], match[2] or ""
         found = _resolved(here, target)
         if found is None:
             return match[0]
         to = _page_of(found)
-        return f"[{text}]({relpath(to, str(PurePosixPath(here).parent))}{anchor})"
+        return f"]({relpath(to, str(PurePosixPath(here).parent))}{anchor})"
 
     return LINK.sub(led, markdown)
 
@@ -60,8 +60,8 @@ def on_post_page(output: str, **_: object) -> str:
 
 def _outside(src_uri: str, markdown: str) -> Iterator[str]:
     for match in LINK.finditer(markdown):
-        found = _resolved(src_uri, match[2])
-        if found is not None and not found.endswith(".md"):
+        found = _resolved(src_uri, match[1])
+        if found is not None and not (found.startswith("docs/") and not found.endswith(".py")):
             yield found
 
 
@@ -76,7 +76,7 @@ def _page_of(path: str) -> str:
     for name, source in PAGES.items():
         if path == source:
             return name
-    if path.startswith("docs/") and path.endswith((".md", ".svg", ".png", ".txt", ".cast")):
+    if path.startswith("docs/") and (ROOT / path).is_file() and not path.endswith(".py"):
         return path.removeprefix("docs/")
     if path == "docs/decisions":
         return "decisions/0001-pure-core.md"
@@ -85,6 +85,8 @@ def _page_of(path: str) -> str:
 
 def _shown(path: Path) -> str:
     name = path.relative_to(ROOT)
+    if path.suffix == ".md":
+        return path.read_text()
     if path.is_dir():
         listed = "\n\n".join(_shown(p) for p in sorted(path.iterdir()) if p.is_file())
         return f"# {name}\n\n{listed}"

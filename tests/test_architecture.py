@@ -14,8 +14,8 @@ DAEMONS_END = {"link", "pulse", "launch", "kin", "guardian"}
 """Of the guardian package, what the daemon loads; the guardian process loads the rest."""
 JUDGEMENT = {"machine", "reconcile", "election", "lifecycle", "session"}
 ADAPTERS = {"config", "etcd", "processes", "guardian", "control", "report"}
-STANDARD_ONLY = {"grpc", "google", "yaml", "pydantic", "pydantic_core", "click", "rich", "asyncio"}
-NOT_IN_THE_DAEMON = ("yaml", "pydantic", "pydantic_core", "click", "rich", "ssl", "hashlib")
+STANDARD_ONLY = {"grpc", "google", "yaml", "pydantic", "pydantic_core", "click", "rich", "textual", "asyncio"}
+NOT_IN_THE_DAEMON = ("yaml", "pydantic", "pydantic_core", "click", "rich", "textual", "ssl", "hashlib")
 """Megabytes each. The file is read in a process of its own, the command line before the exec; gRPC has its own TLS."""
 NOT_IN_THE_GUARDIAN = (*NOT_IN_THE_DAEMON, "asyncio", "grpc", "google", "dataclasses", "inspect", "pathlib", "urllib")
 LONGEST_FUNCTION_LINES = 60
@@ -63,7 +63,9 @@ def forbidden(module: str, imported: str) -> str:
         return "the daemon reads its file through config.apart, so that PyYAML and pydantic stay out of its memory"
     if mine == "cli" and other == "daemon" and words[-1] not in ("run", "elect", "start"):
         return "the command line reaches a running daemon through control.client alone"
-    if mine not in ("cli", "") and theirs[0] in ("click", "rich"):
+    if mine == "cli" and theirs[0] == "textual" and words[2] != "live":
+        return "only the live view needs it, which only `top` loads; the other verbs start without it"
+    if mine not in ("cli", "") and theirs[0] in ("click", "rich", "textual"):
         return "only the command line needs it; the daemon stays light"
     return ""
 

@@ -6,9 +6,12 @@ JSON, null when that is no JSON object. Seconds have at most three decimals.
 
 import dataclasses
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from supervisor.control import documents, views
-from supervisor.core.history import Gaps
+
+if TYPE_CHECKING:  # it brings the core's state: a third of the start of a command that shows none
+    from supervisor.core.history import Gaps
 
 Json = dict[str, object]
 
@@ -69,7 +72,7 @@ def happening(view: views.Happening) -> Json:
     return {"schema_version": views.SCHEMA_VERSION, **shown}
 
 
-def history(view: views.History, terms: Sequence[views.TermStory], gaps: Gaps) -> Json:
+def history(view: views.History, terms: Sequence[views.TermStory], gaps: "Gaps") -> Json:
     """``history --json``."""
     return {
         "schema_version": views.SCHEMA_VERSION,

@@ -17,6 +17,7 @@ _CODES = {
     client.NotPermitted: exits.NOT_PERMITTED,
     client.UnknownName: exits.USAGE,
     client.BadSocket: exits.USAGE,
+    client.OtherVersion: exits.INTERNAL,
     client.BrokenAnswer: exits.INTERNAL,
 }
 

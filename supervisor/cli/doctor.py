@@ -28,6 +28,7 @@ from supervisor.core.fitness.facts import MachineFacts, PlaceFacts
 from supervisor.core.fitness.finding import Finding, Grade, fine, problem, warn, worst
 from supervisor.core.names import Instant
 from supervisor.core.spec import EtcdSpec, Spec
+from supervisor.core.stop_budget import stop_budget_seconds
 from supervisor.etcd.examine import examine
 from supervisor.etcd.local import LocalEtcdMissing
 from supervisor.etcd.local import find as find_local_etcd
@@ -110,7 +111,7 @@ def _look(chosen: Path, node: str | None, unit_name: str | None, state_dir: Path
         )
     where += [] if spec is None else places.logs(spec.process_specs().values())
     running = machine.daemon(control)
-    found += _machine(chosen, unit_name, running, where, 0 if spec is None else len(spec.process_specs()))
+    found += _machine(chosen, unit_name, running, where, spec)
     if spec is not None and spec.elections:
         found += _etcd(spec, running)
     return found
@@ -152,7 +153,7 @@ def _read_places(loaded: Loaded) -> list[PlaceFacts]:
 
 
 def _machine(
-    chosen: Path, unit_name: str | None, running: views.Status | None, where: Sequence[PlaceFacts], processes: int
+    chosen: Path, unit_name: str | None, running: views.Status | None, where: Sequence[PlaceFacts], spec: Spec | None
 ) -> list[Finding]:
     found: list[Finding] = []
     if unit_name is not None:
@@ -181,7 +182,8 @@ def _machine(
         containment="" if running is None else running.daemon.containment,
         places=tuple(where),
         uid=os.geteuid(),
-        processes=processes,
+        processes=0 if spec is None else len(spec.process_specs()),
+        stop_seconds=None if spec is None else stop_budget_seconds(spec),
     )
     if running is not None and running.daemon.guardian_pid is not None:
         facts = replace(facts, guardian=machine.guardian(running.daemon.guardian_pid) or facts.guardian)

@@ -8,16 +8,15 @@ import json
 import os
 import shutil
 import socket
-import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from supervisor import paths
-from supervisor.cli import completion, exits
+from supervisor.cli import completion
 from supervisor.cli.etcd_options import chosen_etcd, etcd_options, in_memory
+from supervisor.cli.made import etcd_section, literal, private_directory, said
 from supervisor.cli.options import duration
 from supervisor.cli.text import safe
 from supervisor.config import birth_values, values
@@ -76,7 +75,7 @@ def command(
     if (code := _refused(command[0])) is not None:
         return code
     content = _file(name, str(PROCESS), command, ttl, value, chosen_etcd())
-    directory = _private_directory()
+    directory = private_directory("elect")
     file = Path(in_memory("elect", json.dumps(content).encode()))
     wish = Wish(election=name, wait_seconds=wait_seconds, nonblock=nonblock, verbose=verbose)
     orders = Orders(
@@ -107,15 +106,6 @@ def _file(
     name: str, process: str, command: tuple[str, ...], ttl: str, value: str | None, etcd: "EtcdSpec"
 ) -> dict[str, object]:
     """The file, as ``run`` would read it; JSON is YAML."""
-    tls, auth = etcd.tls, etcd.auth
-    section: dict[str, object] = {
-        "endpoints": list(etcd.endpoints),
-        "discovery_srv": etcd.discovery_srv,
-        "discovery_srv_name": etcd.discovery_srv_name,
-        "namespace": etcd.namespace,
-        "tls": _said({"ca": tls.ca, "cert": tls.cert, "key": tls.key, "server_name": tls.server_name}) if tls else None,
-        "auth": {"user": auth.user, "password_file": auth.password_file} if auth else None,
-    }
     process_section = {
         "command": list(command),
         "directory": os.getcwd(),  # noqa: PTH109 # as the shell has it: a directory that was removed has no path
@@ -128,10 +118,7 @@ def _file(
         "proclaim": {"value": _value(value)} if value is not None else None,
         "leader": {"processes": {process: process_section}},
     }
-    whole = {"etcd": _said(section), "elections": {name: _said(election)}}
-    literal = _literal(whole)
-    assert isinstance(literal, dict)
-    return literal
+    return literal({"etcd": etcd_section(etcd), "elections": {name: said(election)}})
 
 
 def _may_pass(name: str) -> bool:
@@ -143,33 +130,9 @@ def _may_pass(name: str) -> bool:
     return not name.startswith("SUPERVISOR_")
 
 
-def _said(section: Mapping[str, object]) -> dict[str, object]:
-    return {key: value for key, value in section.items() if value not in (None, [])}
-
-
 def _value(text: str) -> dict[str, object]:
     try:
         found = json.loads(text)
     except ValueError:
         found = None
     return found if isinstance(found, dict) else {"value": text}
-
-
-def _literal(part: object) -> object:
-    """With every dollar sign doubled: a file's ``${VAR}`` is expanded, a command line was already."""
-    if isinstance(part, str):
-        return part.replace("$", "$$")
-    if isinstance(part, dict):
-        return {key: _literal(value) for key, value in part.items()}
-    return [_literal(item) for item in part] if isinstance(part, list) else part
-
-
-def _private_directory() -> Path:
-    """For socket and state of this one errand."""
-    without = {name: value for name, value in os.environ.items() if name != "SUPERVISOR_SOCKET"}
-    try:
-        base = paths.control_socket(without, os.geteuid()).parent / "elect"
-        base.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(dir=base, prefix=""))
-    except (paths.NoPlaceError, OSError) as error:
-        raise exits.Failure(f"no place for a control socket: {error}", exits.NOT_PERMITTED) from None

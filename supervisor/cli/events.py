@@ -13,7 +13,7 @@ from supervisor.cli.text import as_json, safe
 from supervisor.control import views
 from supervisor.core.kinds import Kind
 
-_BAD = frozenset({
+BAD = frozenset({
     Kind.PROCESS_GAVE_UP, Kind.HOOK_FAILED, Kind.CONFIG_REFUSED, Kind.ETCD_UNREACHABLE, Kind.LEASE_IN_DOUBT,
     Kind.KILL_BY_STRUCK, Kind.TOKEN_REFUSED,
 })  # fmt: skip
@@ -73,6 +73,6 @@ def _line(found: views.Happening) -> None:
         click.echo(f"supervisor: {found.missed} events came too fast to be shown", err=True)
     text = safe(f"{found.at} {found.kind:<17} {found.text}")
     if sys.stdout.isatty():
-        console_for(sys.stdout).print(Text(text, "red" if found.kind in _BAD else ""))
+        console_for(sys.stdout).print(Text(text, "red" if found.kind in BAD else ""))
     else:
         click.echo(text)

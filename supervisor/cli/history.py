@@ -49,11 +49,12 @@ def command(election: str, number: int | None, *, json_wanted: bool, color: str)
     if json_wanted:
         click.echo(as_json(answers.history(found, terms, known), indent=2))
     else:
-        show(_sheet(found, terms, known), sys.stdout, color)
+        show(history_sheet(found, terms, known), sys.stdout, color)
     return 0
 
 
-def _sheet(found: views.History, terms: tuple[views.TermStory, ...], known: Gaps) -> Sheet:
+def history_sheet(found: views.History, terms: tuple[views.TermStory, ...], known: Gaps) -> Sheet:
+    """The terms, newest first, and the gaps between them."""
     columns = (
         Column("TERM", right=True),
         Column("NODE"),

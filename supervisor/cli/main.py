@@ -28,6 +28,7 @@ _VERBS: Final = {
     "check": "Validate a file and show how each election spends its TTL.",
     "schema": "Print the JSON Schema of the file, for editors.",
     "status": "Show elections, leases, processes and what is wrong.",
+    "top": "Show everything live, with keys that act.",
     "elect": "Run one command while this process leads an election.",
     "leader": "Show who leads an election.",
     "observe": "Follow who leads, one JSON line per change.",
@@ -49,13 +50,14 @@ _VERBS: Final = {
     "completion": "Print what makes a shell complete this command.",
     "version": "Show the version of this command and of the daemon.",
     "doctor": "Look whether this machine and etcd are fit.",
+    "drill": "Rehearse a failure, and measure overlap and gap.",
     "init": "Write a commented starting file for this machine.",
 }
 """Verb to its line in ``--help``; its file is ``supervisor/cli/<verb>.py``, its command there ``command``."""
 
 EPILOG = """Exit codes: 0 fine; 64 usage; 69 etcd unreachable; 70 internal; 75 timed out or not held; 77 not permitted;
 78 bad configuration. Of status: 0 converged and healthy, 1 degraded, 3 not running, 4 unknown. Of plan: 0 nothing, 2 changes.
-Of doctor: 0 all is well, 1 warnings, 2 a problem."""
+Of doctor and drill: 0 all is well, 1 warnings, 2 a problem."""
 
 
 class Verbs(click.Group):

@@ -5,30 +5,29 @@ Promises: the trial file has no name and is gone when it is closed; nothing is m
 
 import errno
 import os
-import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from supervisor.config.permissions import steps
 from supervisor.core.evolve import replace
-from supervisor.core.fitness.facts import PlaceFacts, StepFacts
+from supervisor.core.fitness.facts import PlaceFacts
 from supervisor.core.spec import LogTarget, ProcessSpec
 
-_MAX_LINKS: Final = 40
 _NETWORK: Final = ("nfs", "cifs", "smb", "ceph", "glusterfs", "fuse.glusterfs", "fuse.sshfs", "afs", "9p")
 _TRIAL_BYTES: Final = 4096
 
 
 def file(path: Path, check: str, what: str, *, secret: bool = False) -> PlaceFacts:
     """A file that is read."""
-    return PlaceFacts(check=check, path=str(path.absolute()), what=what, steps=tuple(_steps(path)), secret=secret)
+    return PlaceFacts(check=check, path=str(path.absolute()), what=what, steps=tuple(steps(path)), secret=secret)
 
 
 def directory(path: Path, check: str, what: str) -> PlaceFacts:
     """A directory that is written to, or the one that it would be made in."""
     path = path.absolute()
-    facts = PlaceFacts(check=check, path=str(path), what=what, steps=tuple(_steps(path)))
+    facts = PlaceFacts(check=check, path=str(path), what=what, steps=tuple(steps(path)))
     there = next((at for at in (path, *path.parents) if at.exists()), Path("/"))
     if not there.is_dir():
         return replace(facts, write_error=f"{there} is not a directory")
@@ -65,50 +64,6 @@ def _trial(there: Path, *, exists: bool) -> str:
         full = error.errno in {errno.ENOSPC, errno.EDQUOT}
         return f"cannot write there: {'no space left' if full else error.strerror}"
     return ""
-
-
-def _steps(path: Path) -> Iterator[StepFacts]:
-    """Every directory and link that is passed, and the place itself, as far as they are there.
-
-    Where nobody writes, a read-only mount, modes mean nothing: those steps are left out.
-    """
-    here, left, links = Path("/"), [*path.absolute().parts[1:]], 0
-    try:
-        yield _step(here, last=not left)
-        while left:
-            name = left.pop(0)
-            if name == "..":
-                here = here.parent
-                continue
-            here = here / name
-            link = here.is_symlink()
-            if not _read_only(here.parent if link else here):
-                yield _step(here, last=not left and not link)
-            if link:
-                links += 1
-                if links > _MAX_LINKS:
-                    return
-                target = here.readlink()
-                left = [*(target.parts[1:] if target.is_absolute() else target.parts), *left]
-                here = Path("/") if target.is_absolute() else here.parent
-    except OSError:
-        return  # not there, or not ours to see: whoever needs it says so
-
-
-def _step(path: Path, *, last: bool) -> StepFacts:
-    status = path.lstat()
-    return StepFacts(
-        path=str(path),
-        uid=status.st_uid,
-        gid=status.st_gid,
-        mode=stat.S_IMODE(status.st_mode),
-        link=stat.S_ISLNK(status.st_mode),
-        last=last,
-    )
-
-
-def _read_only(path: Path) -> bool:
-    return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
 
 
 def _network(path: Path) -> str:

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from supervisor.cli.sheet import Cell, Column, Sheet, Table, Tone
 
-_STYLES = {
+STYLES = {
     Tone.PLAIN: "",
     Tone.GOOD: "green",
     Tone.WARN: "yellow",
@@ -24,8 +24,8 @@ _STYLES = {
 }
 _SIGNS = {Tone.GOOD: "● ", Tone.WARN: "◐ ", Tone.BAD: "✖ ", Tone.DIM: "  "}
 _NO_SIGN = "○ "
-_GAP = 2
-_FOLDED_CELLS = 14
+GAP = 2
+FOLDED_CELLS = 14
 """No column is folded to less."""
 
 
@@ -56,7 +56,7 @@ def _tail_heading(name: str) -> str:
 def _aligned(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
     widths = [max(cell_len(row[n]) for row in rows) for n in range(len(right))]
     lines = (
-        (" " * _GAP).join(_padded(text, w, r) for text, w, r in zip(row, widths, right, strict=True)) for row in rows
+        (" " * GAP).join(_padded(text, w, r) for text, w, r in zip(row, widths, right, strict=True)) for row in rows
     )
     return "\n".join(line.rstrip() for line in lines)
 
@@ -78,11 +78,11 @@ def pictures(sheet: Sheet, console: Console) -> Iterator[RenderableType]:
     yield _facts(sheet, signs)
     for table in sheet.tables:
         yield ""
-        yield _table(_fitting(_signed(table) if signs else table, console.width))
+        yield rich_table(fitting(signed(table) if signs else table, console.width))
     if sheet.remarks:
         grid = _grid()
         for mark, text, tone in _remarks(sheet):
-            grid.add_row(Text(mark, _STYLES[tone]), Text(text, _STYLES[tone], overflow="fold"))
+            grid.add_row(Text(mark, STYLES[tone]), Text(text, STYLES[tone], overflow="fold"))
         yield ""
         yield grid
     for name, lines in sheet.tails:
@@ -128,30 +128,31 @@ def show(sheet: Sheet, stream: TextIO, color: str = "auto") -> None:
 def _facts(sheet: Sheet, signs: bool) -> RichTable:
     grid = _grid()
     for n, (label, cell) in enumerate(sheet.facts):
-        grid.add_row(Text(label, "bold"), _text(_sign(cell) if signs and n == 0 else cell))
+        grid.add_row(Text(label, "bold"), _text(sign(cell) if signs and n == 0 else cell))
     return grid
 
 
 def _grid() -> RichTable:
-    grid = RichTable.grid(padding=(0, _GAP, 0, 0))
+    grid = RichTable.grid(padding=(0, GAP, 0, 0))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
     return grid
 
 
-def _signed(table: Table) -> Table:
+def signed(table: Table) -> Table:
     """With a sign before each cell of the marked columns."""
     marked = [n for n, column in enumerate(table.columns) if column.marked]
-    rows = (tuple(_sign(cell) if n in marked else cell for n, cell in enumerate(row)) for row in table.rows)
+    rows = (tuple(sign(cell) if n in marked else cell for n, cell in enumerate(row)) for row in table.rows)
     return Table(columns=table.columns, rows=tuple(rows))
 
 
-def _sign(cell: Cell) -> Cell:
+def sign(cell: Cell) -> Cell:
+    """The cell behind a sign that shows its tone without colour."""
     return Cell(_SIGNS.get(cell.tone, _NO_SIGN) + cell.text, cell.tone)
 
 
-def _fitting(table: Table, width: int) -> Table:
-    """The table without as many of its spare columns as must go for it to be no wider than that."""
+def fitting(table: Table, width: int, folded_cells: int = FOLDED_CELLS) -> Table:
+    """The table without as many of its spare columns as must go for it to be no wider than that, long cells folded."""
     lengths = [
         max(len(column.heading), *(cell_len(row[n].text) for row in table.rows))
         for n, column in enumerate(table.columns)
@@ -159,8 +160,8 @@ def _fitting(table: Table, width: int) -> Table:
     kept = list(range(len(lengths)))
 
     def fits(folded: bool) -> bool:
-        least = [min(lengths[n], _FOLDED_CELLS) if folded and table.columns[n].folds else lengths[n] for n in kept]
-        return sum(least) + _GAP * (len(least) - 1) <= width
+        least = [min(lengths[n], folded_cells) if folded and table.columns[n].folds else lengths[n] for n in kept]
+        return sum(least) + GAP * (len(least) - 1) <= width
 
     for spare in (1, 3, 2):
         while not fits(folded=spare != 1) and (last := [n for n in kept if table.columns[n].spare == spare]):
@@ -170,8 +171,9 @@ def _fitting(table: Table, width: int) -> Table:
     )
 
 
-def _table(table: Table) -> RichTable:
-    shown = RichTable(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="dim", show_edge=False)
+def rich_table(table: Table) -> RichTable:
+    """A table as rich draws it."""
+    shown = RichTable(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="dim", show_edge=False)
     for column in table.columns:
         _add_column(shown, column)
     for row in table.rows:
@@ -190,4 +192,4 @@ def _add_column(shown: RichTable, column: Column) -> None:
 
 
 def _text(cell: Cell) -> Text:
-    return Text(cell.text, _STYLES[cell.tone], overflow="fold")
+    return Text(cell.text, STYLES[cell.tone], overflow="fold")

@@ -73,11 +73,11 @@ class Sheet:
 
 def sheet(status: views.Status) -> Sheet:
     """The sheet of a status."""
-    tables = (_elections(status.elections), _processes(status.processes), _exits(status.processes))
+    tables = (elections_table(status.elections), processes_table(status.processes), _exits(status.processes))
     return Sheet(
         facts=tuple(_facts(status)),
         tables=tuple(table for table in tables if table.rows),
-        remarks=tuple(_remarks(status)),
+        remarks=tuple(remarks(status)),
         tails=tuple(_tails(status.processes)),
     )
 
@@ -86,12 +86,17 @@ def sheet(status: views.Status) -> Sheet:
 
 
 def _facts(status: views.Status) -> Iterable[tuple[str, Cell]]:
-    yield safe(status.daemon.node), Cell(status.condition, _CONDITION.get(status.condition, Tone.WARN))
+    yield safe(status.daemon.node), condition(status)
     yield "daemon", _daemon(status.daemon)
     yield "config", _config(status.config)
     yield "etcd", _store(status.store)
     for session in status.sessions:
         yield "lease", _session(session)
+
+
+def condition(status: views.Status) -> Cell:
+    """Whether it is well, in a word."""
+    return Cell(status.condition, _CONDITION.get(status.condition, Tone.WARN))
 
 
 def _daemon(daemon: views.Daemon) -> Cell:
@@ -145,7 +150,8 @@ def _session(session: views.Session) -> Cell:
 # --- tables --------------------------------------------------------------------------------------------------------
 
 
-def _elections(elections: Iterable[views.Election]) -> Table:
+def elections_table(elections: Iterable[views.Election]) -> Table:
+    """A row for each election."""
     return Table(
         columns=(
             Column("ELECTION", folds=True),
@@ -202,7 +208,8 @@ def _queue(e: views.Election) -> Cell:
     return Cell(f"{e.queue_position or NOTHING}/{e.queue_length}")
 
 
-def _processes(processes: Iterable[views.Process]) -> Table:
+def processes_table(processes: Iterable[views.Process]) -> Table:
+    """A row for each process."""
     return Table(
         columns=(
             Column("PROCESS", folds=True),
@@ -286,7 +293,8 @@ _PHASE = {"running": Tone.GOOD, "completed": Tone.PLAIN, "gave-up": Tone.BAD, "b
 # --- remarks -------------------------------------------------------------------------------------------------------
 
 
-def _remarks(status: views.Status) -> Iterable[tuple[str, Cell]]:
+def remarks(status: views.Status) -> Iterable[tuple[str, Cell]]:
+    """What is wrong, or worth knowing: subject and text."""
     for p in status.processes:
         if p.log_lines_lost and not p.log_trouble:
             yield safe(p.name), Cell(f"{p.log_lines_lost} of its log lines were dropped since the start", Tone.WARN)

@@ -1,7 +1,8 @@
 """``load`` in a process of its own: the daemon's way to read its file.
 
 Promises: the same Spec or the same problems as ``load.load`` with the daemon's environment; whatever the file makes of
-the reader (a crash, a hang, a hunger for memory) is one more problem of the file, and the caller goes on. PyYAML and
+the reader (a crash, a hang, a hunger for memory) is one more problem of the file, and the caller goes on. So is a reader
+of another version, which an upgrade of the installed program makes of it: it is refused before anything of it is taken over. PyYAML and
 pydantic, 9 MB, are never in the caller's memory.
 Does not: import ``load``, or wait before ``result`` is called. Nothing runs between fork and exec (a vfork, in fact), so
 it may be started beside gRPC's threads.
@@ -11,10 +12,16 @@ import io
 import pickle
 import signal
 import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
-from supervisor import interpreter
+from supervisor import __version__, interpreter
 
 if TYPE_CHECKING:
     from supervisor.config.loaded import Loaded
@@ -25,6 +32,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS: Final = 60.0
 _OURS: Final = ("supervisor.core.", "supervisor.config.")
+_AGAIN: Final = "see what is said on standard error, and try again: the machine may be short of memory or time"
 
 
 class Reading:
@@ -81,6 +89,9 @@ class Reading:
             raise self._failed(f"the process that reads it {how}")
         try:
             answer = _unpack(output)
+        except OtherVersionError as error:
+            remedy = "`systemctl restart supervisor` on this node; until then it runs what it has adopted (docs/upgrading.md)"
+            raise self._failed(str(error), remedy) from None
         except Exception as error:  # noqa: BLE001 # pickle raises whatever a class does; the file is not adopted, that is all
             raise self._failed(f"the process that reads it sent what cannot be read: {error}") from None
         from supervisor.config import (  # noqa: PLC0415 # not before the reader is started: it reads meanwhile
@@ -97,22 +108,55 @@ class Reading:
         if self._process is not None:
             self._process.kill()
 
-    def _failed(self, message: str) -> "ConfigError":
+    def _failed(self, message: str, remedy: str = _AGAIN) -> "ConfigError":
         from supervisor.config import problems  # noqa: PLC0415 # as above
 
-        remedy = "see what is said on standard error, and try again: the machine may be short of memory or time"
         problem = problems.Problem(file=str(self._path), line=1, column=1, message=message, remedy=remedy)
         return problems.ConfigError([problem], [self._path.absolute()])
 
 
+class OtherVersionError(Exception):
+    """The reader is of another version than this process: somebody has upgraded what is installed, and not restarted us."""
+
+
 def pack(answer: "Answer") -> bytes:
-    """For the pipe. Pickle: a Spec is ours, whole and typed, and so are both ends of the pipe."""
-    return pickle.dumps(answer, protocol=5)
+    """For the pipe. Pickle: a Spec is ours, whole and typed, and so are both ends of the pipe, which the first line proves."""
+    return f"{_made_by()}\n".encode() + pickle.dumps(answer, protocol=5)
 
 
 def _unpack(data: bytes) -> "Answer":
-    answer: Answer = _Unpickler(io.BytesIO(data)).load()
+    head, _, body = data.partition(b"\n")
+    if head != (ours := _made_by()).encode():
+        theirs = head.decode(errors="replace").partition(" ")[0]
+        mine = ours.partition(" ")[0]
+        between = f"it is {theirs[:40]}, and this daemon {mine}" if theirs != mine else "its specification differs"
+        raise OtherVersionError(
+            f"the supervisor that is installed is another than the one that runs ({between}); restart this daemon first"
+        )
+    answer: Answer = _Unpickler(io.BytesIO(body)).load()
     return answer
+
+
+@cache
+def _made_by() -> str:
+    """Version and shape of what is sent: pickle takes fields by their place, and would take another version's for ours."""
+    from supervisor.config import loaded  # noqa: PLC0415 # as above
+    from supervisor.core import spec  # noqa: PLC0415
+
+    homes = {c.__module__ for c in (*_classes(spec), *_classes(loaded))}
+    found = {c for home in homes if home.startswith(_OURS) for c in _classes(sys.modules[home])}
+    shapes = sorted(f"{c.__name__}({','.join(_parts(c))})" for c in found)
+    return f"{__version__} {';'.join(shapes)}"
+
+
+def _classes(module: ModuleType) -> list[type]:
+    return [value for value in vars(module).values() if isinstance(value, type)]
+
+
+def _parts(one: type) -> Iterable[str]:
+    if issubclass(one, Enum):
+        return one.__members__
+    return (f.name for f in fields(one)) if is_dataclass(one) else ()
 
 
 class _Unpickler(pickle.Unpickler):

@@ -6,6 +6,7 @@
       NotPermitted     the socket is not ours to use                                other user or group
       UnknownName      no election or process has that name                         the caller's to correct
       BadSocket        the path cannot be a control socket                          the caller's to correct
+      OtherVersion     the daemon does not know this call                           restart it with the new version
       BrokenAnswer     anything else: a bug, or another program at the socket       report it
 
 Promises: gives ``views`` and raises nothing but the errors above; every call has a time limit. Does not: print, or retry.
@@ -76,6 +77,10 @@ class UnknownName(ControlError):  # noqa: N818
 
 class BadSocket(ControlError):  # noqa: N818
     """The path cannot be a control socket."""
+
+
+class OtherVersion(ControlError):  # noqa: N818
+    """The daemon is older than this command, or newer, and has no such call."""
 
 
 class BrokenAnswer(ControlError):  # noqa: N818
@@ -270,6 +275,18 @@ class Client:
         if follow:
             raise NotRunning(f"the supervisor at {self._socket} has ended")
 
+    def queue(self, election: str) -> views.Queue:
+        """Who stands for an election."""
+        with self._errors():
+            request = control_pb2.QueueRequest(election=election)
+            return to_view(views.Queue, self._stub.Queue(request, timeout=self._answer_seconds))
+
+    def access(self) -> views.Allowed:
+        """What we may."""
+        with self._errors():
+            request = control_pb2.AccessRequest()
+            return to_view(views.Allowed, self._stub.Access(request, timeout=self._answer_seconds))
+
     def history(self, election: str) -> views.History:
         """What is on record of an election's terms."""
         with self._errors():
@@ -298,6 +315,9 @@ class Client:
                 return NotPermitted(f"{who} at {self._socket}: {details}")
             case grpc.StatusCode.NOT_FOUND:
                 return UnknownName(details)
+            case grpc.StatusCode.UNIMPLEMENTED:
+                why = "is of another version and does not know this: see `supervisor version`, and restart it with the new one"
+                return OtherVersion(f"{who} at {self._socket} {why}")
             case _:
                 return BrokenAnswer(f"{who} at {self._socket} answered {code.name}: {details}")
 

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import grpc
 from google.protobuf.message import Message
 
+from supervisor.control import views
+from supervisor.control.convert import to_message
 from supervisor.control.door import Door
 from supervisor.control.ports import Ports
 from supervisor.core.access import Access, Caller, ControlSpec, access
@@ -27,7 +29,19 @@ if TYPE_CHECKING:
     Stream = Callable[[Message, Context], AsyncGenerator[Message, None]]
 
 HARMLESS: Final = frozenset(
-    {"Status", "WatchStatus", "Plan", "Leader", "Observe", "Logs", "Events", "History", "Version"}
+    {
+        "Status",
+        "WatchStatus",
+        "Plan",
+        "Leader",
+        "Observe",
+        "Queue",
+        "Logs",
+        "Events",
+        "History",
+        "Version",
+        "Access",
+    }
 )
 """Calls that change nothing."""
 UNTOLD: Final = frozenset({"wait_seconds", "key", "content"})
@@ -47,16 +61,30 @@ def guard(service: control_pb2_grpc.ControlServicer, ports: Ports, door: Door) -
     return service
 
 
+def allowed(caller: Caller, may: Access, spec: ControlSpec | None) -> views.Allowed:
+    """What ``Access`` answers."""
+    control = may is Access.CONTROL
+    return views.Allowed(control=control, reason="" if control else _reason("change anything", caller, may, spec))
+
+
 class _Guard:
     def __init__(self, ports: Ports, door: Door) -> None:
         self._ports = ports
         self._door = door
 
-    async def pass_or_abort(self, method: str, request: Message, context: "Context") -> None:
+    def _judged(self, context: "Context") -> tuple[Caller, ControlSpec | None, Access]:
         caller = self._door.caller(context.peer()) or _NOBODY
         spec = self._ports.state().spec
         control = spec.control if spec is not None else None
-        may = of_caller(caller, control)
+        return caller, control, of_caller(caller, control)
+
+    def access(self, context: "Context") -> control_pb2.Allowed:
+        """What the caller may: the guard's own answer, for nobody else knows."""
+        caller, control, may = self._judged(context)
+        return to_message(allowed(caller, may, control), control_pb2.Allowed())
+
+    async def pass_or_abort(self, method: str, request: Message, context: "Context") -> None:
+        caller, control, may = self._judged(context)
         harmless = method in HARMLESS
         refused = may < (Access.READ if harmless else Access.CONTROL)
         if not harmless:
@@ -88,7 +116,7 @@ def group_id(name: str) -> int | None:
 def _unary(method: str, inner: "Unary", guarding: _Guard) -> "Unary":
     async def call(request: Message, context: "Context") -> Message:
         await guarding.pass_or_abort(method, request, context)
-        return await inner(request, context)
+        return guarding.access(context) if method == "Access" else await inner(request, context)
 
     return call
 

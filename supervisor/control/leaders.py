@@ -82,6 +82,30 @@ def is_ours(e: Election, candidate: Candidate) -> bool:
     return candidate.lease == e.lease and candidate.create_revision == e.create_revision
 
 
+def queue(state: State, e: Election, now: Instant) -> views.Queue:
+    """Who stands for it, as the watch last showed it."""
+    return views.Queue(
+        election=e.spec.name,
+        age_seconds=queue_age_seconds(state, e, now),
+        candidates=tuple(_standing(state, e, n, c) for n, c in enumerate(e.queue, 1)),
+    )
+
+
+def _standing(state: State, e: Election, position: int, c: Candidate) -> views.Standing:
+    document, said = documents.read_whole(c.value) or (None, {})
+    priority, ours = said.get("priority"), is_ours(e, c)
+    return views.Standing(
+        position=position,
+        node=state.node if ours else document.node if document else "",
+        key=c.key,
+        token=c.create_revision,
+        state=document.state if document else "",
+        health=document.health if document else "",
+        priority=priority if isinstance(priority, int) and not isinstance(priority, bool) else None,
+        ours=ours,
+    )
+
+
 def _held(e: Election) -> Candidate | None:
     """Our own key while a term of ours stands and nobody says that the key is gone."""
     if e.phase not in _IN_OFFICE or e.key_lost or e.term is None or e.lease is None:

@@ -15,6 +15,7 @@ import grpc
 
 from supervisor.control import asked, condition, describe, leaders, outcomes, past, plans, views, watching
 from supervisor.control.convert import to_message
+from supervisor.control.guard import LONGEST_WORD
 from supervisor.control.mover import MovingCalls
 from supervisor.control.ports import Ports
 from supervisor.core import document, planning
@@ -250,6 +251,14 @@ class ControlService(MovingCalls):
         e = await asked.election(state, request.election, context)
         return to_message(describe.observation(state, e, self._ports.now()), control_pb2.Observation())
 
+    async def Queue(  # noqa: N802
+        self, request: control_pb2.QueueRequest, context: "Context"
+    ) -> control_pb2.Queue:
+        """Who stands for it now."""
+        state = self._ports.state()
+        e = await asked.election(state, request.election, context)
+        return to_message(leaders.queue(state, e, self._ports.now()), control_pb2.Queue())
+
     async def Observe(  # noqa: N802
         self, request: control_pb2.ObserveRequest, context: "Context"
     ) -> AsyncGenerator[control_pb2.Observation, None]:
@@ -319,7 +328,7 @@ class ControlService(MovingCalls):
     ) -> control_pb2.History:
         """What is on record of an election's terms; of one that no file names any more, too."""
         name = request.election
-        nameable = 0 < len(name) <= asked.LONGEST_WORD and "/" not in name and "\0" not in name
+        nameable = 0 < len(name) <= LONGEST_WORD and "/" not in name and "\0" not in name
         told = await self._ports.history(ElectionName(name)) if nameable else None
         if told is None or not told.pages:
             await asked.election(self._ports.state(), request.election, context)

@@ -405,6 +405,37 @@ class Happening:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """One candidate of an election."""
+
+    position: int
+    node: str
+    key: str
+    token: int
+    state: str
+    health: str
+    priority: int | None
+    ours: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """Who stands for an election, the leader first."""
+
+    election: str
+    age_seconds: float | None
+    candidates: tuple[Standing, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowed:
+    """What a caller may."""
+
+    control: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
     """Which program answers."""
 

@@ -14,6 +14,8 @@ from supervisor.core import document, records
 from supervisor.core.names import Token
 
 PERCENTILES = (50, 90, 99)
+MOST_SECONDS = 1e10
+"""A gap of three centuries is nonsense; so is a number that no float can hold."""
 SURE = frozenset({"one-clock", "two-spans"})
 """Of the ways in which a gap is known (``ledger.GapBy``), those that measure all of it, and compare no clocks."""
 
@@ -114,7 +116,7 @@ def _story(page: Page, *, newest: bool) -> Story:
     else:
         standing, cause = Standing.LEADING, ""
     gap = both.get("gap")
-    known = isinstance(gap, int | float) and not isinstance(gap, bool) and math.isfinite(gap) and gap >= 0
+    known = isinstance(gap, int | float) and not isinstance(gap, bool) and 0 <= gap < MOST_SECONDS
     return Story(
         token=page.token,
         node=_text(both.get("node")),

@@ -7,7 +7,6 @@ Does not: carry secrets, or say who leads (the queue does).
 """
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -118,7 +117,7 @@ def _text(value: object) -> str:
 def _seconds(value: object, otherwise: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return otherwise
-    if not math.isfinite(value) or not 0 <= value <= LONGEST_TTL_SECONDS:
+    if not 0 <= value <= LONGEST_TTL_SECONDS:  # neither NaN is, nor a whole number that no float can hold
         return otherwise
     return float(value)
 

@@ -676,6 +676,54 @@ class Happening(_message.Message):
     missed: int
     def __init__(self, number: _Optional[int] = ..., at: _Optional[str] = ..., node: _Optional[str] = ..., kind: _Optional[str] = ..., election: _Optional[str] = ..., process: _Optional[str] = ..., token: _Optional[int] = ..., text: _Optional[str] = ..., facts: _Optional[str] = ..., missed: _Optional[int] = ...) -> None: ...
 
+class QueueRequest(_message.Message):
+    __slots__ = ("election",)
+    ELECTION_FIELD_NUMBER: _ClassVar[int]
+    election: str
+    def __init__(self, election: _Optional[str] = ...) -> None: ...
+
+class Queue(_message.Message):
+    __slots__ = ("election", "age_seconds", "candidates")
+    ELECTION_FIELD_NUMBER: _ClassVar[int]
+    AGE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATES_FIELD_NUMBER: _ClassVar[int]
+    election: str
+    age_seconds: float
+    candidates: _containers.RepeatedCompositeFieldContainer[Standing]
+    def __init__(self, election: _Optional[str] = ..., age_seconds: _Optional[float] = ..., candidates: _Optional[_Iterable[_Union[Standing, _Mapping]]] = ...) -> None: ...
+
+class Standing(_message.Message):
+    __slots__ = ("position", "node", "key", "token", "state", "health", "priority", "ours")
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    HEALTH_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    OURS_FIELD_NUMBER: _ClassVar[int]
+    position: int
+    node: str
+    key: str
+    token: int
+    state: str
+    health: str
+    priority: int
+    ours: bool
+    def __init__(self, position: _Optional[int] = ..., node: _Optional[str] = ..., key: _Optional[str] = ..., token: _Optional[int] = ..., state: _Optional[str] = ..., health: _Optional[str] = ..., priority: _Optional[int] = ..., ours: bool = ...) -> None: ...
+
+class AccessRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Allowed(_message.Message):
+    __slots__ = ("control", "reason")
+    CONTROL_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    control: bool
+    reason: str
+    def __init__(self, control: bool = ..., reason: _Optional[str] = ...) -> None: ...
+
 class VersionRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

@@ -115,6 +115,16 @@ class ControlStub(object):
                 request_serializer=supervisor_dot_pb_dot_control__pb2.EventsRequest.SerializeToString,
                 response_deserializer=supervisor_dot_pb_dot_control__pb2.Happening.FromString,
                 _registered_method=True)
+        self.Queue = channel.unary_unary(
+                '/supervisor.v1.Control/Queue',
+                request_serializer=supervisor_dot_pb_dot_control__pb2.QueueRequest.SerializeToString,
+                response_deserializer=supervisor_dot_pb_dot_control__pb2.Queue.FromString,
+                _registered_method=True)
+        self.Access = channel.unary_unary(
+                '/supervisor.v1.Control/Access',
+                request_serializer=supervisor_dot_pb_dot_control__pb2.AccessRequest.SerializeToString,
+                response_deserializer=supervisor_dot_pb_dot_control__pb2.Allowed.FromString,
+                _registered_method=True)
         self.Version = channel.unary_unary(
                 '/supervisor.v1.Control/Version',
                 request_serializer=supervisor_dot_pb_dot_control__pb2.VersionRequest.SerializeToString,
@@ -241,6 +251,20 @@ class ControlServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Queue(self, request, context):
+        """Who stands for an election, in the order of the queue: whom it can be handed over to.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Access(self, request, context):
+        """What the caller may ask of this daemon.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Version(self, request, context):
         """Which program answers here.
         """
@@ -330,6 +354,16 @@ def add_ControlServicer_to_server(servicer, server):
                     servicer.Events,
                     request_deserializer=supervisor_dot_pb_dot_control__pb2.EventsRequest.FromString,
                     response_serializer=supervisor_dot_pb_dot_control__pb2.Happening.SerializeToString,
+            ),
+            'Queue': grpc.unary_unary_rpc_method_handler(
+                    servicer.Queue,
+                    request_deserializer=supervisor_dot_pb_dot_control__pb2.QueueRequest.FromString,
+                    response_serializer=supervisor_dot_pb_dot_control__pb2.Queue.SerializeToString,
+            ),
+            'Access': grpc.unary_unary_rpc_method_handler(
+                    servicer.Access,
+                    request_deserializer=supervisor_dot_pb_dot_control__pb2.AccessRequest.FromString,
+                    response_serializer=supervisor_dot_pb_dot_control__pb2.Allowed.SerializeToString,
             ),
             'Version': grpc.unary_unary_rpc_method_handler(
                     servicer.Version,
@@ -770,6 +804,60 @@ class Control(object):
             '/supervisor.v1.Control/Events',
             supervisor_dot_pb_dot_control__pb2.EventsRequest.SerializeToString,
             supervisor_dot_pb_dot_control__pb2.Happening.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Queue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/supervisor.v1.Control/Queue',
+            supervisor_dot_pb_dot_control__pb2.QueueRequest.SerializeToString,
+            supervisor_dot_pb_dot_control__pb2.Queue.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Access(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/supervisor.v1.Control/Access',
+            supervisor_dot_pb_dot_control__pb2.AccessRequest.SerializeToString,
+            supervisor_dot_pb_dot_control__pb2.Allowed.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,5 +1,6 @@
 """Reading in a process of its own: the same answer as ``load``, and nothing that a file does to the reader hurts us."""
 
+import io
 import os
 import pickle
 import signal
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from supervisor import __version__
 from supervisor.config import apart
 from supervisor.config.apart import Reading
 from supervisor.config.load import listed_nodes, load
@@ -70,4 +72,39 @@ def test_no_process_to_read_it_is_a_problem_of_the_file(tmp_path: Path, monkeypa
 
 def test_only_our_own_data_is_unpacked() -> None:
     with pytest.raises(pickle.UnpicklingError, match=r"posix\.system is no part of a Spec"):
-        apart._unpack(pickle.dumps(os.system))
+        apart._unpack(apart._made_by().encode() + b"\n" + pickle.dumps(os.system))
+
+
+def test_a_reader_of_another_version_is_refused_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody upgraded the package under a daemon that runs: pickle would put one version's values into the other's fields."""
+    file = tmp_path / "f.yaml"
+    file.write_text("processes: {p: {command: /bin/true}}\n")
+    reading = Reading(file, node=None, hostname="h")
+    monkeypatch.setattr(apart, "__version__", "0.0.7")
+    apart._made_by.cache_clear()
+    try:
+        with pytest.raises(ConfigError) as refused:
+            reading.result()
+    finally:
+        monkeypatch.undo()
+        apart._made_by.cache_clear()
+    (problem,) = refused.value.problems
+    assert f"(it is {__version__}, and this daemon 0.0.7)" in problem.message
+    assert "restart" in problem.remedy
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda p: p.name)
+def test_everything_that_travels_is_in_the_first_line(path: Path) -> None:
+    """A field more in any class that travels makes another version of it."""
+    met: set[str] = set()
+
+    class Watching(apart._Unpickler):
+        def find_class(self, module: str, name: str) -> object:
+            met.add(name)
+            return super().find_class(module, name)
+
+    node = next(iter(listed_nodes(path, environ=os.environ, hostname="h").names), "n")
+    packed = apart.pack(load(path, environ=os.environ, node=node, hostname="h"))
+    Watching(io.BytesIO(packed.partition(b"\n")[2])).load()
+    assert "Spec" in met
+    assert not {name for name in met - {"PosixPath"} if f"{name}(" not in apart._made_by()}

@@ -12,6 +12,8 @@ import pytest
 from supervisor.config import permissions
 from supervisor.config.load import load
 from supervisor.config.problems import ConfigError
+from supervisor.core.evolve import replace
+from supervisor.core.fitness.places import Changer, changer
 
 NOBODY = 65534
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
@@ -132,9 +134,11 @@ def test_load_refuses_the_file_that_is_at_fault_and_only_for_root(file: Path) ->
     assert "the directory" in problem.message
 
 
-def test_numbers_stand_for_users_and_groups_that_have_no_name() -> None:
-    fields = dict.fromkeys(range(10), 0) | {0: stat.S_IFREG | 0o664, 4: 0, 5: 4_000_000_000}
-    status = os.stat_result(fields.values())
-    assert permissions._who(status, is_last=True) == ("may be written to by the group 4000000000", "chmod g-w")
-    owned = os.stat_result({**fields, 4: 4_000_000_000}.values())
-    assert permissions._who(owned, is_last=True) == ("belongs to the user 4000000000", "chown root")
+def test_numbers_stand_for_users_and_groups_that_have_no_name(tmp_path: Path) -> None:
+    nameless = 4_000_000_000
+    fields = dict.fromkeys(range(10), 0) | {0: stat.S_IFREG | 0o664, 4: nameless, 5: nameless}
+    (step,) = permissions._step(tmp_path, os.stat_result(fields.values()), last=True)
+    assert (step.owner, step.group) == ("", "")
+    assert changer(step, 0) == Changer(why=f"belongs to the user {nameless}", remedy="chown root")
+    found = changer(replace(step, uid=0), 0)
+    assert found == Changer(why=f"may be written to by the group {nameless}", remedy="chmod g-w")

@@ -7,6 +7,7 @@ from types import UnionType
 from typing import get_args, get_origin, get_type_hints
 
 import pytest
+from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,7 +24,7 @@ PAIRS: list[tuple[type, Descriptor]] = [
     for name in (
         "Status", "Reason", "Daemon", "Config", "Store", "Endpoint", "Session", "Election", "Leader", "Process", "Reloaded",
         "Resigned", "Restarted", "Observation", "Version", "Planned", "Change", "KeyChange", "Successor",
-        "History", "TermStory", "Happening",
+        "History", "TermStory", "Happening", "Queue", "Standing", "Allowed",
     )
 ]  # fmt: skip
 
@@ -129,3 +130,12 @@ def test_a_key_that_is_not_utf8_is_shown() -> None:
     odd = replace(states.candidate("search", token=1), key="/supervisor/\udcff")
     state = states.state(states.following("search", first=odd))
     to_message(describe.status(state, states.FACTS, states.NOW), control_pb2.Status()).SerializeToString()
+
+
+@pytest.mark.parametrize(("view", "message"), PAIRS)
+def test_what_another_version_leaves_out_or_adds_is_no_error(view: type[views.View], message: Descriptor) -> None:
+    """An older daemon fills less; a newer one sends fields that this command does not know."""
+    kind = message_factory.GetMessageClass(message)
+    nothing = to_view(view, kind())
+    unknown = bytes([0xFA, 0xFF, 0x03, 3]) + b"new"  # field 8191, text
+    assert to_view(view, kind.FromString(unknown)) == nothing

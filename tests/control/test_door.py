@@ -1,7 +1,10 @@
 """Who calls is known, may do what it may, and is told of in the log."""
 
+import json
 import os
 import stat
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -38,6 +41,33 @@ def place() -> Iterator[Path]:
         yield Path(directory)
 
 
+def may(socket: Path, group: int) -> views.Allowed:
+    """What ``Access`` answers somebody of that group."""
+    code = """
+import json, os, sys
+from dataclasses import asdict
+from pathlib import Path
+from supervisor.control.client import Client
+group = int(sys.argv[2])
+os.setgroups([group]); os.setresgid(group, group, group); os.setresuid(65534, 65534, 65534)
+with Client(Path(sys.argv[1])) as connected:
+    print(json.dumps(asdict(connected.access())))
+"""
+    argv = [sys.executable, "-c", code, str(socket), str(group)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True)
+    return views.Allowed(**json.loads(done.stdout))
+
+
+def test_who_stands_is_told_and_the_owner_may_everything(serve: Serve) -> None:
+    with Client(serve().socket) as connected:
+        queue = connected.queue("billing")
+        assert [(c.position, c.node, c.ours) for c in queue.candidates][:1] == [(1, "web-1", True)]
+        assert connected.queue("search").candidates[0].node == "web-2"
+        assert connected.access() == views.Allowed(control=True, reason="")
+        with pytest.raises(client.UnknownName, match="did you mean"):
+            connected.queue("biling")
+
+
 @ROOT
 def test_one_group_acts_another_looks_the_rest_do_neither(place: Path) -> None:
     with serving(place / "s", governed(group=str(OPS), read_group=str(WATCHERS))) as daemon:
@@ -53,6 +83,10 @@ def _one_acts_another_looks(daemon: Daemon) -> None:
     assert code == 77
     assert f"may look but not resign: that takes group {OPS} (control.group), or sudo" in err
     assert as_group(daemon.socket, OPS, "resign", "search")[0] == 75  # not held: it was let in
+    assert may(daemon.socket, OPS) == views.Allowed(control=True, reason="")
+    looks = may(daemon.socket, WATCHERS)
+    assert not looks.control
+    assert f"may look but not change anything: that takes group {OPS} (control.group), or sudo" in looks.reason
     code, _, err = as_group(daemon.socket, 64_103, "status")
     assert code == 77
     assert f"is in none of the groups of this supervisor ({OPS}, {WATCHERS})" in err

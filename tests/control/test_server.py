@@ -11,10 +11,11 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import grpc
 import pytest
 
 from supervisor.control import client, describe, views
-from supervisor.control.client import Client
+from supervisor.control.client import Client, OtherVersion
 from supervisor.control.ports import ReloadOutcome
 from supervisor.control.server import ControlServer, ServeError
 from supervisor.core.events import Event
@@ -388,6 +389,18 @@ def test_somebody_who_speaks_something_else(tmp_path: Path) -> None:
         with Client(tmp_path / "s", answer_seconds=5) as connected, pytest.raises(client.ControlError):
             connected.status()
         thread.join(10)
+
+
+def test_a_daemon_of_another_version_that_lacks_a_call(tmp_path: Path) -> None:
+    socket = tmp_path / "s"
+    server = grpc.server(ThreadPoolExecutor(1))
+    server.add_insecure_port(f"unix:{socket}")
+    server.start()
+    try:
+        with Client(socket) as client, pytest.raises(OtherVersion, match="of another version and does not know this"):
+            client.history("job")
+    finally:
+        server.stop(None).wait()
 
 
 def test_a_process_that_ended_is_described_after_it_is_gone(serve: Serve) -> None:

@@ -160,6 +160,13 @@ def test_a_machine_that_is_well() -> None:
         (replace(MACHINE, unit=replace(UNIT, watchdog_seconds=0)), [("unit.watchdog", "warning")]),
         (replace(MACHINE, unit=replace(UNIT, notify=False)), [("unit.type", "warning")]),
         (replace(MACHINE, unit=replace(UNIT, restart="no")), [("unit.restart", "warning")]),
+        (replace(MACHINE, unit=UNIT, stop_seconds=90), []),
+        (replace(MACHINE, unit=UNIT, stop_seconds=91), [("unit.stop", "warning")]),
+        (replace(MACHINE, unit=replace(UNIT, stop_seconds=0), stop_seconds=3600), []),
+        (
+            replace(MACHINE, unit=replace(UNIT, notify=False, stop_seconds=5), stop_seconds=6),
+            [("unit.type", "warning"), ("unit.stop", "warning")],
+        ),
         (replace(MACHINE, unit=replace(UNIT, memlock=8_388_608)), [("guardian.memory", "warning")]),
         (replace(MACHINE, unit=replace(UNIT, rtprio=0)), [("guardian.scheduling", "warning")]),
         (replace(MACHINE, unit=replace(UNIT, nofile=32)), [("limits.nofile", "problem")]),

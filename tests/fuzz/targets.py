@@ -53,8 +53,8 @@ from supervisor.processes.datagrams import Journal, Sender, Syslog
 from supervisor.processes.envfile import parse_environment_file
 from supervisor.processes.lines import LineCutter, neutralise, printable
 from supervisor.processes.rendering import Rendering
-from supervisor.report import health
-from supervisor.report.http import Answer, HttpServer
+from supervisor.report import health, page
+from supervisor.report.http import Answer, HttpServer, Request, _encode
 from supervisor.report.logline import Level, LogLine
 from supervisor.report.logline import render as render_line
 from tests.control import states
@@ -278,19 +278,21 @@ def output(data: bytes) -> None:
 
 
 def http(data: bytes) -> None:
-    """A request to the health endpoint; and the same bytes as a probed process's answer."""
+    """A request to the page and the health endpoint; and the same bytes as a probed process's answer."""
     loop().run_until_complete(_http(data))
 
 
 async def _http(data: bytes) -> None:
-    async def answer(path: str, query: str) -> Answer:
-        return health.answer(path, query, state=states.troubled(), now=states.NOW, loop_lag_seconds=0.0)
+    async def answer(request: Request) -> Answer:
+        if (refused := page.refusal(request, ("node.example",))) is not None or request.path == "/":
+            return refused or page.html()
+        return health.answer(request.path, request.query, state=states.troubled(), now=states.NOW, loop_lag_seconds=0.0)
 
     asked = asyncio.StreamReader(limit=8192)
     asked.feed_data(data)
     asked.feed_eof()
-    reply = await HttpServer(answer)._reply(asked)  # the parser, without a socket
-    head, _, _ = reply.partition(b"\r\n\r\n")
+    said, head_only = await HttpServer(answer)._answered(asked)  # the parser, without a socket
+    head, _, _ = _encode(said, head_only=head_only).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 ")
     assert all(ord(" ") <= byte < 127 for byte in head.replace(b"\r\n", b""))
     told = asyncio.StreamReader(limit=looks.HEAD_BYTES)

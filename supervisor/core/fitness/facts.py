@@ -134,6 +134,9 @@ class StepFacts:
     mode: int
     link: bool = False
     last: bool = False
+    owner: str = ""
+    group: str = ""
+    """Their names, where they have any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,3 +173,5 @@ class MachineFacts:
     uid: int = 0
     processes: int = 0
     """Declared in the file."""
+    stop_seconds: float | None = None
+    """How long a whole stop may take by the file; None where there is none."""

@@ -3,6 +3,7 @@
 Promises: what a running daemon has counts before what a trial got; what the unit gives counts before what this shell has.
 """
 
+import math
 from collections.abc import Iterator
 
 from supervisor.core.fitness import places
@@ -33,7 +34,7 @@ def findings(facts: MachineFacts) -> list[Finding]:
             *_nproc(facts.trial, facts.processes, facts.uid),
         ]
     if facts.unit is not None:
-        found += _unit(facts.unit)
+        found += [*_unit(facts.unit), *_stop(facts.unit, facts.stop_seconds)]
     for place in facts.places:
         found += places.findings(place, facts.uid)
     return found
@@ -229,3 +230,22 @@ def _unit(unit: UnitFacts) -> Iterator[Finding]:
     if unit.restart in ("", "no"):
         why = "a daemon that died stays dead, and this node does not stand for election"
         yield warn("unit.restart", unit.name, "Restart=no", why=why, remedy=f"Restart=always {place}")
+
+
+def _stop(unit: UnitFacts, needed: float | None) -> Iterator[Finding]:
+    """Whether a stop by the file is over before systemd loses patience. A unit that is told of it gets more time, while we live."""
+    if needed is None or unit.stop_seconds <= 0:  # no file, or no limit
+        return
+    seen = f"TimeoutStopSec={unit.stop_seconds:g}, and a stop by the file may take {needed:g} s"
+    if needed <= unit.stop_seconds:
+        yield fine("unit.stop", unit.name, seen)
+        return
+    why = "systemd kills the daemon in the middle of an orderly stop, and what still stops is killed with it"
+    if unit.notify:
+        why = (
+            "a daemon that stops is given the time that it needs; but when it has died, its guardian's orderly stop is waited"
+            " for only so long, and then the next daemon has it kill what still stops"
+        )
+    place = _DROP_IN.format(name=unit.name)
+    remedy = f"TimeoutStopSec={math.ceil(needed)} {place}, or shorter stop.timeout in the file"
+    yield warn("unit.stop", unit.name, seen, why=why, remedy=remedy)

@@ -4,6 +4,7 @@ Whoever may change what root reads can have root run anything; so, too, by repla
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from supervisor.core.fitness.facts import PlaceFacts, StepFacts
 from supervisor.core.fitness.finding import Finding, fine, problem, warn
@@ -32,26 +33,40 @@ def findings(place: PlaceFacts, uid: int) -> list[Finding]:
 
 def _changed_by_others(place: PlaceFacts, uid: int) -> Iterator[Finding]:
     for step in place.steps:
-        found = _who(step, uid)
+        found = changer(step, uid)
         if found is not None:
-            who, remedy = found
             way = "" if step.path == place.path else f" {step.path}"
             why = f"whoever that is can put something else there, and have {'root' if uid == _ROOT else 'this user'} run or trust it"
             what = "it" if not way else "the link" if step.link else "the directory"
-            yield problem(place.check, place.path, f"{what}{way} {who}", why=why, remedy=f"run: {remedy} {step.path}")
+            mode = "" if found.remedy.startswith("chown") else f" (mode {step.mode & 0o7777:04o})"
+            remedy = f"run: {found.remedy} {step.path}"
+            yield problem(place.check, place.path, f"{what}{way} {found.why}{mode}", why=why, remedy=remedy)
             return
 
 
-def _who(step: StepFacts, uid: int) -> tuple[str, str] | None:
-    """Who else can change it, and the command against that."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changer:
+    """Somebody else who can change a place."""
+
+    why: str
+    """``may be written to by everybody``."""
+    remedy: str
+    """The command against that, but for the path: ``chmod go-w``."""
+
+
+def changer(step: StepFacts, uid: int) -> Changer | None:
+    """Who, beside this user and root, can change one step of the way to a file: the rule of ``doctor`` and of root's reading."""
     if step.uid not in (_ROOT, uid):
-        return f"belongs to the user {step.uid}", f"chown {'-h ' if step.link else ''}{uid}"
+        user = "root" if uid == _ROOT else str(uid)
+        return Changer(
+            why=f"belongs to the user {step.owner or step.uid}", remedy=f"chown {'-h ' if step.link else ''}{user}"
+        )
     if step.link or (not step.last and step.mode & _STICKY):
         return None
     if step.mode & _OTHERS_WRITE:
-        return f"may be written to by everybody (mode {step.mode & 0o7777:04o})", "chmod go-w"
+        return Changer(why="may be written to by everybody", remedy="chmod go-w")
     if step.mode & _GROUP_WRITES and step.gid != _ROOT and uid == _ROOT:
-        return f"may be written to by the group {step.gid} (mode {step.mode & 0o7777:04o})", "chmod g-w"
+        return Changer(why=f"may be written to by the group {step.group or step.gid}", remedy="chmod g-w")
     return None
 
 

@@ -1,0 +1,1 @@
+"""What we are measured beside, each used as its own manual says."""
