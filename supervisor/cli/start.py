@@ -1,66 +1,49 @@
-"""The command's first step: ``run`` in its plain forms becomes the daemon at once, everything else is click's.
+"""``supervisor start``: lift a stop or a give-up of a process, and say what became of it."""
 
-Promises: what is taken here means what ``cli.run`` makes of it (a test compares them); whatever is not plain, or
-not right, is left to click, which says so in words. Standard library only: to import click takes as long as to start a Python.
-"""
+import click
 
-import contextlib
-import os
-import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-
-from supervisor import paths
-from supervisor.daemon.handover import Orders, hand_over
-
-_VALUES = ("--node", "--state-dir", "--socket")
-_FLAGS = ("--last-good", "--insecure-permissions")
+from supervisor.cli import completion, exits
+from supervisor.cli.calls import daemon
+from supervisor.cli.options import duration, socket_option
+from supervisor.cli.text import safe
 
 
-def plain(arguments: Sequence[str], environ: Mapping[str, str], uid: int) -> Orders | None:
-    """What these words ask for, if they are ``run`` with a file or none and options in full; None for all else."""
-    if not arguments or arguments[0] != "run":
-        return None
-    given: dict[str, str] = {}
-    files: list[str] = []
-    words = iter(arguments[1:])
-    for word in words:
-        name, equals, value = word.partition("=")
-        if name in _VALUES:
-            value = value if equals else next(words, "")
-            if not value or value.startswith("-"):
-                return None
-            given[name] = value
-        elif word in _FLAGS:
-            given[word] = "yes"
-        elif word.startswith("-") or not word:
-            return None
-        else:
-            files.append(word)
-    if len(files) > 1:
-        return None
-    try:
-        socket = Path(given["--socket"]) if "--socket" in given else paths.control_socket(environ, uid)
-        state = Path(given["--state-dir"]) if "--state-dir" in given else paths.state_directory(environ, uid)
-    except paths.NoPlaceError:
-        return None
-    return Orders(
-        file=(Path(files[0]) if files else paths.DEFAULT_FILE).absolute(),
-        socket=socket.absolute(),
-        state_dir=state.absolute(),
-        node=given.get("--node"),
-        wait_etcd_seconds=None,
-        last_good="--last-good" in given,
-        insecure_permissions="--insecure-permissions" in given,
-    )
+@click.command()
+@click.argument("process", shell_complete=completion.processes)
+@click.option(
+    "--timeout",
+    type=duration,
+    default="60s",
+    show_default=True,
+    metavar="DURATION",
+    help="How long to wait for it to be ready, or for a task to complete. The start goes on after that.",
+)
+@socket_option
+def command(process: str, timeout: float) -> int:
+    """Start PROCESS, which `supervisor stop` has stopped or which has given up, and wait until it is ready.
 
-
-def main() -> None:
-    """The console script."""
-    orders = plain(sys.argv[1:], os.environ, os.geteuid())
-    if orders is not None:
-        with contextlib.suppress(OSError):  # click's way meets the same, and says it
-            hand_over(orders)
-    from supervisor.cli.main import main as main_with_click  # noqa: PLC0415 # what this file is for
-
-    main_with_click()
+    PROCESS is ELECTION/NAME, or just NAME when that is clear. What runs already, or has completed, is left alone: exit code 0.
+    It also ends the cool-down of the process's election after a give-up. Exit code 75 when it is not to run on this node now
+    (nothing holds it then: it starts with its role), when it ended again, or when the time is up first.
+    """
+    with daemon() as connected:
+        started = connected.start(process, timeout)
+    p = started.process
+    pid = f" (pid {p.pid})" if p.pid else f", {p.phase}"
+    match started.outcome:
+        case "started":
+            click.echo(safe(f"{p.name}: started{pid}"))
+            return exits.OK
+        case "already":
+            click.echo(safe(f"{p.name}: nothing to do{pid}"))
+            return exits.OK
+        case "not-wanted":
+            why = "this node does not have that role now" if p.role != "always" else "the supervisor is ending"
+            text = f"{p.name}: not started, but free to; it is a {p.role} process, and {why}"
+            raise exits.Failure(text, exits.TIMED_OUT)
+        case "failed":
+            raise exits.Failure(f"{p.name}: started, but ended again: {p.last_exit} ({p.phase})", exits.TIMED_OUT)
+        case _:
+            detail = f": {p.probe_detail}" if p.probe_detail else ""
+            waits = f", waits for {p.waiting_for}" if p.waiting_for else ""
+            raise exits.Failure(f"{p.name}: not ready within {timeout:g}s, {p.phase}{waits}{detail}", exits.TIMED_OUT)

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from supervisor.cli import main as command
 from supervisor.cli import run as verb
-from supervisor.cli.start import plain
+from supervisor.cli.entry import plain
 from supervisor.daemon.handover import Orders
 
 ENVIRON = {"SUPERVISOR_SOCKET": "/run/there/s", "SUPERVISOR_STATE_DIR": "/var/there"}
