@@ -51,13 +51,13 @@ check: venv ## lint, format, strict types, generated code current
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python protos/generate.py --check
-	$(BIN)/python docs/generate.py --check
+	$(BIN)/python -m docs.generate --check
 
 proto: venv ## regenerate supervisor/pb from protos/
 	$(BIN)/python protos/generate.py
 
 docs-reference: venv ## rewrite docs/reference from the code
-	$(BIN)/python docs/generate.py
+	$(BIN)/python -m docs.generate
 
 docs: venv ## the site, into build/site: every link checked, nothing fetched when it is read
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build

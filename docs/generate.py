@@ -1,24 +1,41 @@
-"""Writes the reference pages that are made from the code; ``--check`` fails if that would change anything."""
+"""Writes the reference pages that are made from the code; ``--check`` fails if that would change anything.
+
+Run it from the root of the repository: ``python -m docs.generate`` (``make docs-reference``).
+"""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+from docs.made import commands, environment, events, exits, graph, keys, metrics, states
 from supervisor.config import reference
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = {Path("docs/reference/file.md"): reference.page}
+PAGES: dict[str, Callable[[], str]] = {
+    "file": reference.page,
+    "commands": commands.page,
+    "environment": environment.page,
+    "events": events.page,
+    "exit-codes": exits.page,
+    "keys-in-etcd": keys.page,
+    "metrics": metrics.page,
+    "states": states.page,
+    "imports": graph.page,
+}
+"""By the name of the page below docs/reference."""
 
 
 def main() -> int:
     """Write, or compare."""
     stale = []
-    for path, page in PAGES.items():
+    for name, page in PAGES.items():
+        path = ROOT / "docs" / "reference" / f"{name}.md"
         text = page()
-        if not (ROOT / path).exists() or (ROOT / path).read_text(encoding="utf-8") != text:
-            stale.append(path)
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            stale.append(path.relative_to(ROOT))
             if "--check" not in sys.argv:
-                (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
-                (ROOT / path).write_text(text, encoding="utf-8")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")
     if "--check" not in sys.argv:
         return 0
     for path in stale:

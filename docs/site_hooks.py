@@ -14,7 +14,12 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parent.parent
-PAGES = {"index.md": "README.md", "changelog.md": "CHANGELOG.md", "reporting.md": "SECURITY.md"}
+PAGES = {
+    "index.md": "README.md",
+    "changelog.md": "CHANGELOG.md",
+    "reporting.md": "SECURITY.md",
+    "contributing.md": "CONTRIBUTING.md",
+}
 """Pages that are files elsewhere."""
 LINK = re.compile(r"\]\(([^)\s#:]+)(#[^)\s]*)?\)")
 LANGUAGES = {".py": "python", ".yaml": "yaml", ".service": "ini", ".sh": "sh", ".toml": "toml", ".json": "json"}
@@ -32,9 +37,13 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     """Add the pages that are files elsewhere, and every file of the repository that a page links to."""
     for name, source in PAGES.items():
         files.append(File.generated(config, name, content=(ROOT / source).read_text()))
-    linked = {t for f in list(files.documentation_pages()) for t in _outside(f.src_uri, f.content_string)}
-    for target in sorted(t for t in linked if files.get_file_from_path(_page_of(t)) is None):
-        files.append(File.generated(config, _page_of(target), content=_shown(ROOT / target)))
+    pages = list(files.documentation_pages())
+    while pages:  # what is added may link to more
+        linked = {t for f in pages for t in _outside(f.src_uri, f.content_string)}
+        missing = sorted(t for t in linked if files.get_file_from_path(_page_of(t)) is None)
+        pages = [File.generated(config, _page_of(target), content=_shown(ROOT / target)) for target in missing]
+        for page in pages:
+            files.append(page)
     return files
 
 
@@ -67,9 +76,16 @@ def _outside(src_uri: str, markdown: str) -> Iterator[str]:
 
 def _resolved(src_uri: str, target: str) -> str | None:
     """The file or folder of the repository that a link of a page names, as a path from the root; None if there is none."""
-    source = PAGES.get(src_uri, f"docs/{src_uri}")
-    path = normpath(str(PurePosixPath(source).parent / target))
+    path = normpath(str(_folder_of(src_uri) / target))
     return path if not path.startswith("..") and (ROOT / path).exists() else None
+
+
+def _folder_of(src_uri: str) -> PurePosixPath:
+    """Where in the repository that stands which a page shows."""
+    if not src_uri.startswith("source/"):
+        return PurePosixPath(PAGES.get(src_uri, f"docs/{src_uri}")).parent
+    shown = src_uri.removeprefix("source/").removesuffix(".md")
+    return PurePosixPath(shown) if (ROOT / shown).is_dir() else PurePosixPath(shown).parent
 
 
 def _page_of(path: str) -> str:

@@ -75,10 +75,19 @@ class Door:
         self._server = await loop.create_unix_server(lambda: _Side(self), sock=listening, backlog=ACCEPTED_AT_ONCE)
         listening.listen(WAITING)
 
-    def close(self) -> None:
-        """Take no more."""
-        if self._server is not None:
-            self._server.close()
+    async def close(self) -> None:
+        """Take no more.
+
+        Who was accepted already is made known first: asyncio forgets, and leaves open, whoever it has accepted for a server that
+        is closed by the time it would make him known.
+        """
+        if self._server is None:
+            return
+        for listening in self._server.sockets:
+            asyncio.get_running_loop().remove_reader(listening.fileno())
+        for _ in range(_LAST_TURNS):
+            await asyncio.sleep(0)
+        self._server.close()
 
     async def end(self, seconds: float = 0.5) -> None:
         """See off who is still there, when gRPC has ended: what was said to them is delivered, if they take it in time."""

@@ -126,7 +126,7 @@ class ControlServer:
             self._path.unlink()
             self._key_path.unlink(missing_ok=True)
         if self._door is not None:
-            self._door.close()
+            await self._door.close()
         await server.stop(grace_seconds)
         if self._door is not None:
             await self._door.end()

@@ -65,9 +65,11 @@ class ProcessPhase(StrEnum):
     """Where a declared process stands. A child exists in STARTING, RUNNING, STOPPING and CLEARING."""
 
     STOPPED = "stopped"
+    """No child of it, and none on its way."""
     STARTING = "starting"
     """exec asked for, not yet confirmed."""
     RUNNING = "running"
+    """Its command is being executed."""
     STOPPING = "stopping"
     """The stop signal was sent; at ``kill_at`` the containment is killed."""
     CLEARING = "clearing"

@@ -146,8 +146,11 @@ def test_only_the_daemons_user_may_have_another_file_judged(serve: Serve) -> Non
     assert key.stat().st_mode & 0o777 == 0o600
     with Client(daemon.socket) as connected:
         connected.plan(b"", "f")
-        key.write_text("wrong")
+        key.write_text("0" * 64)
         with pytest.raises(client.NotPermitted, match="only the daemon's own user"):
+            connected.plan(b"", "f")
+        key.write_text("wrong")
+        with pytest.raises(client.NotPermitted, match="it is not sent"):
             connected.plan(b"", "f")
         key.unlink()
         with pytest.raises(client.NotPermitted, match="only the daemon's own user"):

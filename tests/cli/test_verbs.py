@@ -39,7 +39,7 @@ def python(*args: object, **more: object) -> subprocess.CompletedProcess[str]:
 def test_help_lists_every_verb_and_each_has_its_own(say: Said) -> None:
     code, out, _ = say("--help")
     assert code == 0
-    verbs = ["run", "check", "schema", "status", "elect", "leader", "observe", "plan", "reload", "resign"]
+    verbs = ["run", "check", "schema", "status", "top", "elect", "leader", "observe", "plan", "reload", "resign"]
     verbs += ["switchover", "pause", "resume", "drain", "undrain"]
     verbs += [
         "start",
@@ -52,6 +52,7 @@ def test_help_lists_every_verb_and_each_has_its_own(say: Said) -> None:
         "completion",
         "version",
         "doctor",
+        "drill",
         "init",
     ]
     assert [line.split()[0] for line in out.split("Commands:")[1].splitlines()[1:] if line.strip()][

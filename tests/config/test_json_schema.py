@@ -84,7 +84,7 @@ SNIPPETS = {
 
 def whole(snippet: str) -> str:
     """A snippet that shows a few keys of a process, in a process."""
-    if re.search(r"^(elections|processes|etcd|node|control|include|metrics|notify):", snippet, re.MULTILINE):
+    if re.search(r"^(elections|processes|etcd|node|control|include|metrics|web|notify):", snippet, re.MULTILINE):
         return snippet
     return "processes:\n  example:\n    command: [example]\n" + textwrap.indent(snippet, "    ")
 

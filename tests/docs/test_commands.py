@@ -16,8 +16,10 @@ import pytest
 from supervisor.cli.main import supervisor
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
-FENCES = re.compile(r"^```(?:console|sh|bash)\b.*?\n(.*?)^```", re.DOTALL | re.MULTILINE)
+PAGES = sorted(
+    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")]
+)
+FENCES = re.compile(r"^```(?:console|sh|bash)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"`(supervisor [a-z][^`\n]*)`")
 ENDS = {"|", "||", "&&", ";", "&", ">", ">>", "<", "2>", ")", "do", "then"}
 

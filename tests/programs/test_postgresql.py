@@ -1,7 +1,7 @@
 """PostgreSQL: the standby streams from the leader, is promoted when it leads, and what was committed is there.
 
-The leader's script makes a database on the very first start, and turns a standby's data into a primary's; the standby's copies the
-leader's data and follows it. Both are what ``docs/`` recommends to copy, for two nodes.
+The scripts are those of ``examples/postgresql``: the leader's turns a standby's data into a primary's, the standby's copies the
+leader's data and follows it. The first database is made by hand, as docs/howto/postgresql.md says.
 """
 
 import os
@@ -26,28 +26,8 @@ pytestmark = [
     ),
 ]
 
-PRIMARY = """\
-#!/bin/sh
-# primary DATA PORT: the database of the leader.
-set -e
-if [ ! -e "$1/PG_VERSION" ]; then
-  initdb --pgdata "$1" --auth trust --username postgres --no-sync >/dev/null
-  echo "host replication all 127.0.0.1/32 trust" >> "$1/pg_hba.conf"
-fi
-rm -f "$1/standby.signal" "$1/postmaster.pid"   # whoever held it is proven dead
-exec postgres -D "$1" -p "$2" -k "$1" -c listen_addresses=127.0.0.1 -c fsync=off -c wal_keep_size=64MB -c hot_standby=on
-"""
-STANDBY = """\
-#!/bin/sh
-# standby DATA PORT PORT_OF_THE_LEADER: a copy of the leader's data that follows it.
-set -e
-rm -rf "$1.new"
-pg_basebackup --pgdata "$1.new" --host 127.0.0.1 --port "$3" --username postgres --write-recovery-conf --checkpoint fast --no-sync
-rm -rf "$1"
-mv "$1.new" "$1"
-chmod 700 "$1"
-exec postgres -D "$1" -p "$2" -k "$1" -c listen_addresses=127.0.0.1 -c fsync=off -c hot_standby=on
-"""
+SCRIPTS = Path(__file__).parents[2] / "examples" / "postgresql"
+OPTIONS = "-c listen_addresses=127.0.0.1 -c fsync=off -c wal_keep_size=64MB -c hot_standby=on"
 
 
 class Postgres(Program):
@@ -56,9 +36,8 @@ class Postgres(Program):
     def __init__(self, home: Path, endpoint: str, namespace: str, port: int) -> None:
         super().__init__(home, endpoint, namespace)
         self.ports = {"one": port, "two": port + 1}
-        for name, text in (("primary", PRIMARY), ("standby", STANDBY)):
-            (home / name).write_text(text)
-            (home / name).chmod(0o755)
+        for name in ("primary", "standby"):
+            shutil.copy(SCRIPTS / name, home)
         self.user = "postgres" if os.geteuid() == 0 else ""
         for node in self.ports:
             directory = home / node
@@ -66,18 +45,29 @@ class Postgres(Program):
             if self.user:
                 entry = pwd.getpwnam(self.user)
                 os.chown(directory, entry.pw_uid, entry.pw_gid)
+        self._make_the_first(home / "one" / "data")
+
+    def _make_the_first(self, data: Path) -> None:
+        assert BIN is not None
+        command = [str(BIN / "initdb"), "--pgdata", str(data), "--auth", "trust", "--username", "postgres", "--no-sync"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=60, user=self.user or None, cwd="/")
+        with (data / "pg_hba.conf").open("a") as file:
+            file.write("host replication all 127.0.0.1/32 trust\n")
 
     def election(self, node: str) -> str:
         other = self.ports["two" if node == "one" else "one"]
         data, port = self.home / node / "data", self.ports[node]
         ask = f"[pg_isready, --quiet, --host, 127.0.0.1, --port, '{port}', --timeout, '1']"
-        common = f"environment: {{PATH: '{BIN}:/usr/bin:/bin'}}" + (f", user: {self.user}" if self.user else "")
+        leader = f"host=127.0.0.1 port={other} user=postgres"
+        common = f"environment: {{PATH: '{BIN}:/usr/bin:/bin', LEADER: '{leader}'}}"
+        common += f"\n          user: {self.user}" if self.user else ""
+        options = f"-p {port} -k {data} {OPTIONS}"
         return f"""\
     leader:
       processes:
         main:
-          {common.replace(", user", chr(10) + "          user")}
-          command: {self.guarded(node, f"{self.home}/primary {data} {port}")}
+          {common}
+          command: {self.guarded(node, f"{self.home}/primary {data} {options}")}
           ready: {{exec: {ask}, every: 100ms, timeout: 2s, within: 30s}}
           health: {{exec: {ask}, every: 500ms, timeout: 2s, failures: 2, on_failure: restart}}
           restart: {{limit: 4 per 1m, backoff: 100ms}}
@@ -85,8 +75,8 @@ class Postgres(Program):
     follower:
       processes:
         standby:
-          {common.replace(", user", chr(10) + "          user")}
-          command: [{self.home}/standby, {data}, '{port}', '{other}']
+          {common}
+          command: {self.home}/standby {data} {options}
           restart: {{backoff: 200ms..1s, limit: 100 per 1m}}   # until the leader answers
           stop: {{signal: SIGINT, timeout: 10s}}
 """

@@ -244,7 +244,7 @@ def test_a_missing_range_is_named_at_the_start(node: Make, guarded: Guarded, suf
     guarded.ctl("role", "revoke-permission", "node", f"/supervisor{suffix}/", f"/supervisor{suffix}0")
     one = node("one", guarded.file())
     line = f"etcdctl role grant-permission ROLE --prefix=true readwrite /supervisor{suffix}/"
-    until(lambda: line in one.says(), "the range and the line")
+    until(lambda: f"may not read and write /supervisor{suffix}/: {line}" in one.says(), "the range and the line")
     assert one.says().count("may not read and write") == 1
     guarded.ctl(*line.replace("ROLE", "node").split()[1:])
     until(lambda: "may use all it needs again" in one.says(), "the return")
