@@ -3,7 +3,7 @@
 import re
 
 from docs.made.reading import MADE, PACKAGE, ROOT, agree, members, table
-from supervisor.core.happenings import Kind
+from supervisor.core.kinds import Kind
 
 HEAD = """\
 # Events
@@ -34,18 +34,14 @@ FIELDS = """\
 
 def page() -> str:
     """The page."""
-    told = members(PACKAGE / "core" / "happenings.py", "Kind")
+    told = members(PACKAGE / "core" / "kinds.py", "Kind")
     agree("kinds with a docstring", told=(name for name, text in told.items() if text), there=Kind.__members__)
     facts = _facts()
     agree("kinds in docs/operating.md", told=facts, there=(kind.value for kind in Kind))
     rows = [(f"`{kind.value}`", told[kind.name], facts[kind.value]) for kind in Kind]
     lines = table(("kind", "what happened", "facts"), rows)
     return (
-        MADE.format(source="supervisor/core/happenings.py and docs/operating.md")
-        + HEAD
-        + "\n".join(lines)
-        + "\n"
-        + FIELDS
+        MADE.format(source="supervisor/core/kinds.py and docs/operating.md") + HEAD + "\n".join(lines) + "\n" + FIELDS
     )
 
 

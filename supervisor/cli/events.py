@@ -11,7 +11,7 @@ from supervisor.cli.render import console_for
 from supervisor.cli.streams import stream
 from supervisor.cli.text import as_json, safe
 from supervisor.control import views
-from supervisor.core.happenings import Kind
+from supervisor.core.kinds import Kind
 
 BAD = frozenset({
     Kind.PROCESS_GAVE_UP, Kind.HOOK_FAILED, Kind.CONFIG_REFUSED, Kind.ETCD_UNREACHABLE, Kind.LEASE_IN_DOUBT,

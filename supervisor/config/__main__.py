@@ -9,6 +9,7 @@ import resource
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 if __package__ in {None, ""}:
     # Neither the working directory nor ours is in the path (-P). The package is found once; from then on it knows itself.
@@ -17,8 +18,11 @@ if __package__ in {None, ""}:
 
     sys.path.pop(0)
 
-from supervisor.config.apart import TIMEOUT_SECONDS, Answer, pack
+from supervisor.config.apart import TIMEOUT_SECONDS, pack
 from supervisor.config.problems import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from supervisor.config.apart import Answer
 
 MEMORY_BYTES = 4 << 30
 PATIENCE_SECONDS = 10.0
@@ -36,7 +40,7 @@ def main() -> None:
         pipe.write(packed)
 
 
-def _answer(path: Path, hostname: str, given: dict[str, str]) -> Answer:
+def _answer(path: Path, hostname: str, given: dict[str, str]) -> "Answer":
     from supervisor.config.lastgood import load_last_good  # noqa: PLC0415 # within the bounds, too
     from supervisor.config.load import load  # noqa: PLC0415
 

@@ -20,19 +20,20 @@ from enum import Enum
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from supervisor import __version__, interpreter
-from supervisor.config import loaded
-from supervisor.config.loaded import Loaded
-from supervisor.config.problems import ConfigError, Problem
-from supervisor.core import spec
+
+if TYPE_CHECKING:
+    from supervisor.config.loaded import Loaded
+    from supervisor.config.problems import ConfigError, Problem
+
+    Answer = Loaded | tuple[tuple[Problem, ...], tuple[Path, ...]]
+    """What the reader sends: what it loaded, or the problems with the files it met."""
 
 TIMEOUT_SECONDS: Final = 60.0
 _OURS: Final = ("supervisor.core.", "supervisor.config.")
-
-Answer = Loaded | tuple[tuple[Problem, ...], tuple[Path, ...]]
-"""What the reader sends: what it loaded, or the problems with the files it met."""
+_AGAIN: Final = "see what is said on standard error, and try again: the machine may be short of memory or time"
 
 
 class Reading:
@@ -74,7 +75,7 @@ class Reading:
         except OSError as error:
             self._refused = f"no process can be started to read it: {error.strerror}"
 
-    def result(self) -> Loaded:
+    def result(self) -> "Loaded":
         """Wait for it. Raises ConfigError, and nothing else. Call it once."""
         if self._process is None:
             raise self._failed(self._refused)
@@ -91,35 +92,40 @@ class Reading:
             answer = _unpack(output)
         except OtherVersionError as error:
             remedy = "`systemctl restart supervisor` on this node; until then it runs what it has adopted (docs/upgrading.md)"
-            problem = Problem(file=str(self._path), line=1, column=1, message=str(error), remedy=remedy)
-            raise ConfigError([problem], [self._path.absolute()]) from None
+            raise self._failed(str(error), remedy) from None
         except Exception as error:  # noqa: BLE001 # pickle raises whatever a class does; the file is not adopted, that is all
             raise self._failed(f"the process that reads it sent what cannot be read: {error}") from None
-        if isinstance(answer, Loaded):
+        from supervisor.config import (  # noqa: PLC0415 # not before the reader is started: it reads meanwhile
+            loaded,
+            problems,
+        )
+
+        if isinstance(answer, loaded.Loaded):
             return answer
-        raise ConfigError(*answer)
+        raise problems.ConfigError(*answer)
 
     def abandon(self) -> None:
         """Nobody wants it any more."""
         if self._process is not None:
             self._process.kill()
 
-    def _failed(self, message: str) -> ConfigError:
-        remedy = "see what is said on standard error, and try again: the machine may be short of memory or time"
-        problem = Problem(file=str(self._path), line=1, column=1, message=message, remedy=remedy)
-        return ConfigError([problem], [self._path.absolute()])
+    def _failed(self, message: str, remedy: str = _AGAIN) -> "ConfigError":
+        from supervisor.config import problems  # noqa: PLC0415 # as above
+
+        problem = problems.Problem(file=str(self._path), line=1, column=1, message=message, remedy=remedy)
+        return problems.ConfigError([problem], [self._path.absolute()])
 
 
 class OtherVersionError(Exception):
     """The reader is of another version than this process: somebody has upgraded what is installed, and not restarted us."""
 
 
-def pack(answer: Answer) -> bytes:
+def pack(answer: "Answer") -> bytes:
     """For the pipe. Pickle: a Spec is ours, whole and typed, and so are both ends of the pipe, which the first line proves."""
     return f"{_made_by()}\n".encode() + pickle.dumps(answer, protocol=5)
 
 
-def _unpack(data: bytes) -> Answer:
+def _unpack(data: bytes) -> "Answer":
     head, _, body = data.partition(b"\n")
     if head != (ours := _made_by()).encode():
         theirs = head.decode(errors="replace").partition(" ")[0]
@@ -135,6 +141,9 @@ def _unpack(data: bytes) -> Answer:
 @cache
 def _made_by() -> str:
     """Version and shape of what is sent: pickle takes fields by their place, and would take another version's for ours."""
+    from supervisor.config import loaded  # noqa: PLC0415 # as above
+    from supervisor.core import spec  # noqa: PLC0415
+
     homes = {c.__module__ for c in (*_classes(spec), *_classes(loaded))}
     found = {c for home in homes if home.startswith(_OURS) for c in _classes(sys.modules[home])}
     shapes = sorted(f"{c.__name__}({','.join(_parts(c))})" for c in found)

@@ -26,7 +26,7 @@ from supervisor.config import (
 from supervisor.config.units import BYTES_PER_UNIT
 from supervisor.core.birth import IoClass
 from supervisor.core.capabilities import NAMES
-from supervisor.core.happenings import Kind
+from supervisor.core.kinds import Kind
 from supervisor.core.spec import Need
 
 Json = dict[str, object]

@@ -7,7 +7,7 @@ instead. Does not: show a URL, which may hold a secret.
 from supervisor.config import values
 from supervisor.config.problems import Refused
 from supervisor.config.units import shown
-from supervisor.core.happenings import Kind
+from supervisor.core.kinds import Kind
 
 ALL = "all"
 

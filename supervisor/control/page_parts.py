@@ -15,8 +15,9 @@ from typing import Final
 from supervisor.control import condition, describe, documents, leaders, past, views
 from supervisor.control.ports import Facts, Ledger, LogTrouble
 from supervisor.core.events import Candidate
-from supervisor.core.happenings import Happening, Kind
+from supervisor.core.happenings import Happening
 from supervisor.core.history import gaps
+from supervisor.core.kinds import Kind
 from supervisor.core.names import ElectionName, Instant
 from supervisor.core.state import Election, Process, State
 

@@ -231,6 +231,21 @@ class Prove:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LookAhead:
+    """In one transaction: if our key is there, write the term's record; read who stands first, up to us, and the records.
+
+    Then the leader's record is watched from there on, until it changes, for a while.
+    -> LookedAhead, and then LeaderStopped if it comes to that.
+    """
+
+    election: ElectionName
+    lease: LeaseId
+    create_revision: Token
+    leader: Token
+    record: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmKeys:
     """Read linearizably whether these keys of ours are there. -> KeysConfirmed | KeysUnconfirmed."""
 
@@ -348,6 +363,6 @@ Action = (
     Arm | Extend | Disarm | Vacate | Spawn | Release | SignalRun | KillRun | CloseSockets | StartProbe | StopProbe
     | ConfigureLog
     | Connect | Identify | RaiseRevision | Remember | GrantLease | Renew | RevokeLease | ConfirmKeys | AskLease
-    | Campaign | Prove | CloseRecords | Chronicle | Proclaim | Resign | HandOver | WriteRequest | AskDate
+    | Campaign | Prove | LookAhead | CloseRecords | Chronicle | Proclaim | Resign | HandOver | WriteRequest | AskDate
     | Exit
 )  # fmt: skip

@@ -85,10 +85,17 @@ def prove(draft: Draft, e: Election) -> Election:
     if why := withheld(draft, e):
         again = e.phase is ElectionPhase.FOLLOWING and e.withheld == why
         return e if again else follow(draft, replace(e, withheld=why), f"first in the queue, but {why}")
-    record = _record(draft, e, Mark.STARTED)
+    record = on_record(draft, e, Mark.STARTED)
     draft.do(Prove(election=e.spec.name, lease=e.lease, create_revision=e.create_revision, record=record))
     e = replace(
-        e, withheld="", asked=True, retry_at=None, on_record=True, proofs=e.proofs + 1, proof_asked_at=draft.now
+        e,
+        withheld="",
+        asked=True,
+        retry_at=None,
+        on_record=True,
+        proofs=e.proofs + 1,
+        proof_asked_at=draft.now,
+        ahead=None,
     )
     if e.phase is not ElectionPhase.LEADING:
         since = draft.now if e.phase is not ElectionPhase.PROVING else e.since
@@ -102,8 +109,11 @@ def prove(draft: Draft, e: Election) -> Election:
 
 
 def withheld(draft: Draft, e: Election) -> str:
-    """Why no term may begin here; empty when it may. One that has begun, or may have, is not new."""
-    if e.on_record:
+    """Why no term may begin here; empty when it may. One that has begun, or may have with a proof asked for, is not new.
+
+    A look ahead begins none, though its term is on record: that is let go (``notice``).
+    """
+    if e.won_at is not None or (e.phase is ElectionPhase.PROVING and e.on_record):
         return ""
     if draft.base.requests.paused(e.spec.name) is not None:
         return "nobody moves: it is paused"
@@ -171,7 +181,7 @@ def resign(draft: Draft, e: Election, cause: str) -> Election:
     """Nothing of a term is alive: delete our key, and have its record say so."""
     assert e.lease is not None
     assert e.create_revision is not None
-    record = _record(draft, e, Mark.STOPPED) if e.on_record else b""
+    record = on_record(draft, e, Mark.STOPPED) if e.on_record else b""
     end = Resign(election=e.spec.name, lease=e.lease, create_revision=e.create_revision, record=record, forget=e.forget)
     draft.do(succession.hand_over(e, end))
     since = draft.now if e.phase is not ElectionPhase.RESIGNING else e.since
@@ -268,8 +278,8 @@ def on_queue(draft: Draft, e: Election, event: QueueChanged) -> None:
         return  # older than our key: it cannot say anything about it
     if not any(is_ours(e, c) for c in event.candidates):
         key_vanished(draft, e, "our key was deleted")
-    elif e.phase is ElectionPhase.FOLLOWING and is_ours(e, event.candidates[0]):
-        prove(draft, e)
+    elif e.phase is ElectionPhase.FOLLOWING and is_ours(e, event.candidates[0]) and e.ahead is None:
+        prove(draft, e)  # who has looked ahead may need none: ``notice.hear``, in this very step
 
 
 def on_armed(draft: Draft, e: Election, event: Armed) -> None:
@@ -308,7 +318,8 @@ def _same_words(e: Election, candidates: tuple[Candidate, ...]) -> bool:
     )
 
 
-def _record(draft: Draft, e: Election, mark: Mark) -> bytes:
+def on_record(draft: Draft, e: Election, mark: Mark) -> bytes:
+    """What is put on record of our term."""
     session = draft.session_of(e.lease)
     ttl = session.granted_seconds if session else e.spec.ttl_seconds
     margin = timing.safety_margin_seconds(e.spec, ttl)
@@ -318,7 +329,7 @@ def _record(draft: Draft, e: Election, mark: Mark) -> bytes:
 
 def last_words(draft: Draft, e: Election) -> bytes:
     """What the guardian puts on record when we are dead."""
-    return _record(draft, replace(e, cause="the daemon died", won_at=draft.now), Mark.STOPPED)
+    return on_record(draft, replace(e, cause="the daemon died", won_at=draft.now), Mark.STOPPED)
 
 
 def _confirmed_by_proof(draft: Draft, e: Election, session: Session) -> Session:

@@ -445,6 +445,6 @@ Event = (
     | StoreUnreachable | StoreReachable | StoreConfirmed | sev.EndpointsSeen | sev.StoreIdentified
     | sev.TokenRemembered | sev.RevisionRaised | sev.PermissionsSeen | sev.GatewaySeen
     | Campaigned | CampaignFailed | sev.CampaignEnded | QueueChanged | FirstRead | ReadFirstFailed
-    | KeysConfirmed | KeysUnconfirmed | LeaseSeen | LeaseUnseen | RecordsClosed | CloseRecordsFailed | sev.Chronicled
+    | KeysConfirmed | KeysUnconfirmed | LeaseSeen | LeaseUnseen | RecordsClosed | CloseRecordsFailed | sev.Chronicled | sev.LookedAhead | sev.LeaderStopped
     | Proclaimed | ProclaimFailed | Resigned | ResignFailed | Together | RequestEvent
 )  # fmt: skip

@@ -8,83 +8,16 @@ line, no environment and no value of a key. Words are made when somebody reads t
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from supervisor.core import document, ledger, movements
 from supervisor.core import events as ev
+from supervisor.core.kinds import Kind
 from supervisor.core.names import HOOK_MARK, Instant
 from supervisor.core.state import Election, ElectionPhase, Health, Process, ProcessPhase, State
 from supervisor.core.written import written
 
 VERSION = 1
 Fact = str | int | float | bool
-
-
-class Kind(StrEnum):
-    """What kind of thing happened."""
-
-    TERM_WON = "term-won"
-    """This node leads; its processes follow."""
-    TERM_GOES_ON = "term-goes-on"
-    """A handover came to nothing when its processes had ended: the same term is led on, and they start again."""
-    TERM_READY = "term-ready"
-    """All that the term runs served for the first time."""
-    TERM_ENDING = "term-ending"
-    """This node is giving the lead up, or has lost it; its processes are being stopped."""
-    TERM_ENDED = "term-ended"
-    """Nothing of the term is left, and the key is gone."""
-    LEADER_CHANGED = "leader-changed"
-    """Another node leads, as far as the watch shows."""
-    WAITING = "waiting"
-    """This node has won and starts nothing yet: an earlier term may still run."""
-    UNFIT = "unfit"
-    """This node's standby keeps it from standing."""
-    TOKEN_REFUSED = "token-refused"  # noqa: S105 # a fencing token, no secret
-    """This node takes no office: its token would be below one already seen."""
-    PAUSED = movements.PAUSED
-    """Nobody moves, in one election or in the fleet."""
-    RESUMED = movements.RESUMED
-    """Such a pause has ended."""
-    DRAINED = movements.DRAINED
-    """A node, not always this one, is to lead nothing."""
-    UNDRAINED = movements.UNDRAINED
-    """A node may lead again."""
-    SWITCHOVER = movements.SWITCHOVER
-    """A request for one has come to another stage."""
-    HANDING_OVER = movements.HANDING_OVER
-    """This node has begun to hand an election over."""
-    HANDOVER_FAILED = movements.HANDOVER_FAILED
-    """That came to nothing: this node leads on, or has lost the lead."""
-    WITHHELD = movements.WITHHELD
-    """This node is first in a queue and takes no office: nobody moves, or it is drained."""
-    PROCESS_STARTED = "process-started"
-    """Its command is being executed."""
-    PROCESS_READY = "process-ready"
-    """Its probe found it ready, or it has none."""
-    PROCESS_UNHEALTHY = "process-unhealthy"
-    """Its health probe failed often enough."""
-    PROCESS_EXITED = "process-exited"
-    """It ended, and what was decided."""
-    PROCESS_GAVE_UP = "process-gave-up"
-    """It has used up its restarts."""
-    HOOK_FAILED = "hook-failed"
-    """A hook ended otherwise than with 0, or was killed at its timeout."""
-    CONFIG_ADOPTED = "config-adopted"
-    """A file is in force."""
-    CONFIG_REFUSED = "config-refused"
-    """A file was not good; what was in force goes on."""
-    ETCD_UNREACHABLE = "etcd-unreachable"
-    """No endpoint answers."""
-    ETCD_REACHABLE = "etcd-reachable"
-    """One answers, for the first time or again."""
-    LEASE_IN_DOUBT = "lease-in-doubt"
-    """Renewals failed for too long: the terms under the lease end."""
-    KILL_BY_STRUCK = "kill-by-struck"
-    """The guardian killed a term's processes because their time was up."""
-    SLEPT = "slept"
-    """The daemon did not run for a while."""
-    STOPPING = "stopping"
-    """The daemon is ending."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +78,7 @@ def _h(
 
 def _turn(turn: movements.Turn, now: Instant) -> Happening:
     facts: dict[str, Fact] = dict(turn.facts)
-    return Happening(kind=Kind(turn.kind), at=now, election=turn.election, token=turn.token, facts=facts)
+    return Happening(kind=turn.kind, at=now, election=turn.election, token=turn.token, facts=facts)
 
 
 def _news(event: ev.Event, now: Instant) -> Iterator[Happening]:

@@ -17,6 +17,8 @@ def lease_doubted(draft: Draft, lease: LeaseId, cause: str) -> None:
     for e in draft.elections.values():
         if e.lease == lease and e.phase in elections.HELD:
             elections.step_down(draft, e, cause, lost=True)
+        elif e.lease == lease and e.ahead is not None:
+            draft.put_election(replace(e, ahead=None))  # what was a term in all but the command: no renewal revives it
 
 
 def lease_lost(draft: Draft, lease: LeaseId, cause: str) -> None:

@@ -10,8 +10,8 @@ Does not: do anything. The shell performs the actions, in their order (``actions
 from collections.abc import Mapping
 from typing import assert_never
 
-from supervisor.core import election as elections
 from supervisor.core import (
+    ahead,
     ending,
     handover,
     ledger,
@@ -27,6 +27,7 @@ from supervisor.core import (
     sights,
     tokens,
 )
+from supervisor.core import election as elections
 from supervisor.core import events as ev
 from supervisor.core import operator_events as oev
 from supervisor.core import request_events as rev
@@ -99,7 +100,7 @@ def _dispatch(draft: Draft, event: ev.Event) -> None:
         case (
             ev.Campaigned() | ev.CampaignFailed() | sev.CampaignEnded() | ev.QueueChanged() | ev.FirstRead() | ev.ReadFirstFailed()
             | ev.Proclaimed() | ev.ProclaimFailed() | ev.Resigned() | ev.ResignFailed() | oev.ResignRequested()
-            | ev.RecordsClosed() | ev.CloseRecordsFailed() | sev.Chronicled()
+            | ev.RecordsClosed() | ev.CloseRecordsFailed() | sev.Chronicled() | sev.LookedAhead() | sev.LeaderStopped()
         ):  # fmt: skip
             _on_election(draft, draft.elections.get(event.election), event)
         case (
@@ -219,7 +220,7 @@ def _on_election(
     e: Election | None,
     event: ev.Armed | ev.Disarmed | ev.DisarmRefused | ev.KillByStruck | ev.Campaigned | ev.CampaignFailed | sev.CampaignEnded | ev.QueueChanged
     | ev.FirstRead | ev.ReadFirstFailed | ev.Proclaimed | ev.ProclaimFailed | ev.Resigned | ev.ResignFailed
-    | oev.ResignRequested | ev.RecordsClosed | ev.CloseRecordsFailed | sev.Chronicled,
+    | oev.ResignRequested | ev.RecordsClosed | ev.CloseRecordsFailed | sev.Chronicled | sev.LookedAhead | sev.LeaderStopped,
 ) -> None:  # fmt: skip
     if e is None:
         return
@@ -254,6 +255,10 @@ def _on_election(
             ending.on_resign_failed(draft, e, event)
         case oev.ResignRequested():
             elections.on_resign_requested(draft, e, event)
+        case sev.LookedAhead():
+            ahead.on_looked(draft, e, event)
+        case sev.LeaderStopped():
+            ahead.on_stopped(draft, e, event)
         case sev.Chronicled():
             ledger.on_chronicled(draft, e, event)
         case ev.RecordsClosed() | ev.CloseRecordsFailed():

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from supervisor.core import requests
+from supervisor.core.kinds import Kind
 from supervisor.core.requests import Stage, Switchover
 from supervisor.core.state import Election, State
 
-PAUSED, RESUMED, DRAINED, UNDRAINED = "paused", "resumed", "drained", "undrained"
-SWITCHOVER, HANDING_OVER, HANDOVER_FAILED, WITHHELD = "switchover", "handing-over", "handover-failed", "withheld"
 TAKEN_BACK = "taken back"
 """A stage of a switchover, beside those of ``requests.Stage``."""
 
@@ -20,7 +19,7 @@ TAKEN_BACK = "taken back"
 class Turn:
     """One of them."""
 
-    kind: str
+    kind: Kind
     election: str = ""
     """Empty: it concerns the fleet, or a node."""
     token: int | None = None
@@ -34,15 +33,17 @@ def of_requests(before: State, after: State) -> Iterator[Turn]:
         return
     for name in sorted({*was.pauses, *now.pauses}):
         if name in now.pauses and name not in was.pauses:
-            yield Turn(kind=PAUSED, election=name, facts={"by": now.pauses[name].by, "since": now.pauses[name].since})
+            yield Turn(
+                kind=Kind.PAUSED, election=name, facts={"by": now.pauses[name].by, "since": now.pauses[name].since}
+            )
         elif name not in now.pauses:
-            yield Turn(kind=RESUMED, election=name)
+            yield Turn(kind=Kind.RESUMED, election=name)
     for node in sorted({*was.drains, *now.drains}):
         if node in now.drains and node not in was.drains:
             drain = now.drains[node]
-            yield Turn(kind=DRAINED, facts={"drained": node, "by": drain.by, "since": drain.since})
+            yield Turn(kind=Kind.DRAINED, facts={"drained": node, "by": drain.by, "since": drain.since})
         elif node not in now.drains:
-            yield Turn(kind=UNDRAINED, facts={"drained": node})
+            yield Turn(kind=Kind.UNDRAINED, facts={"drained": node})
     for name in sorted({*was.switchovers, *now.switchovers}):
         if name in after.elections:
             yield from _switchover(name, was.switchovers.get(name), now.switchovers.get(name))
@@ -53,12 +54,12 @@ def of_election(was: Election, e: Election) -> Iterator[Turn]:
     name = e.spec.name
     if e.handover is not None and was.handover is None:
         facts = {"to": e.handover.node, "why": e.handover.cause}
-        yield Turn(kind=HANDING_OVER, election=name, token=e.create_revision, facts=facts)
+        yield Turn(kind=Kind.HANDING_OVER, election=name, token=e.create_revision, facts=facts)
     elif failed(was, e) and was.handover is not None:
         facts = {"to": was.handover.node, "why": e.unmoved}
-        yield Turn(kind=HANDOVER_FAILED, election=name, token=e.create_revision, facts=facts)
+        yield Turn(kind=Kind.HANDOVER_FAILED, election=name, token=e.create_revision, facts=facts)
     if e.withheld and was.withheld != e.withheld:
-        yield Turn(kind=WITHHELD, election=name, facts={"why": e.withheld})
+        yield Turn(kind=Kind.WITHHELD, election=name, facts={"why": e.withheld})
 
 
 def failed(was: Election, e: Election) -> bool:
@@ -69,7 +70,7 @@ def failed(was: Election, e: Election) -> bool:
 def _switchover(name: str, was: Switchover | None, now: Switchover | None) -> Iterator[Turn]:
     if now is None:
         if was is not None and was.stage is Stage.ASKED:
-            yield Turn(kind=SWITCHOVER, election=name, facts={"stage": TAKEN_BACK, "to": was.to, "by": was.by})
+            yield Turn(kind=Kind.SWITCHOVER, election=name, facts={"stage": TAKEN_BACK, "to": was.to, "by": was.by})
         return
     if was is not None and (was.id, was.stage) == (now.id, now.stage):
         return
@@ -77,4 +78,6 @@ def _switchover(name: str, was: Switchover | None, now: Switchover | None) -> It
     if now.at is not None:
         facts["at"] = requests.in_words(now.at)
     optional: dict[str, str | int] = {"from": now.node, "why": now.why, "new_token": now.token}
-    yield Turn(kind=SWITCHOVER, election=name, facts=facts | {key: value for key, value in optional.items() if value})
+    yield Turn(
+        kind=Kind.SWITCHOVER, election=name, facts=facts | {key: value for key, value in optional.items() if value}
+    )

@@ -13,7 +13,7 @@ does not wait for it. Does not: begin a term, or let anything of a command run b
 from collections.abc import Iterable
 from itertools import islice
 
-from supervisor.core import document
+from supervisor.core import ahead, document
 from supervisor.core import election as elections
 from supervisor.core.draft import Draft
 from supervisor.core.events import Candidate
@@ -59,11 +59,19 @@ def _is_followed(e: Election) -> bool:
 
 
 def hear(draft: Draft, e: Election) -> Election:
-    """While FOLLOWING: get ready when the leader leaves and we are next; let go of what was held for too long."""
+    """While FOLLOWING: get ready when the leader leaves and we are next; let go of what was held for too long.
+
+    Where nobody may begin a term, one that is on record ahead ends as an abandoned proof does: proven empty, disarmed, *stopped* on its
+    record, and our key given up; we enter the queue anew.
+    """
+    if e.on_record and e.term is not None and (why := elections.withheld(draft, e)):
+        return elections.abandon(draft, e, f"ready to lead, but {why}")
+    if e.ahead is not None and e.queue and _is_ours(e, e.queue[0]):
+        return ahead.first(draft, e)
     is_next = _is_next(draft, e)
     if e.prepare:
         if not is_next:  # the leader has thought better of it, or somebody else leads
-            return draft.put_election(replace(e, prepare=False, held_until=EPOCH))
+            return draft.put_election(replace(e, prepare=False, held_until=EPOCH, ahead=None))
         return e if draft.now < e.held_until else draft.put_election(replace(e, prepare=False))
     if not is_next or not can_be_held(e.spec) or (e.term is not None and e.held_until != EPOCH):
         return e
@@ -72,7 +80,7 @@ def hear(draft: Draft, e: Election) -> Election:
         return e
     draft.prepared += 1
     e = draft.put_election(replace(e, prepare=True, held_until=Instant(draft.now + HELD_SECONDS)))
-    return e if e.term is not None else arm(draft, e, session, elections.last_words(draft, e))
+    return e if e.term is not None else ahead.look(draft, arm(draft, e, session, elections.last_words(draft, e)))
 
 
 def _is_next(draft: Draft, e: Election) -> bool:

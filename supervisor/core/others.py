@@ -46,6 +46,21 @@ class Predecessor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ahead:
+    """What the next in line has seen and put on record while the leader was leaving (``ahead``)."""
+
+    leader: Token
+    """Whose term comes before ours."""
+    asked_at: Instant
+    """When that was asked for: trust in the term that follows counts from then."""
+    seen: tuple[TermRecord, ...] | None = None
+    """The records there were; None: not answered yet."""
+    raft_term: int = 0
+    stopped: TermRecord | None = None
+    """The leader's record, once it says that nothing of its term is alive."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseSight:
     """What was last seen of the lease of a leader whom we wait for."""
 

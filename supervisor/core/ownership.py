@@ -80,6 +80,9 @@ def on_woke(draft: Draft) -> None:
             # What was asked before the gap may be answered with what was true before it.
             woken = replace(woken, unchecked=True, confirming_at=None, confirm_at=draft.now)
         draft.put_session(woken)
+    for e in draft.elections.values():
+        if e.ahead is not None:
+            draft.put_election(replace(e, ahead=None))
 
 
 def _held(draft: Draft, lease: LeaseId) -> Iterator[Election]:

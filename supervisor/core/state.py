@@ -25,7 +25,7 @@ from supervisor.core.names import (
     Term,
     Token,
 )
-from supervisor.core.others import Departed, LeaseSight, Past, Predecessor
+from supervisor.core.others import Ahead, Departed, LeaseSight, Past, Predecessor
 from supervisor.core.requests import Handover, Requests
 from supervisor.core.spec import ElectionSpec, HookKind, ProcessSpec, Spec, hook_name
 from supervisor.core.store import DoomedLease, Store
@@ -201,6 +201,8 @@ class Election:
     term: Term | None = None
     """The term led, being stepped down from, or while FOLLOWING or PROVING prepared for: armed, and its processes held."""
     won_at: Instant | None = None
+    ahead: Ahead | None = None
+    """While FOLLOWING: what was seen, and put on record, for a leader that is leaving (``ahead``)."""
     armed: bool = False
     """The guardian holds the term's kill-by."""
     prepare: bool = False

@@ -4,9 +4,13 @@ A part of ``events``, which names them all; apart because no election's story ne
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from supervisor.core.names import ElectionName, LeaseId, Token
 from supervisor.core.spec import EtcdSpec
+
+if TYPE_CHECKING:
+    from supervisor.core.events import Candidate, TermRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,3 +103,26 @@ class Chronicled:
     election: ElectionName
     token: Token
     problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookedAhead:
+    """Who stood first in the queue, up to two, and the records, when our term was put on record ahead of its win."""
+
+    election: ElectionName
+    asked_for: Token
+    """The create revision of our key, as in the question."""
+    front: "tuple[Candidate, ...]"
+    records: "tuple[TermRecord, ...]"
+    raft_term: int
+    problem: str = ""
+    """Why it is not known; empty: it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaderStopped:
+    """The record of the term before ours, as it became after we had looked ahead."""
+
+    election: ElectionName
+    asked_for: Token
+    record: "TermRecord"

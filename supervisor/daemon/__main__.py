@@ -21,15 +21,8 @@ if __package__ in {None, ""}:
 
     sys.path.pop(0)
 
-# asyncio imports ssl if it is there, and ssl loads libcrypto: 4.5 MB for what gRPC and ``processes.tls`` do without it.
-# None in sys.modules is the import system's own word for "not there"; it is taken back at once, so that ssl can be imported.
-sys.modules["ssl"] = None  # type: ignore[assignment]
-import asyncio  # noqa: E402, F401
-
-del sys.modules["ssl"]
-
-from supervisor.daemon.handover import Orders  # noqa: E402
-from supervisor.daemon.main import INTERNAL, run  # noqa: E402
+from supervisor.daemon.handover import Orders
+from supervisor.daemon.main import INTERNAL, run
 
 if TYPE_CHECKING:
     from supervisor.daemon.errand import Errand

@@ -4,6 +4,7 @@ Promises: whatever ends the group, the guardian is closed last, and it ends what
 """
 
 import asyncio
+import gc
 import os
 import random
 import signal
@@ -52,6 +53,9 @@ if TYPE_CHECKING:
     from supervisor.report.metrics import Moment
 
 ETCD_UNREACHABLE_EXIT_CODE = 69
+STARTED_SECONDS = 2.0
+YOUNG_OBJECTS, OLDER_ROUNDS = 5_000, (10, 10)
+"""More objects than are freed until the youngest are looked at; rounds of that until the older are (Python: 700, 10, 10)."""
 UNREACHABLE_DURING_START = "etcd was not reached in time (--wait-etcd)"
 
 
@@ -185,6 +189,7 @@ class Daemon:
                     group.create_task(self.reloader.watch(), name="file watch"),
                     group.create_task(self._manager.keep_watchdog(self._alive), name="watchdog"),
                     group.create_task(self._record.outside.run(), name="health and metrics"),
+                    group.create_task(_set_apart(), name="start over"),
                 ]
                 if wait_etcd_seconds is not None:
                     background.append(group.create_task(self._give_up_on_etcd(wait_etcd_seconds), name="wait for etcd"))
@@ -194,6 +199,7 @@ class Daemon:
                     self._errand.begin(asyncio.get_running_loop(), self.loop, self._link)
                 for event in first:
                     self.loop.post(event)
+                collect_patiently()
                 code = await self.loop.run()
                 await self._record.end()
                 if self._errand is not None:
@@ -273,7 +279,7 @@ class Daemon:
     # --- telling
 
     def _report(self, before: State, event: ev.Event, after: State, _actions: tuple[ac.Action, ...]) -> None:
-        self._write(*transitions.lines(before, event, after))
+        self._write(*transitions.lines(before, event, after), at=clock.date(self.loop.shown_at))
         self._record.note(before, event, after)
         if after.generation != before.generation:
             self._adopted(before, after)
@@ -300,10 +306,10 @@ class Daemon:
         at = self.keeper.running_last_good
         return f"; runs the last good configuration, of {at}" if at else ""
 
-    def _write(self, *lines: LogLine) -> None:
-        """Those of one step in one block: whoever writes it is woken once."""
+    def _write(self, *lines: LogLine, at: datetime | None = None) -> None:
+        """Those of one step in one block: whoever writes it is woken once. ``at``: when it was, if that is not now."""
         if lines and (self._errand is None or self._errand.wish.verbose):
-            now = datetime.now(UTC)
+            now = at or datetime.now(UTC)
             self._own.put("".join(f"{render(line, now, journal=self._journal)}\n" for line in lines).encode())
 
     def _greet(self) -> None:
@@ -347,6 +353,22 @@ class Daemon:
             last_good=self.keeper.running_last_good,
             unkept=self.keeper.trouble,
         )
+
+
+async def _set_apart() -> None:
+    """What there is once the start is over stays: the collector need not look at it again."""
+    await asyncio.sleep(STARTED_SECONDS)
+    gc.collect()
+    gc.freeze()
+
+
+def collect_patiently() -> None:
+    """Have Python look for garbage that refers to itself less often.
+
+    There is little of it, and a thousand wins that are decided in a breath make enough objects that live on to have everything looked
+    at again and again meanwhile: some tens of milliseconds each time.
+    """
+    gc.set_threshold(YOUNG_OBJECTS, *OLDER_ROUNDS)
 
 
 def _reached_etcd(state: State) -> bool:

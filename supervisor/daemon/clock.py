@@ -4,6 +4,7 @@ The wall clock can be set and CLOCK_MONOTONIC stops while the machine is suspend
 """
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 from supervisor.core.names import Instant
@@ -30,3 +31,8 @@ def wall() -> float:
 def wall_offset_seconds() -> float:
     """Wall clock less CLOCK_BOOTTIME, now."""
     return wall() - now()
+
+
+def date(at: Instant) -> datetime:
+    """When that was, or is, by the wall clock as it is set now."""
+    return datetime.fromtimestamp(at + wall_offset_seconds(), UTC)

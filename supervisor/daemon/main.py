@@ -1,7 +1,8 @@
 """``run``: lock, guardian, daemon, in that order. What ``supervisor run`` becomes.
 
 Promises: the guardian is started before gRPC is imported (this module imports neither), and only once the lock says
-that no other daemon has this socket or state directory. The file is read meanwhile, by a process of its own.
+that no other daemon has this socket or state directory. The file is read by a process of its own. Both are on their way
+before anything else of ours is imported, which takes longer than either.
 """
 
 import os
@@ -16,9 +17,11 @@ from typing import TYPE_CHECKING
 from supervisor.config.apart import Reading
 from supervisor.control import lock
 from supervisor.daemon.handover import Orders
-from supervisor.guardian.link import GuardianStartError, launch
+from supervisor.guardian.launch import GuardianStartError, begin
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from supervisor.daemon.errand import Errand
 
 _SPANS = (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0), ("seconds", 1.0))
@@ -40,15 +43,15 @@ def run(orders: Orders, *, errand: "Errand | None" = None) -> int:
     root_only = os.geteuid() == 0 and not orders.insecure_permissions
     reading = Reading(file, node=node, hostname=socket_module.gethostname(), root_only=root_only)
     try:
-        launched = launch(state_dir=state_dir, node=node or "")
+        launching = begin(state_dir=state_dir, node=node or "")
+        # Only now: gRPC's threads must not exist when the guardian is started. It and the reader get ready meanwhile.
+        run_daemon = assembly()
+        launched = launching.wait()
     except GuardianStartError as error:
         reading.abandon()
         print(f"supervisor: {error}", file=sys.stderr)
         return INTERNAL
     _leave_no_core()
-    # Only now: gRPC's threads must not exist when the guardian is started.
-    from supervisor.daemon.assemble import run_daemon  # noqa: PLC0415
-
     code = run_daemon(
         launched=launched,
         file=file,
@@ -73,6 +76,21 @@ def _leave_no_core() -> None:
     """Passwords of etcd are in this memory. Ours alone: the guardian, and with it every child, has the limit that was there."""
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+def assembly() -> "Callable[..., int]":
+    """``assemble.run_daemon``: all the rest of the daemon, imported now.
+
+    Without ssl, which asyncio imports if it is there, and which loads libcrypto: 4.5 MB that gRPC and ``processes.tls`` do without.
+    None in sys.modules is the import system's own word for "not there"; it is taken back at once, so that ssl can be imported.
+    """
+    sys.modules["ssl"] = None  # type: ignore[assignment]
+    import asyncio  # noqa: F401, PLC0415 # not before guardian and reader are started
+
+    del sys.modules["ssl"]
+    from supervisor.daemon.assemble import run_daemon  # noqa: PLC0415 # likewise
+
+    return run_daemon
 
 
 def _refuse_errand(error: Exception, orders: Orders) -> int:

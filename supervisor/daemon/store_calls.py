@@ -26,6 +26,8 @@ from supervisor.etcd.store import EtcdStore
 READ_TIMEOUT_SECONDS = 1.0
 WRITE_TIMEOUT_SECONDS = 2.0
 RAISE_TIMEOUT_SECONDS = 60.0
+LEAVING_SECONDS = 30.0
+"""For a leader that has said that it leaves: no longer is anything held for what comes after it."""
 MOST_LEDGERS_AT_ONCE = 4
 """A thousand terms that began together have a history to write each, and nobody waits for it."""
 
@@ -107,6 +109,8 @@ class StoreCalls:
                 if not self._proofs:
                     asyncio.get_running_loop().call_soon(self._flush_proofs)
                 self._proofs.append(action)
+            case ac.LookAhead():
+                self._begin(self._look_ahead(self._live(), action))
             case ac.ConfirmKeys():
                 self._begin(self._confirm(self._live(), action))
             case ac.AskLease():
@@ -232,6 +236,29 @@ class StoreCalls:
                 self._post(ev.ReadFirstFailed(election=a.election, detail=str(outcome), chance=random.random()))  # noqa: S311 # spreads retries
             else:
                 self._post(outcome)
+
+    async def _look_ahead(self, store: EtcdStore, a: ac.LookAhead) -> None:
+        name, asked_for = a.election, a.create_revision
+        try:
+            looked, record = await store.look_ahead(a, timeout_seconds=READ_TIMEOUT_SECONDS)
+        except StoreError as error:
+            nothing = sev.LookedAhead(
+                election=name, asked_for=asked_for, front=(), records=(), raft_term=0, problem=str(error)
+            )
+            self._post(nothing)
+            return
+        self._post(looked)
+        if looked.problem:
+            return
+        # Whatever fails from here on is no news: the proof is asked for then, as by anybody who has not looked.
+        with contextlib.suppress(StoreError, TimeoutError):
+            try:
+                await record.open(timeout_seconds=READ_TIMEOUT_SECONDS)
+                async with asyncio.timeout(LEAVING_SECONDS):
+                    for changed in await record.changes():
+                        self._post(sev.LeaderStopped(election=name, asked_for=asked_for, record=changed))
+            finally:
+                record.close()
 
     async def _confirm(self, store: EtcdStore, a: ac.ConfirmKeys) -> None:
         try:

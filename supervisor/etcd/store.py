@@ -7,15 +7,16 @@ events until it is cancelled. Does not: connect before it is used, or turn outco
 import asyncio
 from collections.abc import Callable, Sequence
 
+from supervisor.core.actions import LookAhead
 from supervisor.core.events import Campaigned, Event, FirstRead
 from supervisor.core.history import Page
 from supervisor.core.names import ElectionName, Instant, LeaseId, Token
 from supervisor.core.spec import CampaignWay, EtcdSpec
-from supervisor.core.store_events import CampaignEnded
-from supervisor.etcd import ledger, requests
+from supervisor.core.store_events import CampaignEnded, LookedAhead
+from supervisor.etcd import ahead, ledger, requests
 from supervisor.etcd.campaigns import CampaignCalls
 from supervisor.etcd.channel import Channels
-from supervisor.etcd.election import Candidacy, Claim, Closing, Elections, Ending, Succession, Word
+from supervisor.etcd.election import MOST_RECORDS, Candidacy, Claim, Closing, Elections, Ending, Succession, Word
 from supervisor.etcd.errors import LeaseNotFound, StoreError
 from supervisor.etcd.gateway import GatewayWatch
 from supervisor.etcd.lease import Grant, LeaseKeeper, Look, Renewal
@@ -116,6 +117,13 @@ class EtcdStore:
     async def prove(self, batch: Sequence[Claim], *, timeout_seconds: float) -> list[FirstRead | StoreError]:
         """See ``Elections.prove``."""
         return await self._elections.prove(batch, timeout_seconds=timeout_seconds)
+
+    async def look_ahead(self, a: LookAhead, *, timeout_seconds: float) -> tuple[LookedAhead, ahead.RecordWatch]:
+        """See ``ahead.look``; with the leader's record from then on, to be opened. Raises any ``StoreError``."""
+        looked, revision = await ahead.look(
+            self._channels, a, most_records=MOST_RECORDS, timeout_seconds=timeout_seconds
+        )
+        return looked, ahead.RecordWatch(self._channels, a.election, a.leader, after=revision)
 
     async def confirm(
         self, lease: LeaseId, held: Sequence[tuple[ElectionName, Token]], *, timeout_seconds: float

@@ -1,8 +1,8 @@
 """Starts the guardian, before anything that starts threads.
 
-Promises: synchronous; returns only when the guardian is on duty, and an earlier daemon's leftovers are dead; one daemon
+Promises: ``launch``, and ``Launching.wait``, return only when the guardian is on duty, and an earlier daemon's leftovers are dead; one daemon
 per state directory, by a lock that lives as long as either of the two; raises GuardianStartError saying what to do.
-Does not: import asyncio or gRPC. Call it before gRPC is imported: this is the daemon's only fork (a vfork, in fact).
+Does not: import asyncio or gRPC. Begin before gRPC is imported: this is the daemon's only fork (a vfork, in fact).
 """
 
 import fcntl
@@ -51,6 +51,29 @@ class Launched:
         return self.ready.marker.partition("-")[0]
 
 
+class Launching:
+    """A guardian that is on its way to its duty, while we do something else."""
+
+    def __init__(self, process: subprocess.Popen[bytes], wire: Wire, lock_fd: int) -> None:
+        self._process = process
+        self._wire = wire
+        self._lock_fd = lock_fd
+
+    def wait(self, timeout_seconds: float = 30.0) -> Launched:
+        """Until it is ready. Raises GuardianStartError. Call it once."""
+        process, wire = self._process, self._wire
+        try:
+            ready = _wait_ready(wire, process, timeout_seconds)
+            pidfd = os.pidfd_open(process.pid)
+        except BaseException:
+            wire.close()
+            process.kill()
+            process.wait()
+            os.close(self._lock_fd)
+            raise
+        return Launched(process=process, wire=wire, pidfd=pidfd, lock_fd=self._lock_fd, ready=ready)
+
+
 def launch(
     *,
     state_dir: Path,
@@ -59,6 +82,11 @@ def launch(
     patience_seconds: float = _PATIENCE_SECONDS,
 ) -> Launched:
     """Start the guardian of this daemon and wait until it is ready. Raises GuardianStartError."""
+    return begin(state_dir=state_dir, node=node, patience_seconds=patience_seconds).wait(timeout_seconds)
+
+
+def begin(*, state_dir: Path, node: str = "", patience_seconds: float = _PATIENCE_SECONDS) -> Launching:
+    """Start the guardian of this daemon. Raises GuardianStartError."""
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
         lock_fd = os.open(state_dir / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -69,13 +97,13 @@ def launch(
         ) from None
     try:
         _lock(lock_fd, state_dir, patience_seconds)
-        return _start(state_dir, node, lock_fd, timeout_seconds)
+        return _start(state_dir, node, lock_fd)
     except BaseException:
         os.close(lock_fd)
         raise
 
 
-def _start(state_dir: Path, node: str, lock_fd: int, timeout_seconds: float) -> Launched:
+def _start(state_dir: Path, node: str, lock_fd: int) -> Launching:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     wire = Wire(ours, max_bytes=say.MAX_PACKET_BYTES)
     script = Path(__file__).with_name("__main__.py")
@@ -102,8 +130,7 @@ def _start(state_dir: Path, node: str, lock_fd: int, timeout_seconds: float) -> 
     try:
         hello = say.Hello(node=node, root=node, state_dir=str(state_dir.resolve()))
         wire.send(say.encode(hello), [os.dup(lock_fd)])
-        ready = _wait_ready(wire, process, timeout_seconds)
-        return Launched(process=process, wire=wire, pidfd=os.pidfd_open(process.pid), lock_fd=lock_fd, ready=ready)
+        return Launching(process, wire, lock_fd)
     except BaseException:
         wire.close()
         process.kill()

@@ -17,7 +17,8 @@ from prometheus_client.registry import Collector
 
 from supervisor.core import events as ev
 from supervisor.core import history, leadership
-from supervisor.core.happenings import Happening, Kind
+from supervisor.core.happenings import Happening
+from supervisor.core.kinds import Kind
 from supervisor.core.names import Instant
 from supervisor.core.state import State
 

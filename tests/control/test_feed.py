@@ -13,7 +13,8 @@ from supervisor.control import page_parts
 from supervisor.control.feed import Feed
 from supervisor.control.ports import Heard
 from supervisor.core.events import Candidate
-from supervisor.core.happenings import Happening, Kind
+from supervisor.core.happenings import Happening
+from supervisor.core.kinds import Kind
 from supervisor.core.names import ElectionName, Instant, ProcessId, ProcessName
 from supervisor.core.state import State
 from tests.control import states

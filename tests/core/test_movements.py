@@ -2,7 +2,7 @@
 
 from supervisor.core import events as ev
 from supervisor.core import happenings, planning, records
-from supervisor.core.happenings import Kind
+from supervisor.core.kinds import Kind
 from supervisor.core.names import ElectionName, NodeName
 from supervisor.core.requests import FLEET, drain_path, drained_now, pause_path, paused_now
 from supervisor.core.state import ElectionPhase

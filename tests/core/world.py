@@ -172,6 +172,8 @@ class World:
     armed: dict[Term, tuple[LeaseId, float]] = field(default_factory=dict)
     proven: set[tuple[ElectionName, Token]] = field(default_factory=set)
     """Wins that the store has told of."""
+    looked: dict[str, tuple[Token, Token]] = field(default_factory=dict)
+    """Looks ahead: our token, and the leader's, whose record is watched."""
     remembered: set[tuple[ElectionName, Token]] = field(default_factory=set)
     vacating: set[Term] = field(default_factory=set)
     deadlines: dict[LeaseId, float] = field(default_factory=dict)
@@ -199,6 +201,8 @@ class World:
     """Tasks that have ended as expected, and in which term."""
     blind: bool = False
     """The watch shows nothing new, and does not know it."""
+    deaf: bool = False
+    """The watch of records shows nothing new, and does not know it."""
     opened_by_reload: set[Term] = field(default_factory=set)
     """Terms that began without the hook *elected*."""
     wall_offset: float = 1.6e9
@@ -403,6 +407,35 @@ class World:
         )
         self.pending.append(read)
 
+    def _on_lookahead(self, a: ac.LookAhead) -> None:
+        if ac.LookAhead in self.failing:
+            nothing = sev.LookedAhead(
+                election=a.election, asked_for=a.create_revision, front=(), records=(), raft_term=0, problem="timed out"
+            )
+            self.pending.append(nothing)
+            return
+        queue = self.store.keys.get(a.election, [])
+        records = self.store.records.setdefault(a.election, {})
+        if any(c.create_revision == a.create_revision for c in queue) and not self.full:
+            records[a.create_revision] = a.record
+        told = tuple(ev.TermRecord(token=t, value=records[t]) for t in sorted(records, reverse=True))
+        looked = sev.LookedAhead(
+            election=a.election, asked_for=a.create_revision, front=tuple(queue[:2]), records=told, raft_term=self.store.raft_term
+        )  # fmt: skip
+        self.looked[a.election] = (a.create_revision, a.leader)
+        self.pending.append(looked)
+
+    def _show_end(self, name: str) -> None:
+        """The watch of the leader's record, in no order with that of the queue."""
+        asked_for, leader = self.looked[name]
+        value = self.store.records.get(name, {}).get(leader, b"")
+        if b'"mark":"stopped"' in value and not self.deaf:
+            queue = self.store.keys.get(name, [])
+            if queue and queue[0].create_revision == asked_for:
+                self.proven.add((ElectionName(name), asked_for))
+            record = ev.TermRecord(token=leader, value=value)
+            self.pending.append(sev.LeaderStopped(election=ElectionName(name), asked_for=asked_for, record=record))
+
     def _on_confirmkeys(self, a: ac.ConfirmKeys) -> None:
         if ac.ConfirmKeys in self.failing:
             self.pending.append(ev.KeysUnconfirmed(lease=a.lease, asked_at=a.asked_at, detail="timed out"))
@@ -538,6 +571,8 @@ class World:
         """The watch reports."""
         if self.blind:
             return
+        if name in self.looked:
+            self._show_end(name)
         queue = tuple(self.store.keys.get(name, []))
         self.pending.append(
             ev.QueueChanged(election=ElectionName(name), candidates=queue, revision=self.store.revision)

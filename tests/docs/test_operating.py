@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from supervisor.config.load import load
-from supervisor.core.happenings import Kind
+from supervisor.core.kinds import Kind
 
 TEXT = (Path(__file__).parents[2] / "docs" / "operating.md").read_text()
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)

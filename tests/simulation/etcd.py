@@ -56,6 +56,8 @@ class Etcd:
         self.request_watchers: list[Callable[[], None]] = []
         self.handed: dict[tuple[ElectionName, Token], Token] = {}
         """To which key the office of each went that was handed over."""
+        self.readers: list[Callable[[ElectionName, Token, bytes], None]] = []
+        """Told of every record that is written."""
         self.deferred: list[Callable[[], object]] = []
         """Writes that came while there was no quorum, to be carried out when there is."""
         self.stale: dict[LeaseId, tuple[int, float]] | None = None
@@ -154,12 +156,31 @@ class Etcd:
         if queue and queue[0].create_revision == create_revision:
             self.revision += 1
             records[create_revision] = record
+            self._tell(election, create_revision, record)
         newest = sorted(records, reverse=True)[:MOST_RECORDS]
         told = tuple(TermRecord(token=t, value=records[t]) for t in newest)
         first = queue[0] if queue else None
         return FirstRead(
             election=election, asked_for=create_revision, first=first, records=told, raft_term=self.raft_term
         )
+
+    def look_ahead(self, election: ElectionName, create_revision: Token, record: bytes) -> tuple[Queue, FirstRead]:
+        """The record is written if the key is there; then the first two and the records are read."""
+        queue = self.queues.get(election, ())
+        records = self.records.setdefault(election, {})
+        if self.has(election, create_revision):
+            self.revision += 1
+            records[create_revision] = record
+            self._tell(election, create_revision, record)
+        newest = sorted(records, reverse=True)[:MOST_RECORDS]
+        told = tuple(TermRecord(token=t, value=records[t]) for t in newest)
+        return queue[:2], FirstRead(
+            election=election, asked_for=create_revision, first=None, records=told, raft_term=self.raft_term
+        )
+
+    def _tell(self, election: ElectionName, token: Token, value: bytes) -> None:
+        for reader in list(self.readers):
+            reader(election, token, value)
 
     def missing(self, keys: tuple[tuple[ElectionName, Token], ...]) -> tuple[ElectionName, ...]:
         """Those that are not there."""
@@ -236,6 +257,7 @@ class Etcd:
         for record in records:
             if record.token in there:
                 there[record.token] = record.value
+                self._tell(election, record.token, record.value)
 
     def delete(self, election: ElectionName, revision: Token, why: str) -> None:
         """One key goes."""

@@ -89,7 +89,10 @@ RECIPES: tuple[Recipe, ...] = (
 waking of etcd's leader, backwards). All at one leading node."""
 
 
-FOCUSES: tuple[Recipe, ...] = (*RECIPES, (("pause guardian", 5.0, 2.0),))
+FOCUSES: tuple[Recipe, ...] = (
+    *RECIPES, (("pause guardian", 5.0, 2.0),), (("resign", 0.0, 1.0), ("delete key", 0.0, 0.1)),
+    (("resign", 0.0, 1.0), ("delete key", 0.0, 1.0), ("delete key", 0.0, 1.0)),
+)  # fmt: skip
 
 
 def plan(seed: int) -> Plan:
@@ -136,7 +139,7 @@ def focused(seed: int, recipe: int) -> Plan:
     rng = Random(f"focused {seed}")
     leader = (process("work", election="job0", restart=RESTART),)
     desired = spec(
-        election("job0", leader=leader, ttl_seconds=rng.choice((4, 6, 8, 10) if recipe < len(RECIPES) else (2, 3)))
+        election("job0", leader=leader, ttl_seconds=rng.choice((4, 6, 8, 10) if recipe != len(RECIPES) else (2, 3)))
     )
     together = _together(rng, FOCUSES[recipe], 35.0, desired)
     return Plan(seed, rng.choice((2, 3)), desired, 35.0, tuple(sorted(together, key=lambda f: f.at)))

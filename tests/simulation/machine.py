@@ -15,15 +15,16 @@ from supervisor.core import events as ev
 from supervisor.core import machine as core
 from supervisor.core import request_events as rev
 from supervisor.core import store_events as sev
-from supervisor.core.names import Home, Instant, NodeName, RunId
+from supervisor.core.names import ElectionName, Home, Instant, NodeName, RunId
 from supervisor.core.schedule import next_due
 from supervisor.core.spec import Spec
 from supervisor.daemon.loop import GAP_SECONDS, LONGEST_SLEEP_SECONDS
 from supervisor.daemon.store_calls import READ_TIMEOUT_SECONDS, WRITE_TIMEOUT_SECONDS
 from supervisor.etcd import hedge
+from tests.simulation.etcd import Queue
 from tests.simulation.guardian import DIE_SECONDS, Child, Guardian
 from tests.simulation.kernel import Actor, Kernel
-from tests.simulation.network import WALL, Link, Watch
+from tests.simulation.network import WALL, Link, RecordWatch, Watch
 
 if TYPE_CHECKING:
     from tests.simulation.judge import Judge
@@ -266,7 +267,7 @@ class Daemon(Actor):
     """One run of the daemon: the core, with its link to the guardian and its store."""
 
     __slots__ = (
-        "_due", "_planned", "_seen", "_stepped_at", "_ticked_at", "asked", "exit_code", "guardian", "link", "machine", "state", "watch",
+        "_due", "_planned", "_seen", "_stepped_at", "_ticked_at", "asked", "exit_code", "guardian", "link", "machine", "records", "state", "watch",
     )  # fmt: skip
 
     watch: Watch
@@ -276,6 +277,8 @@ class Daemon(Actor):
         self.machine = machine
         self.link = machine.link
         self.guardian = Guardian(machine, self._hear)
+        self.records: dict[ElectionName, RecordWatch] = {}
+        """Of leaders that leave, while we are next."""
         self.asked: dict[RunId, bool] = {}
         """Runs asked for and not proven empty, as far as we have heard; True once we know that they were started."""
         now = Instant(machine.local())
@@ -331,6 +334,8 @@ class Daemon(Actor):
         if self.kernel.trace is not None:
             self._trace(event, actions)
         self.machine.judge.stepped()
+        if isinstance(event, ev.QueueChanged | sev.LeaderStopped):
+            self.machine.judge.shown(event.election, before, self.state)
         if isinstance(event, ev.FirstRead):
             self.machine.judge.told(event.election, before, self.state)
         elif isinstance(event, rev.RequestsSeen):
@@ -511,6 +516,29 @@ class Daemon(Actor):
             READ_TIMEOUT_SECONDS,
         )
 
+    def look_ahead(self, a: ac.LookAhead) -> None:
+        etcd, name, asked_for = self.link.etcd, a.election, a.create_revision
+
+        def apply() -> tuple[Queue, ev.FirstRead]:
+            if name in self.records:
+                self.records[name].close()
+            self.records[name] = RecordWatch(self.link, self.watch, name, a.leader, tell)
+            return etcd.look_ahead(name, asked_for, a.record)
+
+        def tell(record: ev.TermRecord) -> None:
+            self.post(sev.LeaderStopped(election=name, asked_for=asked_for, record=record))
+
+        self._call(
+            apply,
+            lambda r: sev.LookedAhead(
+                election=name, asked_for=asked_for, front=r[0], records=r[1].records, raft_term=r[1].raft_term
+            ),
+            lambda: sev.LookedAhead(
+                election=name, asked_for=asked_for, front=(), records=(), raft_term=0, problem="no answer"
+            ),
+            READ_TIMEOUT_SECONDS,
+        )
+
     def remember(self, a: ac.Remember) -> None:
         if a.election is not None:
             self.post(sev.TokenRemembered(election=a.election, token=a.token))
@@ -675,7 +703,7 @@ PERFORM: dict[type, Callable[..., None]] = {
     ac.StartProbe: Daemon.nothing, ac.StopProbe: Daemon.nothing, ac.ConfigureLog: Daemon.nothing, ac.CloseSockets: Daemon.nothing, ac.Connect: Daemon.connect,
     ac.Remember: Daemon.remember, ac.Identify: Daemon.nothing, ac.RaiseRevision: Daemon.nothing,
     ac.GrantLease: Daemon.grant, ac.Renew: Daemon.renew, ac.RevokeLease: Daemon.revoke, ac.Campaign: Daemon.campaign,
-    ac.Prove: Daemon.prove, ac.ConfirmKeys: Daemon.confirm, ac.AskLease: Daemon.look,
+    ac.Prove: Daemon.prove, ac.LookAhead: Daemon.look_ahead, ac.ConfirmKeys: Daemon.confirm, ac.AskLease: Daemon.look,
     ac.CloseRecords: Daemon.close_records, ac.Chronicle: Daemon.chronicle, ac.Proclaim: Daemon.proclaim, ac.Resign: Daemon.resign,
     ac.HandOver: Daemon.hand_over, ac.WriteRequest: Daemon.write_request, ac.AskDate: Daemon.date,
 }  # fmt: skip

@@ -16,13 +16,14 @@ from supervisor.core import election as elections
 from supervisor.core import events as ev
 from supervisor.core.actions import Disarm, Spawn
 from supervisor.core.draft import Draft
-from supervisor.core.names import Instant, LeaseId, RunId, Term
+from supervisor.core.names import ElectionName, Instant, LeaseId, RunId, Term, Token
 from supervisor.core.others import Departed, LeaseSight
 from supervisor.core.records import Told
 from supervisor.core.spec import ProcessSpec
-from supervisor.core.state import Election, Session
+from supervisor.core.state import Election, ElectionPhase, Session
 from supervisor.guardian import protocol as say
 from supervisor.guardian.terms import Terms
+from tests.simulation.etcd import Etcd
 from tests.simulation.guardian import Guardian
 from tests.simulation.machine import Machine
 
@@ -209,6 +210,16 @@ def pause_ignored() -> AbstractContextManager[object]:
     return patch.object(elections, "withheld", lambda _draft, _e: "")
 
 
+def look_begins_a_term() -> AbstractContextManager[object]:
+    """Who has looked ahead is not asked any more whether a term may begin: it is on record, after all."""
+
+    def withheld(draft: Draft, e: Election) -> str:
+        return "" if e.on_record else whole(draft, e)
+
+    whole = elections.withheld
+    return patch.object(elections, "withheld", withheld)
+
+
 def priority_at_once() -> AbstractContextManager[object]:
     """A leader hands over to whoever has the higher priority, however young its own term is."""
     begun = handover._prefer
@@ -217,6 +228,36 @@ def priority_at_once() -> AbstractContextManager[object]:
         begun(draft, replace(e, won_at=Instant(0.0)))
 
     return patch.object(handover, "_prefer", prefer)
+
+
+def stopped_not_awaited() -> AbstractContextManager[object]:
+    """Who has looked ahead takes the end of the leader's key for the end of its processes."""
+
+    def on_queue(draft: Draft, e: Election, event: ev.QueueChanged) -> None:
+        shown(draft, e, event)
+        e = draft.elections[e.spec.name]
+        if e.ahead is not None and e.ahead.stopped is None and e.ahead.seen and e.phase is ElectionPhase.FOLLOWING:
+            record = ev.TermRecord(token=e.ahead.leader, value=b'{"mark":"stopped"}')
+            draft.put_election(replace(e, ahead=replace(e.ahead, stopped=record)))
+
+    shown = elections.on_queue
+    return patch.object(elections, "on_queue", on_queue)
+
+
+def look_without_record() -> AbstractContextManager[object]:
+    """What is looked at ahead is not put on record."""
+
+    def look_ahead(etcd: Etcd, election: ElectionName, create_revision: Token, record: bytes) -> object:
+        answer = asked(etcd, election, create_revision, record)
+        etcd.records[election].pop(create_revision, None)
+        return answer
+
+    asked = Etcd.look_ahead
+
+    def unrecorded(*_: object) -> list[Told]:
+        return []
+
+    return _Both(patch.object(Etcd, "look_ahead", look_ahead), patch.object(takeover, "unrecorded", unrecorded))
 
 
 class _Both:
@@ -255,5 +296,8 @@ MUTANTS: dict[str, Mutant] = {
         nobody_steps_aside,
         pause_ignored,
         priority_at_once,
+        stopped_not_awaited,
+        look_without_record,
+        look_begins_a_term,
     )
 }

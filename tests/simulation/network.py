@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from supervisor.core.events import Event, QueueChanged, StoreReachable
-from supervisor.core.names import ElectionName
+from supervisor.core.events import Event, QueueChanged, StoreReachable, TermRecord
+from supervisor.core.names import ElectionName, Token
 from supervisor.core.request_events import RequestsSeen
 from tests.simulation.etcd import Etcd, Queue
 from tests.simulation.kernel import Kernel
@@ -240,3 +240,35 @@ class Watch:
             self._open = self._listing = False
             self._stream += 1
             self._kernel.at(self._kernel.now + 0.1 + 0.9 * self._kernel.random(), self._list)
+
+
+class RecordWatch:
+    """One record as one daemon is shown it: the next change, late like the other watch, or never where the stream breaks."""
+
+    def __init__(
+        self, link: Link, beside: Watch, election: ElectionName, token: Token, tell: Callable[[TermRecord], None]
+    ) -> None:
+        """``beside``: the stream of the queues; what hangs there hangs here."""
+        self._link, self._beside = link, beside
+        self._place = (election, token)
+        self._tell = tell
+        link.etcd.readers.append(self._written)
+
+    def close(self) -> None:
+        """Nobody waits for it any more."""
+        if self._written in self._link.etcd.readers:
+            self._link.etcd.readers.remove(self._written)
+
+    def _written(self, election: ElectionName, token: Token, value: bytes) -> None:
+        if (election, token) == self._place:
+            self.close()
+            kernel = self._link.kernel
+            record = TermRecord(token=token, value=value)
+            kernel.at(kernel.now + self._link.late + self._link.latency(), self._arrived, record)
+
+    def _arrived(self, record: TermRecord) -> None:
+        kernel = self._link.kernel
+        if self._beside.hung:
+            kernel.at(kernel.now + 0.2, self._arrived, record)
+        elif not self._link.cut_down and not self._beside.closed:
+            self._tell(record)

@@ -21,14 +21,17 @@ FOUND: dict[str, tuple[tuple[int | None, int], ...]] = {
     "kill-by-after-expiry": ((None, 16), (None, 20), (None, 25)),
     "resign-before-empty": ((None, 4), (None, 6), (None, 7)),
     "farewell-before-empty": ((None, 4), (None, 16), (None, 21)),
-    "renewal-suffices": ((3, 2), (3, 4), (3, 6)),
+    "renewal-suffices": ((3, 2), (3, 9), (3, 14), (3, 18)),
     "any-end-is-natural": ((None, 2), (None, 6), (None, 19)),
     "deposed-leader-believed": ((8, 1339), (8, 1607)),
     "strike-ignored": ((12, 60), (12, 87), (12, 94), (12, 97)),
     "pre-stop-outside": ((None, 4), (None, 31), (None, 34)),
     "nobody-steps-aside": ((None, 2), (None, 4), (None, 7), (None, 11)),
     "pause-ignored": ((None, 2), (None, 7), (None, 11), (None, 17)),
-    "priority-at-once": ((None, 49), (None, 65)),
+    "priority-at-once": ((None, 11), (None, 16), (None, 54)),
+    "stopped-not-awaited": ((13, 23), (13, 24), (13, 25)),
+    "look-without-record": ((14, 8), (14, 9), (14, 11), (14, 13)),
+    "look-begins-a-term": ((None, 221), (None, 257)),
 }
 """Where each mutant is looked for: recipe (None: everything) and seed. Enough to be found however chance falls elsewhere."""
 
