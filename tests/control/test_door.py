@@ -161,7 +161,7 @@ async def test_what_is_said_at_once_is_passed_on(tmp_path: Path, monkeypatch: py
         caller.setblocking(False)
         async with asyncio.timeout(20):
             assert await asyncio.get_running_loop().sock_recv(caller, 64) == b"now"
-        door.close()
+        await door.close()
         await door.end()
     inner.close()
 
