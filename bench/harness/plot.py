@@ -39,7 +39,7 @@ def _pygal() -> Any:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ImportWarning)
-        import pygal.style  # noqa: PLC0415
+        import pygal.style  # noqa: PLC0415 # an optional extra, and it is warned of
     sys.meta_path[:] = [finder for finder in sys.meta_path if hasattr(finder, "find_spec")]
     return pygal
 

@@ -31,8 +31,8 @@ class Local(ABC):
         """Write the files, and say what to run."""
 
     def add(self, name: str, command: Sequence[str]) -> None:
-        """One process more in the files."""
-        raise NotImplementedError
+        """One process more in the files: of those that ``reload``. The others are not asked, and it would be the row's mistake."""
+        raise AssertionError(f"{self.name} adopts no changed file while it runs: not {name} ({command}) either")
 
     def status(self) -> list[str]:
         """The command that shows all of it; empty when there is none."""

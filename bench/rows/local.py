@@ -21,7 +21,7 @@ SECONDS = "86397.25"
 COMMAND = ("sleep", SECONDS)
 POLL_SECONDS = 0.01
 _known: set[int] = set()
-_first = {int(name) for name in os.listdir("/proc") if name.isdigit()}  # noqa: PTH208
+_first = {int(name) for name in os.listdir("/proc") if name.isdigit()}  # noqa: PTH208 # names are all that is wanted
 """Who was there before: not looked at again and again."""
 PATIENCE_SECONDS = 60.0
 ENOUGH_STATUS_ROUNDS = 15
@@ -160,7 +160,7 @@ def commands(setting: Setting) -> list[Metric]:
                     start_new_session=True,
                 )  # fmt: skip
             stack.callback(_end, process)
-            until(f"{name}: {count} run", lambda n=already: len(sleeping()) >= n + count)  # type: ignore[misc]
+            until(f"{name}: {count} run", lambda n=already: len(sleeping()) >= n + count)  # type: ignore[misc] # a default in a lambda is beyond it
             sides.append(side)
         time.sleep(2.0)
         for number, side in turns(sides, rounds):

@@ -5,7 +5,7 @@ import click
 from supervisor.cli import completion
 from supervisor.cli.calls import daemon
 from supervisor.cli.moving import tell
-from supervisor.cli.options import duration, socket_option
+from supervisor.cli.options import socket_option, timeout_option
 
 
 @click.command()
@@ -18,14 +18,7 @@ from supervisor.cli.options import duration, socket_option
     help="What becomes of the node's follower processes.",
 )
 @click.option("--force", is_flag=True, help="Give up also what no other node can lead now: nobody leads it then.")
-@click.option(
-    "--timeout",
-    type=duration,
-    default="120s",
-    show_default=True,
-    metavar="DURATION",
-    help="How long to wait until the node leads and stands for nothing. The drain goes on after that.",
-)
+@timeout_option("120s", "How long to wait until the node leads and stands for nothing. The drain goes on after that.")
 @socket_option
 def command(node: str, followers: str, force: bool, timeout: float) -> int:
     """Have NODE, or this node, lead nothing: each election it leads is handed over to a healthy candidate, and it stands for none.

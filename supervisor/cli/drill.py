@@ -100,7 +100,7 @@ def command(
     if "join" in what:
         if len(what) > 1:
             raise click.UsageError("join takes part in others' drills: it is named alone")
-        from supervisor.cli.drilling.joiner import join  # noqa: PLC0415
+        from supervisor.cli.drilling.joiner import join  # noqa: PLC0415 # not for --help
 
         return _run(join(etcd, election=election, node=name, wait_seconds=wait_seconds, stay=stay, say=_say))
     if stay:

@@ -65,6 +65,11 @@ def socket_of(ctx: click.Context) -> Path | None:
         return None
 
 
+def timeout_option(default: str, text: str) -> Callable[[F], F]:
+    """``--timeout``: how long a verb that waits for its outcome does so. ``text`` says what for, and what becomes of it after that."""
+    return click.option("--timeout", type=duration, default=default, show_default=True, metavar="DURATION", help=text)
+
+
 def color_option(command: F) -> F:
     """``--color``."""
     return click.option(

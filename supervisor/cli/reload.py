@@ -4,7 +4,7 @@ import click
 
 from supervisor.cli import answers, exits, plan
 from supervisor.cli.calls import daemon
-from supervisor.cli.options import duration, socket_option
+from supervisor.cli.options import socket_option, timeout_option
 from supervisor.cli.text import as_json, safe, safe_lines
 from supervisor.control import views
 from supervisor.control.client import Client
@@ -16,14 +16,7 @@ MOST_TRIES = 3
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Only show what it would do: the same as `supervisor plan`.")
 @click.option("--wait/--no-wait", default=True, help="Wait until what changed has converged. [default: wait]")
-@click.option(
-    "--timeout",
-    type=duration,
-    default="60s",
-    show_default=True,
-    metavar="DURATION",
-    help="How long to wait. What the file asks for is carried out after that all the same.",
-)
+@timeout_option("60s", "How long to wait. What the file asks for is carried out after that all the same.")
 @click.option("--json", "json_wanted", is_flag=True, help="One JSON object: the plan, and what became of it.")
 @socket_option
 def command(dry_run: bool, wait: bool, timeout: float, json_wanted: bool) -> int:

@@ -4,19 +4,14 @@ import click
 
 from supervisor.cli import completion, exits
 from supervisor.cli.calls import daemon, led_by
-from supervisor.cli.options import duration, socket_option
+from supervisor.cli.options import socket_option, timeout_option
 from supervisor.cli.text import safe
 
 
 @click.command()
 @click.argument("election", shell_complete=completion.elections)
-@click.option(
-    "--timeout",
-    type=duration,
-    default="60s",
-    show_default=True,
-    metavar="DURATION",
-    help="How long to wait for its processes to stop and the key to be gone. The resignation goes on after that.",
+@timeout_option(
+    "60s", "How long to wait for its processes to stop and the key to be gone. The resignation goes on after that."
 )
 @socket_option
 def command(election: str, timeout: float) -> int:

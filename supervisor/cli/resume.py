@@ -5,19 +5,12 @@ import click
 from supervisor.cli import completion
 from supervisor.cli.calls import daemon
 from supervisor.cli.moving import tell
-from supervisor.cli.options import duration, socket_option
+from supervisor.cli.options import socket_option, timeout_option
 
 
 @click.command()
 @click.argument("election", shell_complete=completion.elections, required=False, default="")
-@click.option(
-    "--timeout",
-    type=duration,
-    default="15s",
-    show_default=True,
-    metavar="DURATION",
-    help="How long to wait until the end of the pause is seen.",
-)
+@timeout_option("15s", "How long to wait until the end of the pause is seen.")
 @socket_option
 def command(election: str, timeout: float) -> int:
     """End the pause of ELECTION, or of the fleet. Not paused: exit code 0."""

@@ -4,20 +4,13 @@ import click
 
 from supervisor.cli import completion, exits
 from supervisor.cli.calls import daemon
-from supervisor.cli.options import duration, socket_option
+from supervisor.cli.options import socket_option, timeout_option
 from supervisor.cli.text import safe
 
 
 @click.command()
 @click.argument("process", shell_complete=completion.processes)
-@click.option(
-    "--timeout",
-    type=duration,
-    default="60s",
-    show_default=True,
-    metavar="DURATION",
-    help="How long to wait for it to be ready, or for a task to complete. The start goes on after that.",
-)
+@timeout_option("60s", "How long to wait for it to be ready, or for a task to complete. The start goes on after that.")
 @socket_option
 def command(process: str, timeout: float) -> int:
     """Start PROCESS, which `supervisor stop` has stopped or which has given up, and wait until it is ready.

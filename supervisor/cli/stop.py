@@ -4,20 +4,13 @@ import click
 
 from supervisor.cli import completion, exits
 from supervisor.cli.calls import daemon
-from supervisor.cli.options import duration, socket_option
+from supervisor.cli.options import socket_option, timeout_option
 from supervisor.cli.text import safe
 
 
 @click.command()
 @click.argument("process", shell_complete=completion.processes)
-@click.option(
-    "--timeout",
-    type=duration,
-    default="60s",
-    show_default=True,
-    metavar="DURATION",
-    help="How long to wait until nothing of it is left. The stop goes on after that.",
-)
+@timeout_option("60s", "How long to wait until nothing of it is left. The stop goes on after that.")
 @socket_option
 def command(process: str, timeout: float) -> int:
     """Stop PROCESS and wait until nothing of it is left. It stays so until `supervisor start` or `restart`.

@@ -5,7 +5,7 @@ import click
 from supervisor.cli import completion
 from supervisor.cli.calls import daemon
 from supervisor.cli.moving import at_date, tell
-from supervisor.cli.options import duration, socket_option
+from supervisor.cli.options import socket_option, timeout_option
 
 
 @click.command()
@@ -24,13 +24,8 @@ from supervisor.cli.options import duration, socket_option
     help="Not now: +10m, 22:00 (local time) or 2026-01-31T22:00:00Z. Kept in etcd; whoever leads then follows it.",
 )
 @click.option("--cancel", is_flag=True, help="Take back a switchover that is asked for and not under way.")
-@click.option(
-    "--timeout",
-    type=duration,
-    default="60s",
-    show_default=True,
-    metavar="DURATION",
-    help="How long to wait for the outcome. A request that nobody answered by then is taken back; a handover goes on.",
+@timeout_option(
+    "60s", "How long to wait for the outcome. A request that nobody answered by then is taken back; a handover goes on."
 )
 @socket_option
 def command(election: str, to: str, at: float | None, cancel: bool, timeout: float) -> int:

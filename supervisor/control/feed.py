@@ -238,13 +238,13 @@ class Feed:
         for name in self._marks:
             if name not in state.elections:
                 here.add(f"e/{name}")
-                yield lambda name=name: self._see_other(name)  # type: ignore[misc]
+                yield lambda name=name: self._see_other(name)  # type: ignore[misc] # a default in a lambda
 
     def _of_processes(self, here: set[str]) -> Iterator[Callable[[], None]]:
         for pid in self._ports.state().processes:
             if not pid.is_hook:
                 here.add(f"p/{pid}")
-                yield lambda pid=pid: self._see_process(pid)  # type: ignore[misc]
+                yield lambda pid=pid: self._see_process(pid)  # type: ignore[misc] # as above
 
     def _see_election(self, name: ElectionName) -> None:
         state, now = self._ports.state(), self._ports.now()

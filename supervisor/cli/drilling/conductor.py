@@ -249,7 +249,7 @@ class Conductor:
             self._ask += 1
             sent, heard = now(), dict[str, Ping]()
             await self._board.put(CONDUCTOR, self._wanted(lead=lead))
-            await self._board.wait(lambda sent=sent, heard=heard: self._heard(sent, heard), _PING_SECONDS)  # type: ignore[misc]
+            await self._board.wait(lambda sent=sent, heard=heard: self._heard(sent, heard), _PING_SECONDS)  # type: ignore[misc] # defaults in a lambda
             for name, ping in heard.items():
                 pings.setdefault(name, []).append(ping)
         found = {name: drill.offset(some) for name, some in pings.items()}

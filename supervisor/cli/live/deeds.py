@@ -7,7 +7,7 @@ the daemon answered. Does not: judge: what the daemon would refuse beyond what c
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from supervisor.control import views
 from supervisor.control.client import Client
@@ -195,11 +195,6 @@ def _restart_warning(subject: Subject) -> str:
     return f"{runs} is stopped, proven gone, and started with a fresh restart budget.{term} Nobody runs it in between."
 
 
-def _restart(client: Client, subject: Subject) -> Iterator[Told]:
-    yield Told(text="being stopped and started")
-    yield _outcome(client.restart(subject.p.name, WAIT_SECONDS))
-
-
 def _start_hindrance(subject: Subject) -> str:
     p = subject.p
     if not p.halted and p.phase != "gave-up":
@@ -212,11 +207,6 @@ def _start_warning(subject: Subject) -> str:
     lifted = "the operator's stop" if p.halted else "its give-up"
     then = "It is started now." if p.wanted else "This node does not run it now; it will when it is wanted here."
     return f"{p.name}: {lifted} is lifted, and its restart budget is fresh. {then}"
-
-
-def _start(client: Client, subject: Subject) -> Iterator[Told]:
-    yield Told(text="being started")
-    yield _outcome(client.start(subject.p.name, WAIT_SECONDS))
 
 
 def _stop_hindrance(subject: Subject) -> str:
@@ -232,9 +222,19 @@ def _stop_warning(subject: Subject) -> str:
     return f"{p.name}{runs} is stopped, and stays so on this node until somebody starts it (s).{term}"
 
 
-def _stop(client: Client, subject: Subject) -> Iterator[Told]:
-    yield Told(text="being stopped")
-    yield _outcome(client.stop(subject.p.name, WAIT_SECONDS))
+_Ended: TypeAlias = views.Restarted | views.Started | views.Stopped
+
+
+def _waited(
+    words: str, call: Callable[[Client], Callable[[str, float], _Ended]]
+) -> Callable[[Client, Subject], Iterator[Told]]:
+    """What a call does to a process, told of before and after."""
+
+    def perform(client: Client, subject: Subject) -> Iterator[Told]:
+        yield Told(text=words)
+        yield _outcome(call(client)(subject.p.name, WAIT_SECONDS))
+
+    return perform
 
 
 _GOOD: Final = frozenset({"restarted", "started", "stopped", "already"})
@@ -247,7 +247,7 @@ _IN_WORDS: Final = {
 }
 
 
-def _outcome(found: views.Restarted | views.Started | views.Stopped) -> Told:
+def _outcome(found: _Ended) -> Told:
     p = found.process
     words = _IN_WORDS.get(found.outcome, found.outcome)
     if found.outcome == "failed" and p.last_exit:
@@ -274,7 +274,7 @@ PROCESS_DEEDS: Final = (
         help="stop and start the process, with a fresh restart budget",
         hindrance=_restart_hindrance,
         warning=_restart_warning,
-        perform=_restart,
+        perform=_waited("being stopped and started", lambda client: client.restart),
     ),
     Deed(
         key="s",
@@ -283,7 +283,7 @@ PROCESS_DEEDS: Final = (
         help="start a process that an operator stopped or that gave up",
         hindrance=_start_hindrance,
         warning=_start_warning,
-        perform=_start,
+        perform=_waited("being started", lambda client: client.start),
     ),
     Deed(
         key="x",
@@ -292,6 +292,6 @@ PROCESS_DEEDS: Final = (
         help="stop the process, until somebody starts it",
         hindrance=_stop_hindrance,
         warning=_stop_warning,
-        perform=_stop,
+        perform=_waited("being stopped", lambda client: client.stop),
     ),
 )
