@@ -60,9 +60,9 @@ class Errand:
     wish: Wish
     process: ProcessId
     _code: int | None = None
-    _run: RunId | None = None
-    """The command's, while it runs."""
     _ran: bool = False
+    _kept: list[signal.Signals] = field(default_factory=list)
+    """What came for a command that was being started: it may run already, and we have not heard so yet."""
     _loop: Loop | None = None
     _link: GuardianLink | None = None
     _timers: list[asyncio.TimerHandle] = field(default_factory=list)
@@ -109,9 +109,11 @@ class Errand:
     # --- what happens
 
     def _command(self, command: Process, earlier: LastExit | None) -> None:
-        running = command.phase in (ProcessPhase.RUNNING, ProcessPhase.STOPPING)
-        self._run = command.run if running and command.pid is not None else None
-        self._ran = self._ran or self._run is not None
+        self._ran = self._ran or _runs(command) is not None
+        if command.phase is not ProcessPhase.STARTING:
+            kept, self._kept = self._kept, []
+            for number in kept:
+                self._signalled(number)
         last = command.last_exit
         if self._code is not None or last is None or last is earlier:
             return
@@ -126,8 +128,14 @@ class Errand:
             self._end(last.code if last.code is not None else _BY_SIGNAL + (last.signal or 0))
 
     def _signalled(self, number: signal.Signals) -> None:
-        if self._run is not None and self._link is not None:
-            self._link.signal(self._run, number, "main" if number in _TO_MAIN else "group")
+        # As it is now: what observers are shown may be a moment old, and a signal that came meanwhile would be lost.
+        assert self._loop is not None
+        command = self._loop.state.processes.get(self.process)
+        run = _runs(command) if command is not None else None
+        if run is not None and self._link is not None:
+            self._link.signal(run, number, "main" if number in _TO_MAIN else "group")
+        elif command is not None and command.phase is ProcessPhase.STARTING and not command.held:
+            self._kept.append(number)
         elif number in _ENDING and self._code is None:
             self._end(_BY_SIGNAL + number)
 
@@ -150,6 +158,11 @@ class Errand:
         asyncio.get_running_loop().call_soon(
             partial(self._loop.post, ShutdownRequested(reason="the command has ended", exit_code=code))
         )
+
+
+def _runs(command: Process) -> RunId | None:
+    running = command.phase in (ProcessPhase.RUNNING, ProcessPhase.STOPPING) and command.pid is not None
+    return command.run if running else None
 
 
 def _say(text: str) -> None:
