@@ -181,9 +181,17 @@ class Members:
             self.cluster = cluster  # nobody of the old one is left: it was replaced behind the same endpoints
         if (member.cluster, member.version, member.alarm) != (cluster, version, alarm):
             member.cluster, member.version, member.alarm = cluster, version, alarm
+            self._leave_strangers()
             self._tell()
         if member is self._home and not self._usable(member):
             self._home = None
+
+    def _leave_strangers(self) -> None:
+        """What was begun before it was known whose they are: a watch would go on for ever, and show another cluster's keys."""
+        for member in self._all.values():
+            if self._stranger(member):
+                self._leavers += member.connections()
+                member.endpoint, member.spares = None, []
 
     def _usable(self, member: Member) -> bool:
         return member.well is not False and not member.suspected and not self._stranger(member)

@@ -19,6 +19,7 @@ from supervisor.etcd.address import Address, parse
 from supervisor.etcd.channel import Channels
 from supervisor.etcd.directory import Directory
 from supervisor.etcd.errors import Unreachable
+from supervisor.etcd.members import Members
 from supervisor.etcd.srv import NAMESERVERS_VARIABLE
 from tests.etcd.support import CALL_SECONDS, PATIENCE_SECONDS, Recorder, enter, grant, opened, spec
 from tests.etcd_server import BRISK, Binaries, EtcdCluster, EtcdServer
@@ -251,3 +252,21 @@ async def test_an_endpoint_of_another_cluster_is_not_used(
             await store.renew(held.lease, timeout_seconds=CALL_SECONDS)
         after = next(m.answers for m in store._channels.members if m.address.label == stranger.endpoint)
     assert after - before <= 1  # but for the question how it is
+
+
+async def test_what_was_begun_with_a_stranger_before_it_was_known_as_one_is_given_up() -> None:
+    """A watch opened while nobody had said yet whose member he is would show another cluster's keys for ever."""
+    members = Members(None, lambda _: None)
+    members.start((parse("http://127.0.0.1:1"), parse("http://127.0.0.1:2")))
+    ours, theirs = members
+    kept, left = members.endpoint(ours), members.endpoint(theirs)
+    members.answered(ours)
+    members.told(ours, cluster="a", version="3.5.1", alarm="")
+    assert members.leavers() == []
+    members.told(theirs, cluster="b", version="3.5.1", alarm="")
+    assert members.leavers() == [left]
+    assert theirs.connections() == []
+    assert ours.connections() == [kept]
+    assert members.home() is ours
+    for endpoint in (kept, left):
+        await endpoint.close()
